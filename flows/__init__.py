@@ -1,0 +1,1 @@
+"""Composition only: the flows, and `cli.py`, the `lstm-text` command."""

@@ -1,0 +1,142 @@
+"""The `lstm-text` command. Answers go to stdout, progress and errors to stderr; imports come late."""
+
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from flows.settings import (
+    CommandSettings,
+    PredictSettings,
+    ScoreSettings,
+    ServeSettings,
+    TrainSettings,
+    UiSettings,
+    command_named,
+    overview,
+    parse,
+)
+from lstm_model.errors import LstmTextError
+from tasks.local_state import use_local_state
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand and return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(overview())
+        return 0 if arguments else 2
+    debug = "--debug" in arguments
+    try:
+        settings = parse(command_named(arguments[0]), arguments[1:])
+        use_local_state()
+        return _RUN[type(settings)](settings)
+    except LstmTextError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"lstm-text: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("lstm-text: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:  # noqa: BLE001  the last line of defence
+        return _unexpected(error, debug=debug)
+
+
+def _unexpected(error: Exception, *, debug: bool) -> int:
+    from flows.failures import known_failure
+
+    if debug:
+        traceback.print_exc()
+    known = known_failure(error)
+    if known is not None:
+        print(f"lstm-text: {known}", file=sys.stderr)
+        return known.exit_code
+    print(f"lstm-text: a bug: {type(error).__name__}: {error}. Run again with --debug and report it.", file=sys.stderr)
+    return 1
+
+
+def _train(settings: TrainSettings) -> int:
+    from lstm_model.reading import read_columns
+
+    config = settings.pipeline()
+    read_columns(config.data.path)  # A missing or broken file is told at once, before anything is started.
+
+    from flows.training import train_text_classifier
+
+    outcome = train_text_classifier(**{name: getattr(config, name) for name in type(config).model_fields})
+    decision = "is the champion" if outcome.promoted else "is not promoted"
+    print(f"\n{outcome.table}\n\n{outcome.model_name} version {outcome.version} {decision}: {outcome.reason}")
+    print(f"MLflow run {outcome.run_id}")
+    print(
+        "\nNext:\n"
+        "  make ui                                         look at the runs in MLflow and Prefect\n"
+        "  make serve                                      answer over HTTP with the champion\n"
+        "  lstm-text predict 'Striker signs for two years' answer in the terminal\n"
+        "  lstm-text score texts.csv --output out.parquet  answer a file (command in .venv/bin)"
+    )
+    return _finish(settings, outcome.model_dump(mode="json", exclude={"table"}))
+
+
+def _score(settings: ScoreSettings) -> int:
+    from lstm_model.reading import read_columns
+
+    read_columns(settings.input)
+
+    from flows.scoring import score_texts
+    from tasks.score_file import check_output
+
+    check_output(settings.output, overwrite=settings.overwrite)
+    outcome = score_texts(
+        path=settings.input,
+        output=settings.output,
+        model_uri=settings.model_uri,
+        text_column=settings.text_column,
+        id_column=settings.id_column,
+        overwrite=settings.overwrite,
+    )
+    print(f"{outcome.rows:,} rows, {outcome.unscored:,} without a text, by {outcome.model_name} {outcome.version}")
+    print(f"{outcome.output}")
+    return _finish(settings, outcome.model_dump(mode="json"))
+
+
+def _predict(settings: PredictSettings) -> int:
+    from tasks.predict_texts import predict_texts
+
+    answers = predict_texts(settings.texts, settings.model_uri)
+    for text, answer in zip(settings.texts, answers, strict=True):
+        print(f"{answer['label']}\t{answer['score']:.4f}\t{text}")
+    return _finish(settings, {"model_uri": settings.model_uri, "answers": answers})
+
+
+def _serve(settings: ServeSettings) -> int:
+    from tasks.serving import serve_model
+
+    return serve_model(settings.model_uri, host=settings.host, port=settings.port, workers=settings.workers)
+
+
+def _ui(settings: UiSettings) -> int:
+    from tasks.serving import serve_pages
+
+    return serve_pages(mlflow_port=settings.mlflow_port, prefect_port=settings.prefect_port)
+
+
+def _finish(settings: CommandSettings, answer: dict[str, Any]) -> int:
+    if settings.as_json:
+        print(json.dumps(answer, ensure_ascii=False))
+    sys.stdout.flush()
+    return 0
+
+
+_RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
+    TrainSettings: _train,
+    ScoreSettings: _score,
+    PredictSettings: _predict,
+    ServeSettings: _serve,
+    UiSettings: _ui,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

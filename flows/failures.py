@@ -1,0 +1,24 @@
+"""Errors of servers and disks as errors that name a remedy."""
+
+import errno
+
+from lstm_model.errors import LstmTextError, ModelError, UsageError
+
+
+def known_failure(error: BaseException) -> LstmTextError | None:
+    """Return what a person can do about an error of MLflow, Prefect, the network or the disk; None for a bug."""
+    text = " ".join(str(error).split())[:300]
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+        return UsageError(
+            expected=f"to write {error.filename or 'the output'}",
+            found=error.strerror or text,
+            remedy="Free space, or mend the permissions; LSTM_TEXT_STATE names another folder for run state.",
+        )
+    module = type(error).__module__.split(".")[0]
+    if module in ("mlflow", "sqlalchemy", "requests", "urllib3", "httpx", "httpcore", "prefect"):
+        return ModelError(
+            expected="an answer from the tracking server and registry (MLflow) and the orchestrator (Prefect)",
+            found=f"{type(error).__name__}: {text}",
+            remedy="Check MLFLOW_TRACKING_URI and PREFECT_API_URL and that the servers run.",
+        )
+    return None

@@ -1,0 +1,229 @@
+"""The flags of each subcommand, one settings class each. Precedence: command line, file, preset, defaults."""
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliPositionalArg,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from lstm_model.config import PRESETS, PipelineConfig
+from lstm_model.errors import UsageError
+
+DEFAULT_MODEL_URI = "models:/text-classifier@champion"
+
+
+class CommandSettings(BaseSettings):
+    """What every subcommand understands. The process environment is not read for settings."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        cli_exit_on_error=False,
+    )
+    command: ClassVar[str]
+
+    as_json: bool = Field(False, validation_alias="json")
+    """Make the last line of stdout one JSON object."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **others: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+class TrainSettings(CommandSettings, PipelineConfig):
+    """Train on a labelled file, judge, register, and promote if good."""
+
+    command: ClassVar[str] = "train"
+
+    config: Path | None = None
+    """A YAML file with sections as here."""
+    preset: Literal[tuple(PRESETS)] = "default"  # type: ignore[valid-type]
+    """A named configuration to start from."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **others: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings, _FileSource(settings_cls), _PresetSource(settings_cls))
+
+    def pipeline(self) -> PipelineConfig:
+        """Return the sections alone."""
+        return PipelineConfig(**{name: getattr(self, name) for name in PipelineConfig.model_fields})
+
+
+class ScoreSettings(CommandSettings):
+    """Answer every row of a file with a registered model."""
+
+    command: ClassVar[str] = "score"
+
+    input: CliPositionalArg[Path]
+    """The file with the texts: .csv, .tsv, .jsonl (each also .gz) or .parquet."""
+    output: Path
+    """Where the answers go, as Parquet."""
+    model_uri: str = DEFAULT_MODEL_URI
+    """models:/NAME@ALIAS or models:/NAME/VERSION."""
+    text_column: str = "text"
+    """Name of the column with the text."""
+    id_column: str | None = None
+    """Name of the column with the id. Unset: `id` if the file has it, otherwise the row number from 1."""
+    overwrite: bool = False
+    """Replace an output that exists."""
+
+
+class PredictSettings(CommandSettings):
+    """Answer texts given on the command line."""
+
+    command: ClassVar[str] = "predict"
+
+    texts: CliPositionalArg[list[str]]
+    """The texts."""
+    model_uri: str = DEFAULT_MODEL_URI
+    """models:/NAME@ALIAS or models:/NAME/VERSION."""
+
+
+class ServeSettings(CommandSettings):
+    """Serve a registered model over HTTP with `mlflow models serve`."""
+
+    command: ClassVar[str] = "serve"
+
+    model_uri: str = DEFAULT_MODEL_URI
+    """models:/NAME@ALIAS or models:/NAME/VERSION."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(5002, ge=1, le=65_535)
+    """Port to listen on."""
+    workers: int = Field(1, ge=1)
+    """Server processes."""
+
+
+class UiSettings(CommandSettings):
+    """Start the MLflow and Prefect pages on loopback until Ctrl-C."""
+
+    command: ClassVar[str] = "ui"
+
+    mlflow_port: int = Field(5001, ge=1, le=65_535)
+    """Port of the MLflow pages."""
+    prefect_port: int = Field(4200, ge=1, le=65_535)
+    """Port of the Prefect server."""
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """The YAML file that --config names."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        path = self.current_state.get("config")
+        if path is None:
+            return {}
+        try:
+            values = yaml.safe_load(Path(path).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UsageError(
+                expected=f"a YAML file at {path}", found=" ".join(str(error).split()), remedy="Mend the file or the path."
+            ) from None
+        if values is not None and not isinstance(values, dict):
+            raise UsageError(
+                expected=f"sections such as `training:` in {path}",
+                found=f"a {type(values).__name__}",
+                remedy="See docs/configuration.md.",
+            )
+        return values or {}
+
+
+class _PresetSource(PydanticBaseSettingsSource):
+    """The named configuration that --preset, or the file, chooses."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return PRESETS.get(str(self.current_state.get("preset", "default")), {})
+
+
+def parse(settings: type[CommandSettings], arguments: list[str]) -> CommandSettings:
+    """Return the settings that the command line gives.
+
+    Raises UsageError naming each flag with what is wrong about it. `--help` prints and exits with 0.
+    """
+    try:
+        source: CliSettingsSource[Any] = CliSettingsSource(
+            settings, cli_prog_name=f"lstm-text {settings.command}", cli_parse_args=arguments
+        )
+        return settings(_cli_settings_source=source)
+    except ValidationError as error:
+        raise _usage_error(settings, error) from None
+    except SettingsError as error:
+        found = str(error).removeprefix("error parsing CLI: ")
+        raise UsageError(
+            expected=f"the flags of lstm-text {settings.command}",
+            found=found,
+            remedy=f"lstm-text {settings.command} --help lists them.",
+        ) from None
+
+
+def _usage_error(settings: type[CommandSettings], error: ValidationError) -> UsageError:
+    parts = []
+    for item in error.errors():
+        name = ".".join(str(part).replace("_", "-") for part in item["loc"]) or "the settings"
+        shown = f", found {item['input']!r}"[:120] if item["type"] not in ("missing", "extra_forbidden") else ""
+        message = "unknown setting" if item["type"] == "extra_forbidden" else item["msg"]
+        parts.append(f"{name}: {message}{shown}")
+    return UsageError(
+        expected=f"valid settings for lstm-text {settings.command}",
+        found="; ".join(parts),
+        remedy=f"lstm-text {settings.command} --help lists them with their defaults.",
+    )
+
+
+COMMANDS: dict[str, type[CommandSettings]] = {
+    settings.command: settings
+    for settings in (TrainSettings, ScoreSettings, PredictSettings, ServeSettings, UiSettings)
+}
+
+
+def overview() -> str:
+    """Return the text of `lstm-text --help`."""
+    lines = [f"  {name:10}{(settings.__doc__ or '').splitlines()[0]}" for name, settings in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: lstm-text COMMAND [OPTIONS]",
+            "",
+            "From a labelled file to a registered, served LSTM text classifier.",
+            "",
+            *lines,
+            "",
+            "lstm-text COMMAND --help lists the options. Exit codes: 0 done, 2 usage or missing input,",
+            "3 data refused, 4 model, registry or server, 5 differences found, 130 interrupted, 1 a bug.",
+        ]
+    )
+
+
+def command_named(name: str) -> type[CommandSettings]:
+    """Return the settings class of a subcommand; raises UsageError for an unknown one."""
+    if name not in COMMANDS:
+        raise UsageError(
+            expected=f"one of the commands {', '.join(COMMANDS)}",
+            found=repr(name),
+            remedy="lstm-text --help lists them.",
+        )
+    return COMMANDS[name]

@@ -1,0 +1,89 @@
+"""The training flow: from a labelled file to a registered, judged, served classifier."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from lstm_model.config import (
+    DataConfig,
+    EvaluationConfig,
+    ExportConfig,
+    ModelConfig,
+    PipelineConfig,
+    PromotionConfig,
+    RegistrationConfig,
+    SplitConfig,
+    TokenizationConfig,
+    TrainingConfig,
+)
+from tasks.check_servable import check_servable
+from tasks.decide_promotion import decide_promotion
+from tasks.evaluate_classifier import evaluate_classifier
+from tasks.export_classifier import export_classifier
+from tasks.fetch_champion import fetch_champion
+from tasks.load_examples import load_examples
+from tasks.outcome import TrainingOutcome, training_outcome
+from tasks.register_classifier import register_classifier
+from tasks.split_examples import split_examples
+from tasks.tokenize_and_pad import tokenize_and_pad
+from tasks.tracking import training_run
+from tasks.train_model import train_model
+from tasks.validate_examples import validate_examples
+
+
+def _run_name() -> str:
+    parameters: dict[str, Any] = flow_run.parameters
+    data = parameters.get("data") or DataConfig()
+    path = data["path"] if isinstance(data, dict) else data.path
+    started = flow_run.scheduled_start_time.strftime("%Y-%m-%d %H:%M:%S")
+    return f"{Path(path).stem} {parameters.get('trigger', 'manual')} {started}"
+
+
+@flow(name="train-text-classifier", flow_run_name=_run_name)
+def train_text_classifier(
+    data: DataConfig = DataConfig(),
+    tokenization: TokenizationConfig = TokenizationConfig(),
+    split: SplitConfig = SplitConfig(),
+    model: ModelConfig = ModelConfig(),
+    training: TrainingConfig = TrainingConfig(),
+    export: ExportConfig = ExportConfig(),
+    evaluation: EvaluationConfig = EvaluationConfig(),
+    registration: RegistrationConfig = RegistrationConfig(),
+    promotion: PromotionConfig = PromotionConfig(),
+    trigger: str = "manual",
+) -> TrainingOutcome:
+    """Train a text classifier on a labelled file, judge it on held-out rows, register it, and promote it if it is good.
+
+    Args:
+        data: The labelled file and what is accepted as a row.
+        tokenization: How text becomes token ids.
+        split: How rows are shared out between train, validation and test.
+        model: The network.
+        training: How the network is fitted.
+        export: How the network becomes the classifier that is served.
+        evaluation: How the classifier is judged.
+        registration: Where the model goes.
+        promotion: When the new version becomes champion.
+        trigger: What started this run: manual, schedule or drift.
+    """
+    config = PipelineConfig(
+        data=data, tokenization=tokenization, split=split, model=model, training=training,
+        export=export, evaluation=evaluation, registration=registration, promotion=promotion,
+    )  # fmt: skip
+    with training_run(config, trigger=trigger) as run:
+        raw = load_examples(config.data, run=run)
+        examples = validate_examples(raw, config.data, run=run)
+        splits = split_examples(examples, config.split, run=run)
+        encoded = tokenize_and_pad(examples, splits, config.tokenization, run=run)
+        trained = train_model(encoded, config.model, config.training, run=run)
+        classifier = export_classifier(
+            trained, encoded, examples, splits, config.model, config.tokenization, config.export, run=run
+        )
+        champion = fetch_champion(config.registration)
+        judged = evaluate_classifier(classifier, examples, splits, champion, config.evaluation, run=run)
+        version = register_classifier(classifier, judged, examples, splits, config.registration, run)
+        unservable = check_servable(version, judged, examples, splits)
+        decision = decide_promotion(version, judged, unservable, config.promotion, run)
+        return training_outcome(run, examples, splits, judged, version, decision)

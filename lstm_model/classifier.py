@@ -1,0 +1,109 @@
+"""The classifier that is served: text in, label and probabilities out. Needs numpy, tokenizers and onnxruntime only.
+
+A folder with tokenizer.json (text -> token_ids), model.onnx (token_ids -> logits), classifier.json (labels,
+temperature, how it was made) and, for retraining and inspection, model.keras. No pickle.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from tokenizers import Tokenizer
+
+from lstm_model.errors import ModelError
+from lstm_model.tokenization import Int32, Int64, encode_texts, length_batches, pad_batch
+
+FORMAT_VERSION = 1
+BATCH_ROWS = 64
+BATCH_TOKENS = 16_384  # Bounds the memory of one batch: tokens including padding.
+
+
+@dataclass(frozen=True)
+class ClassifierDescription:
+    """What classifier.json holds beside the weights."""
+
+    labels: list[str]
+    temperature: float = 1.0
+    format_version: int = FORMAT_VERSION
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str)
+        (folder / "classifier.json").write_text(text + "\n", encoding="utf-8")
+
+
+class Classifier:
+    """Predicts labels of texts. Safe to call from several threads at once: it holds no state between calls."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, session: onnxruntime.InferenceSession, description: ClassifierDescription
+    ) -> None:
+        self.tokenizer, self.session, self.description = tokenizer, session, description
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the classes, in the order of the probabilities' columns."""
+        return self.description.labels
+
+    @classmethod
+    def load(cls, folder: Path | str, *, num_threads: int | None = None) -> "Classifier":
+        """Load from a folder. num_threads: for the network; default all cores of this machine.
+
+        Raises ModelError where a file is missing, damaged or of a later format.
+        """
+        folder = Path(folder)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = num_threads or available_cores()
+        options.log_severity_level = 3
+        try:
+            description = ClassifierDescription(**json.loads((folder / "classifier.json").read_text("utf-8")))
+            tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
+            session = onnxruntime.InferenceSession(
+                (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # noqa: BLE001  each library raises its own bare Exception for a damaged file
+            raise ModelError(
+                expected=f"tokenizer.json, model.onnx and classifier.json in {folder}",
+                found=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+                remedy="The model is incomplete or damaged: register it again.",
+            ) from error
+        if description.format_version > FORMAT_VERSION:
+            raise ModelError(
+                expected=f"a classifier of format {FORMAT_VERSION} or earlier in {folder}",
+                found=f"format {description.format_version}",
+                remedy="Update this package.",
+            )
+        return cls(tokenizer, session, description)
+
+    def predict_probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return float32[N, C], rows in the order of `texts`, each summing to 1."""
+        return self.predict_encoded(*encode_texts(self.tokenizer, texts))
+
+    def predict_encoded(self, token_ids: Int32, offsets: Int64) -> npt.NDArray[np.float32]:
+        """Return float32[N, C] for token_ids: int32[sum of lengths] and offsets: int64[N + 1].
+
+        Rows are run in batches of similar length; a row's answer depends on no other row and on no padding.
+        """
+        lengths = np.diff(offsets)
+        logits = np.zeros((len(lengths), len(self.labels)), dtype=np.float32)
+        for rows in length_batches(lengths, BATCH_ROWS, max_tokens=BATCH_TOKENS):
+            feed = {"token_ids": pad_batch(token_ids, offsets, rows), "lengths": lengths[rows].astype(np.int32)}
+            logits[rows] = self.session.run(["logits"], feed)[0]
+        return softmax(logits / np.float32(self.description.temperature))
+
+
+def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return probabilities float32[N, C] that sum to 1 per row."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,222 @@
+"""One frozen tree of settings: the flow's parameters, the command line's flags, the YAML file and MLflow's params.
+
+What changes the model is here; what changes where it runs (addresses, schedules) is environment or deployments/.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, every field described, unknown names refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+
+class DataConfig(Section):
+    """Where the labelled rows are and what is accepted as a row."""
+
+    path: Path = Path("data/headlines.csv")
+    """The labelled file: .csv, .tsv, .jsonl (each also .gz) or .parquet."""
+    text_column: str = "text"
+    """Name of the column with the text."""
+    label_column: str = "label"
+    """Name of the column with the label; labels are strings."""
+    id_column: str | None = None
+    """Name of the column with the row's id. Unset: `id` if the file has it, otherwise the row number from 1."""
+    split_column: str | None = None
+    """Name of a column that says train, validation or test for each row. Unset: the rows are split here."""
+    labels: tuple[str, ...] | None = None
+    """The labels that may occur. Unset: learned from the file, and recorded."""
+    min_characters: Count = 1
+    """Fewest characters in a text, white space at both ends not counted."""
+    max_characters: Count = 100_000
+    """Most characters in a text; a longer one is usually a broken file."""
+    max_labels: Annotated[int, Field(ge=2)] = 1_000
+    """Most different labels; more usually means that the wrong column was named."""
+    on_bad_rows: Literal["stop", "quarantine"] = "stop"
+    """stop: any bad row ends the run. quarantine: bad rows are set aside and recorded."""
+    max_bad_fraction: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """With quarantine: the largest share of rows that may be set aside."""
+
+
+class TokenizationConfig(Section):
+    """How text becomes token_ids."""
+
+    kind: Literal["word", "bpe"] = "word"
+    """word: one token per word or punctuation mark. bpe: byte-pair encoding learned on the training rows."""
+    vocab_size: Annotated[int, Field(ge=3)] = 20_000
+    """Most tokens in the vocabulary, [PAD] and [UNK] included."""
+    min_frequency: Count = 1
+    """A token that occurs less often in the training rows is unknown."""
+    max_length: Count = 256
+    """Tokens kept per text; the rest is cut off."""
+    lowercase: bool = True
+    """Fold to lower case."""
+    strip_accents: bool = True
+    """Drop accents after NFKD normalization."""
+
+
+class SplitConfig(Section):
+    """How rows are shared out; a split column overrides the fractions it makes needless."""
+
+    test_fraction: Fraction = 0.15
+    """Share of the rows of each label that becomes test rows."""
+    validation_fraction: Fraction = 0.1
+    """Share of the rows of each label that becomes validation rows (with a split column: of its train rows)."""
+    seed: int = 42
+    """Decides which rows go where."""
+
+    @model_validator(mode="after")
+    def _leave_training_rows(self) -> "SplitConfig":
+        if self.test_fraction + self.validation_fraction >= 1:
+            raise ValueError("test_fraction + validation_fraction must stay below 1, so that train rows remain")
+        return self
+
+
+class ModelConfig(Section):
+    """The network: embedding, LSTM layers, pooling, dense head."""
+
+    embedding_dim: Count = 200
+    """Width of a token's vector (E)."""
+    lstm_layers: Count = 1
+    """LSTM layers, one on top of the other."""
+    lstm_units: Count = 32
+    """Units of each LSTM layer and direction (H)."""
+    bidirectional: bool = True
+    """Read each text in both directions."""
+    activation: Literal["tanh", "relu"] = "tanh"
+    """Activation of the LSTM's candidate and output. relu leaves the fast GPU path."""
+    pooling: Literal["last", "max", "mean"] = "max"
+    """How the states of all tokens become one vector: the last state, or the maximum or mean over the tokens."""
+    embedding_skip: bool = True
+    """Pool the embeddings beside the LSTM's states (not with pooling=last)."""
+    dense_units: Annotated[int, Field(ge=0)] = 0
+    """Units of a dense relu layer before the output; 0 leaves it out."""
+    dropout_rate: Rate = 0.3
+    """Dropout behind each LSTM layer (behind the pooling for the topmost) and behind the dense layer."""
+    word_dropout_rate: Rate = 0.2
+    """Share of tokens replaced by [UNK] while training."""
+
+    @model_validator(mode="after")
+    def _skip_needs_pooling(self) -> "ModelConfig":
+        if self.embedding_skip and self.pooling == "last":
+            raise ValueError("embedding_skip needs pooling=max or pooling=mean; set embedding_skip to false")
+        return self
+
+
+class TrainingConfig(Section):
+    """How the network is fitted."""
+
+    epochs: Count = 30
+    """Most passes over the training rows."""
+    batch_size: Count = 32
+    """Rows per step."""
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    """Adam's step size."""
+    gradient_clip_norm: Annotated[float, Field(ge=0)] = 1.0
+    """Global norm that gradients are cut to; 0 leaves them."""
+    patience: Count = 3
+    """Epochs without a better validation figure before training stops."""
+    monitor: Literal["log_loss", "macro_f1"] = "log_loss"
+    """The validation figure that picks the best epoch."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: rows of rare labels weigh more, in inverse proportion to their number."""
+    seed: int = 42
+    """Decides initial weights, order and dropout, together with the epoch."""
+
+
+class ExportConfig(Section):
+    """From the trained network to the classifier that is served."""
+
+    max_difference: Annotated[float, Field(gt=0)] = 1e-5
+    """Largest difference of a probability between Keras and ONNX Runtime on validation rows."""
+    compared_rows: Count = 512
+    """Validation rows on which the two are compared."""
+
+
+class EvaluationConfig(Section):
+    """How the classifier is judged on the test rows."""
+
+    calibration_bins: Annotated[int, Field(ge=2)] = 15
+    """Bins of equal width for the expected calibration error and the reliability diagram."""
+
+
+class RegistrationConfig(Section):
+    """Where the model goes."""
+
+    model_name: Annotated[str, Field(pattern=r"^[^/:.@%\"'\s]+$")] = "text-classifier"
+    """Name in the model registry."""
+    experiment_name: str = "lstm-text"
+    """MLflow experiment that holds the runs."""
+
+
+class PromotionConfig(Section):
+    """When the new version becomes champion."""
+
+    max_macro_f1_drop: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """How much lower than the champion's the candidate's test macro-F1 may be, both on the candidate's test rows."""
+
+
+class PipelineConfig(Section):
+    """Everything that decides what a training run produces."""
+
+    data: DataConfig = DataConfig()
+    """The labelled file."""
+    tokenization: TokenizationConfig = TokenizationConfig()
+    """Text to token_ids."""
+    split: SplitConfig = SplitConfig()
+    """Train, validation and test rows."""
+    model: ModelConfig = ModelConfig()
+    """The network."""
+    training: TrainingConfig = TrainingConfig()
+    """Fitting it."""
+    export: ExportConfig = ExportConfig()
+    """Making it servable."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """Judging it."""
+    registration: RegistrationConfig = RegistrationConfig()
+    """Registering it."""
+    promotion: PromotionConfig = PromotionConfig()
+    """Making it champion."""
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    # The stacked LSTM of the tutorial this project grew from: 584,932 parameters with 4 classes and a full vocabulary.
+    "article": {
+        "tokenization": {"vocab_size": 8_000, "max_length": 35},
+        "split": {"test_fraction": 0.1, "validation_fraction": 0.09, "seed": 42},
+        "model": {
+            "embedding_dim": 45,
+            "lstm_layers": 2,
+            "lstm_units": 128,
+            "bidirectional": False,
+            "activation": "relu",
+            "pooling": "last",
+            "embedding_skip": False,
+            "dense_units": 32,
+            "dropout_rate": 0.2,
+            "word_dropout_rate": 0.0,
+        },
+        "training": {"epochs": 120, "batch_size": 64, "learning_rate": 1e-3},
+    },
+}
+
+
+def flatten(config: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """Return the tree as {"model.lstm_units": 32, ...}, the names MLflow's params and the command line use."""
+    flat: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

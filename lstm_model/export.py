@@ -1,0 +1,147 @@
+"""A trained Keras network as an ONNX graph with native LSTM nodes. Loads TensorFlow and onnx.
+
+Keras's own ONNX export turns a masked LSTM into Loop nodes, which are slow. An ONNX LSTM node takes `sequence_lens`
+instead, which masks exactly, so the graph is written from the weights: every network of `network.build_network`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from lstm_model.config import ModelConfig
+
+OPSET = 17
+Array = npt.NDArray[np.float32]
+
+
+def write_onnx(network: keras.Model, config: ModelConfig, path: Path) -> None:
+    """Write the graph: token_ids int32[B, L] (right-padded), lengths int32[B] (each >= 1) -> logits float32[B, C]."""
+    graph = _Graph(network)
+    embedded = graph.node("Gather", [graph.constant("embeddings", graph.weights("embedding")[0]), "token_ids"])
+    states = graph.node("Transpose", [embedded], perm=[1, 0, 2])  # ONNX LSTM wants [L, B, E].
+    last = ""
+    for number in range(1, config.lstm_layers + 1):
+        states, last = _lstm(graph, config, number, states)
+    hidden = last if config.pooling == "last" else _pooled(graph, config, embedded=embedded, states=states)
+    if config.dense_units:
+        hidden = graph.node("Relu", [_dense(graph, "dense", hidden)])
+    logits = _dense(graph, "logits", hidden)
+    graph.node("Identity", [logits], output="logits")
+    onnx.save(graph.model(num_classes=network.output_shape[-1]), path)
+
+
+class _Graph:
+    """Collects nodes and constants under unique names."""
+
+    def __init__(self, network: keras.Model) -> None:
+        self.network = network
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, onnx.TensorProto] = {}
+
+    def weights(self, layer: str) -> list[Array]:
+        return [np.asarray(value, dtype=np.float32) for value in self.network.get_layer(layer).get_weights()]
+
+    def constant(self, name: str, value: npt.NDArray[Any]) -> str:
+        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        return name
+
+    def node(self, op: str, inputs: list[str], *, output: str = "", **attributes: Any) -> str:
+        output = output or f"{op.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, inputs, [output], name=f"{op}_{len(self.nodes)}", **attributes))
+        return output
+
+    def model(self, num_classes: int) -> onnx.ModelProto:
+        graph = helper.make_graph(
+            self.nodes,
+            "lstm_text",
+            [
+                helper.make_tensor_value_info("token_ids", TensorProto.INT32, ["rows", "tokens"]),
+                helper.make_tensor_value_info("lengths", TensorProto.INT32, ["rows"]),
+            ],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", num_classes])],
+            list(self.constants.values()),
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def _lstm(graph: _Graph, config: ModelConfig, number: int, states: str) -> tuple[str, str]:
+    """Add one LSTM layer; return the names of its states [L, B, D*H] and of its last state [B, D*H]."""
+    name = f"{'bidirectional' if config.bidirectional else 'lstm'}_{number}"
+    directions = 2 if config.bidirectional else 1
+    weights = graph.weights(name)
+    kernels = [_gates(weights[3 * d], weights[3 * d + 1], weights[3 * d + 2]) for d in range(directions)]
+    names = [
+        graph.constant(f"{name}_{part}", np.stack([kernel[i] for kernel in kernels])) for i, part in enumerate("WRB")
+    ]
+    every, final = f"{name}_states", f"{name}_final"
+    activation = "Tanh" if config.activation == "tanh" else "Relu"
+    graph.nodes.append(
+        helper.make_node(
+            "LSTM",
+            [states, *names, "lengths"],
+            [every, final],
+            name=name,
+            hidden_size=config.lstm_units,
+            direction="bidirectional" if config.bidirectional else "forward",
+            activations=["Sigmoid", activation, activation] * directions,
+        )
+    )
+    width = directions * config.lstm_units
+    shape = graph.constant(f"{name}_width", np.array([0, 0, width], dtype=np.int64))
+    merged = graph.node("Reshape", [graph.node("Transpose", [every], perm=[0, 2, 1, 3]), shape])
+    flat = graph.constant(f"{name}_flat", np.array([0, width], dtype=np.int64))
+    return merged, graph.node("Reshape", [graph.node("Transpose", [final], perm=[1, 0, 2]), flat])
+
+
+def _gates(kernel: Array, recurrent: Array, bias: Array) -> tuple[Array, Array, Array]:
+    """Return W [4H, E], R [4H, H], B [8H]: Keras orders the gates i, f, c, o; ONNX i, o, f, c with two biases."""
+
+    def reorder(matrix: Array) -> Array:
+        i, f, c, o = np.split(matrix, 4, axis=-1)
+        return np.concatenate([i, o, f, c], axis=-1)
+
+    return reorder(kernel).T, reorder(recurrent).T, np.concatenate([reorder(bias), np.zeros_like(bias)])
+
+
+def _pooled(graph: _Graph, config: ModelConfig, *, embedded: str, states: str) -> str:
+    """Pool the states [L, B, W], and with embedding_skip the embeddings [B, L, E], over the tokens of each row."""
+    inside = _inside(graph)
+    pooled = [_pool(graph, config.pooling, graph.node("Transpose", [states], perm=[1, 0, 2]), inside)]
+    if config.embedding_skip:
+        pooled.append(_pool(graph, config.pooling, embedded, inside))
+    return graph.node("Concat", pooled, axis=1) if len(pooled) > 1 else pooled[0]
+
+
+def _inside(graph: _Graph) -> str:
+    """Return the name of bool[B, L, 1]: the position lies before the row's length."""
+    tokens = graph.node("Gather", [graph.node("Shape", ["token_ids"]), graph.constant("axis_1", np.array(1))])
+    zero, one = graph.constant("zero", np.array(0, np.int64)), graph.constant("one", np.array(1, np.int64))
+    positions = graph.node("Cast", [graph.node("Range", [zero, tokens, one])], to=TensorProto.INT32)
+    lengths = graph.node("Unsqueeze", ["lengths", graph.constant("axes_1", np.array([1], np.int64))])
+    return graph.node(
+        "Unsqueeze", [graph.node("Less", [positions, lengths]), graph.constant("axes_2", np.array([2], np.int64))]
+    )
+
+
+def _pool(graph: _Graph, kind: str, values: str, inside: str) -> str:
+    if kind == "max":
+        lowest = graph.constant("lowest", np.array(np.finfo(np.float32).min, np.float32))
+        return graph.node("ReduceMax", [graph.node("Where", [inside, values, lowest])], axes=[1], keepdims=0)
+    weights = graph.node("Cast", [inside], to=TensorProto.FLOAT)
+    axes = graph.constant("axes_1", np.array([1], np.int64))
+    total = graph.node("ReduceSum", [graph.node("Mul", [values, weights]), axes], keepdims=0)
+    return graph.node("Div", [total, graph.node("ReduceSum", [weights, axes], keepdims=0)])
+
+
+def _dense(graph: _Graph, layer: str, hidden: str) -> str:
+    kernel, bias = graph.weights(layer)
+    return graph.node(
+        "Gemm", [hidden, graph.constant(f"{layer}_kernel", kernel), graph.constant(f"{layer}_bias", bias)]
+    )

@@ -1,0 +1,92 @@
+"""How good predictions are. Functions return numbers; logging them is a task's job."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn import metrics as sklearn_metrics
+
+Float = npt.NDArray[np.floating[Any]]
+Int = npt.NDArray[np.integer[Any]]
+
+
+def log_loss(*, label_ids: Int, probabilities: Float) -> float:
+    """Return the mean negative log-likelihood in nats. label_ids: int[N], probabilities: float[N, C]."""
+    chosen = probabilities[np.arange(len(label_ids)), label_ids].astype(np.float64)
+    return float(-np.log(np.clip(chosen, 1e-12, 1.0)).mean())
+
+
+def macro_f1(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> float:
+    """Return the unweighted mean of the F1 of all classes; a class never predicted and never true counts 0."""
+    confusion = confusion_matrix(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=num_classes)
+    true_or_predicted = confusion.sum(0) + confusion.sum(1)
+    return float((2 * np.diag(confusion) / np.maximum(true_or_predicted, 1)).mean())
+
+
+def confusion_matrix(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> npt.NDArray[np.int64]:
+    """Return int64[C, C]: rows with true label i predicted as j."""
+    flat = np.bincount(label_ids.astype(np.int64) * num_classes + predicted_ids, minlength=num_classes**2)
+    return flat.reshape(num_classes, num_classes).astype(np.int64)
+
+
+def reliability(*, label_ids: Int, probabilities: Float, bins: int) -> dict[str, list[float]]:
+    """Return per bin of equal width: rows, mean confidence and accuracy of the predicted label.
+
+    Guo et al. 2017, "On calibration of modern neural networks", section 2. Bins without rows hold 0.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    correct = probabilities.argmax(axis=1) == label_ids
+    places = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    rows = np.bincount(places, minlength=bins)
+    divisor = np.maximum(rows, 1)
+    return {
+        "rows": rows.astype(float).tolist(),
+        "confidence": (np.bincount(places, weights=confidence, minlength=bins) / divisor).tolist(),
+        "accuracy": (np.bincount(places, weights=correct, minlength=bins) / divisor).tolist(),
+    }
+
+
+def calibration_error(table: dict[str, list[float]]) -> float:
+    """Return the expected calibration error: |confidence - accuracy| averaged over rows, from `reliability`."""
+    rows, confidence, accuracy = (np.array(table[name]) for name in ("rows", "confidence", "accuracy"))
+    return float((rows * np.abs(confidence - accuracy)).sum() / rows.sum())
+
+
+def classification_metrics(
+    *, label_ids: Int, probabilities: Float, labels: Sequence[str], calibration_bins: int
+) -> dict[str, Any]:
+    """Return all figures of one evaluation.
+
+    label_ids: int[N] in [0, C), probabilities: float[N, C], labels: C names.
+    Keys: accuracy, majority_accuracy (always guessing the most frequent label), macro_f1, log_loss,
+    calibration_error, rows, per_class {label: precision, recall, f1, support}, confusion_matrix (C lists of C counts),
+    reliability (see there). A precision without predictions, or a recall without rows, is 0.
+    """
+    predicted_ids = probabilities.argmax(axis=1)
+    ids = list(range(len(labels)))
+    precision, recall, f1, support = sklearn_metrics.precision_recall_fscore_support(
+        label_ids, predicted_ids, labels=ids, zero_division=0
+    )
+    table = reliability(label_ids=label_ids, probabilities=probabilities, bins=calibration_bins)
+    return {
+        "accuracy": float((predicted_ids == label_ids).mean()),
+        "majority_accuracy": float(np.bincount(label_ids, minlength=len(labels)).max() / len(label_ids)),
+        "macro_f1": macro_f1(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=len(labels)),
+        "log_loss": log_loss(label_ids=label_ids, probabilities=probabilities),
+        "calibration_error": calibration_error(table),
+        "rows": len(label_ids),
+        "per_class": {
+            label: {
+                "precision": float(precision[i]),
+                "recall": float(recall[i]),
+                "f1": float(f1[i]),
+                "support": int(support[i]),
+            }
+            for i, label in enumerate(labels)
+        },
+        "confusion_matrix": confusion_matrix(
+            label_ids=label_ids, predicted_ids=predicted_ids, num_classes=len(labels)
+        ).tolist(),
+        "reliability": table,
+    }

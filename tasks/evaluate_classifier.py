@@ -1,0 +1,105 @@
+"""Candidate and champion predict the test rows here, once; the gate and every report read what is written."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lstm_model.answers import answer_table
+from lstm_model.classifier import Classifier
+from lstm_model.config import EvaluationConfig
+from lstm_model.figures import plot_confusion, plot_per_class, plot_reliability
+from lstm_model.metrics import classification_metrics
+from tasks import tracking
+from tasks.fetch_champion import RegisteredClassifier
+from tasks.publishing import Progress, markdown_table, publish_markdown
+from tasks.split_examples import read_split
+from tasks.stages import StageRecord, read_json, stage, write_json
+from tasks.tracking import Run
+
+HEADLINE = ("accuracy", "macro_f1", "log_loss", "calibration_error", "majority_accuracy")
+PROGRESS_ROWS = 10_000
+
+
+def _report(record: StageRecord, run: Run) -> None:
+    evaluation = read_json(record.file("evaluation.json"))
+    figures = evaluation["candidate"]
+    tracking.log_metrics(run, {f"test_{name}": figures[name] for name in (*HEADLINE, "rows")})
+    for label, per_class in figures["per_class"].items():
+        tracking.log_metrics(run, {f"test_{name}/{label}": value for name, value in per_class.items()})
+    labels = evaluation["labels"]
+    tracking.log_figure(run, plot_confusion(figures["confusion_matrix"], labels), "confusion_matrix")
+    tracking.log_figure(run, plot_per_class(figures["per_class"]), "per_class")
+    tracking.log_figure(run, plot_reliability(figures["reliability"], figures["calibration_error"]), "reliability")
+    for name in ("evaluation.json", "predictions.parquet"):
+        tracking.log_file(run, record.file(name), "evaluation")
+    publish_markdown("evaluation", evaluation_markdown(evaluation), "How good the candidate is on test rows")
+
+
+def evaluation_markdown(evaluation: dict[str, Any]) -> str:
+    """Return the metrics table, beside the champion's where there is one that knows the same labels."""
+    candidate, champion = evaluation["candidate"], evaluation["champion"]
+    header = ["test rows: " + f"{candidate['rows']:,}", "candidate"]
+    rows = [[name.replace("_", " "), candidate[name]] for name in HEADLINE]
+    if champion and champion["figures"]:
+        header.append(f"champion (version {champion['version']})")
+        rows = [[*row, champion["figures"][name]] for row, name in zip(rows, HEADLINE, strict=True)]
+    classes = [
+        [label, figures["precision"], figures["recall"], figures["f1"], figures["support"]]
+        for label, figures in candidate["per_class"].items()
+    ]
+    return (
+        markdown_table(header, rows)
+        + "\n\n"
+        + markdown_table(["label", "precision", "recall", "F1", "rows"], classes)
+    )
+
+
+@stage("evaluation", report=_report)
+def evaluate_classifier(
+    folder: Path,
+    classifier: StageRecord,
+    examples: StageRecord,
+    splits: StageRecord,
+    champion: RegisteredClassifier | None,
+    config: EvaluationConfig,
+) -> dict[str, Any]:
+    """Predict the test rows with candidate and champion; write evaluation.json and predictions.parquet."""
+    rows = read_split(examples, splits, "test")
+    labels = classifier.facts["labels"]
+    label_ids = rows["label"].map(labels.index).to_numpy(np.int64)
+    probabilities = _predict(Classifier.load(classifier.folder), rows["text"].tolist(), "candidate")
+    candidate = classification_metrics(
+        label_ids=label_ids, probabilities=probabilities, labels=labels, calibration_bins=config.calibration_bins
+    )
+    table = _predictions(rows, labels, probabilities)
+    judged = None
+    if champion is not None:
+        other = Classifier.load(champion.folder)
+        judged = {"version": champion.version, "labels": other.labels, "figures": None}
+        if other.labels == labels:
+            theirs = _predict(other, rows["text"].tolist(), "champion")
+            judged["figures"] = classification_metrics(
+                label_ids=label_ids, probabilities=theirs, labels=labels, calibration_bins=config.calibration_bins
+            )
+            table["champion_predicted"] = [labels[i] for i in theirs.argmax(axis=1)]
+    table.to_parquet(folder / "predictions.parquet", index=False)
+    write_json(folder / "evaluation.json", {"labels": labels, "candidate": candidate, "champion": judged})
+    return {"metrics": {name: candidate[name] for name in (*HEADLINE, "rows")}}
+
+
+def _predict(classifier: Classifier, texts: list[str], who: str) -> npt.NDArray[np.float32]:
+    progress = Progress(f"evaluate-{who}", f"{who} predicts test rows", total=len(texts), unit="rows")
+    parts = []
+    for first in range(0, len(texts), PROGRESS_ROWS):
+        parts.append(classifier.predict_probabilities(texts[first : first + PROGRESS_ROWS]))
+        progress.set(first + len(parts[-1]))
+    progress.close(f"{who} predicted {len(texts):,} test rows")
+    return np.concatenate(parts)
+
+
+def _predictions(rows: pd.DataFrame, labels: list[str], probabilities: npt.NDArray[np.float32]) -> pd.DataFrame:
+    answers = answer_table(probabilities, labels).rename(columns={"label": "predicted"})
+    return pd.concat([rows[["example_id", "label"]], answers], axis=1)

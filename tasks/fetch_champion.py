@@ -1,0 +1,112 @@
+"""The registered champion -> a local classifier folder, or None where there is none yet."""
+
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel, ConfigDict
+
+from lstm_model.config import RegistrationConfig
+from lstm_model.digests import digest_sources
+from lstm_model.errors import ModelError
+from tasks.local_state import state_root
+
+CHAMPION = "champion"
+
+
+class RegisteredClassifier(BaseModel):
+    """A version of a registered model, downloaded: its classifier folder and the digest of the files in it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: str
+    run_id: str
+    folder: Path
+    digest: str
+
+
+@task(name="fetch-champion", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2)
+def fetch_champion(config: RegistrationConfig) -> RegisteredClassifier | None:
+    """Return the model that carries the alias `champion` now, or None."""
+    try:
+        version = MlflowClient().get_model_version_by_alias(config.model_name, CHAMPION)
+    except MlflowException as error:
+        if is_missing(error):
+            return None
+        raise
+    return download_version(config.model_name, str(version.version))
+
+
+def is_missing(error: MlflowException) -> bool:
+    """Return whether the registry says that there is no such model, version or alias."""
+    alias_missing = "alias" in str(error).lower() and "not found" in str(error).lower()
+    return error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST) or alias_missing
+
+
+def resolve_model(model_uri: str) -> tuple[str, str, str]:
+    """Return name, version and run id of models:/NAME@ALIAS or models:/NAME/VERSION, resolved once.
+
+    Raises ModelError where it does not exist; the error lists what does.
+    """
+    client = MlflowClient()
+    try:
+        name, _, rest = model_uri.removeprefix("models:/").partition("@" if "@" in model_uri else "/")
+        if not (model_uri.startswith("models:/") and name and rest):
+            raise ModelError(
+                expected="models:/NAME@ALIAS or models:/NAME/VERSION",
+                found=repr(model_uri),
+                remedy=_what_exists(client),
+            )
+        found = (
+            client.get_model_version_by_alias(name, rest) if "@" in model_uri else client.get_model_version(name, rest)
+        )
+    except MlflowException as error:
+        raise ModelError(
+            expected=f"the registered model {model_uri}",
+            found=str(error).splitlines()[0],
+            remedy=_what_exists(client),
+        ) from None
+    return found.name, str(found.version), found.run_id or ""
+
+
+def _what_exists(client: MlflowClient) -> str:
+    try:
+        models = client.search_registered_models()
+    except MlflowException:
+        return "Check MLFLOW_TRACKING_URI and that the server answers."
+    if not models:
+        return f"The registry at {mlflow.get_tracking_uri()} is empty: train a model first (lstm-text train)."
+    names = [
+        f"models:/{model.name}@{alias} (version {version})"
+        for model in models
+        for alias, version in sorted(model.aliases.items())
+    ] or [f"models:/{model.name}/1 and later, without an alias" for model in models]
+    return f"There is: {', '.join(names)}."
+
+
+def download_version(name: str, version: str) -> RegisteredClassifier:
+    """Download a registered version and return its classifier.
+
+    Raises ModelError where files are missing.
+    """
+    root = state_root() / "downloads" / name / version
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        model = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(root)))
+        folder = model / "artifacts" / "classifier"
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+    except (OSError, MlflowException) as error:
+        raise ModelError(
+            expected=f"the files of {name} version {version}",
+            found=str(error).splitlines()[0],
+            remedy="The artifact store is incomplete: roll back to another version, or train again.",
+        ) from None
+    run_id = MlflowClient().get_model_version(name, version).run_id or ""
+    return RegisteredClassifier(
+        name=name, version=version, run_id=run_id, folder=folder, digest=digest_sources(files)
+    )

@@ -1,0 +1,54 @@
+"""The labelled file -> raw rows as strings, nothing judged yet."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lstm_model.config import DataConfig
+from lstm_model.digests import digest_file
+from lstm_model.errors import ContentError
+from lstm_model.reading import file_format, read_chunks, read_columns
+from tasks import tracking
+from tasks.publishing import Progress, markdown_table, publish_markdown
+from tasks.stages import StageRecord, stage
+from tasks.tracking import Run
+
+
+def _contents(config: DataConfig) -> list[str]:
+    return [file_format(config.path), digest_file(config.path)]
+
+
+def _report(record: StageRecord, run: Run) -> None:
+    facts = record.facts
+    tracking.set_tags(run, {"data_digest": facts["sha256"]})
+    tracking.log_metrics(run, {"rows.read": facts["rows"]})
+    rows = [["rows", facts["rows"]], ["columns", ", ".join(facts["columns"])], ["SHA-256", facts["sha256"]]]
+    publish_markdown("raw-rows", markdown_table(["", "found"], rows), "What the labelled file holds")
+
+
+@stage("raw", report=_report, reads=_contents, retries=2, retry_delay_seconds=2)
+def load_examples(folder: Path, config: DataConfig) -> dict[str, Any]:
+    """Read the labelled file into raw.parquet: example_id, text, label, split and problem, whichever the file gives."""
+    columns = read_columns(config.path)
+    id_column = config.id_column or ("id" if "id" in columns else None)
+    wanted = {"text": config.text_column, "label": config.label_column}
+    wanted |= {"example_id": id_column} if id_column else {}
+    wanted |= {"split": config.split_column} if config.split_column else {}
+    progress = Progress("load-progress", f"reading {config.path.name}", total=None, unit="rows")
+    chunks: list[pd.DataFrame] = []
+    rows = 0
+    for chunk in read_chunks(config.path, wanted):
+        chunks.append(chunk)
+        rows += len(chunk)
+        progress.set(rows)
+    progress.close(f"read {rows:,} rows of {config.path.name}")
+    if not rows:
+        raise ContentError(
+            expected=f"at least one row of data in {config.path}", found="a header only", remedy="Check the export."
+        )
+    frame = pd.concat(chunks, ignore_index=True)
+    if not id_column:
+        frame.insert(0, "example_id", pd.Series([str(number) for number in range(1, rows + 1)], dtype=object))
+    frame.to_parquet(folder / "raw.parquet", index=False)
+    return {"rows": rows, "columns": columns, "sha256": digest_file(config.path), "file": config.path.name}

@@ -1,0 +1,51 @@
+"""Where runs leave their state, and the environment that keeps every tool's state there and its telemetry off."""
+
+import os
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def state_root() -> Path:
+    """Return the folder of all run state: $LSTM_TEXT_STATE, or mlruns/ in the project."""
+    return Path(os.environ.get("LSTM_TEXT_STATE") or PROJECT / "mlruns").resolve()
+
+
+def stages_root() -> Path:
+    """Return the stage store; Prefect's result storage is the same folder."""
+    return state_root() / "stages"
+
+
+def artifacts_root() -> Path:
+    """Return where MLflow's artifacts go when its database is the embedded one."""
+    return state_root() / "artifacts"
+
+
+def use_local_state() -> None:
+    """Fill in what the environment leaves open. Call before Prefect or MLflow is imported.
+
+    A variable that is set wins, so the same command runs against a team's servers.
+    """
+    root = state_root()
+    defaults = {
+        "PREFECT_HOME": root / "prefect",
+        "PREFECT_LOCAL_STORAGE_PATH": root / "stages",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlflow.db'}",
+        # Telemetry: MLflow honours DO_NOT_TRACK only as `true`.
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "GX_ANALYTICS_ENABLED": "false",
+        # With uv on PATH, MLflow would copy the project's lock into each model and export all of it.
+        "MLFLOW_UV_AUTO_DETECT": "false",
+        "MLFLOW_LOG_UV_FILES": "false",
+        "MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "GIT_PYTHON_REFRESH": "quiet",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    }
+    root.mkdir(parents=True, exist_ok=True)
+    for name, value in defaults.items():
+        os.environ.setdefault(name, str(value))

@@ -1,0 +1,58 @@
+"""What a training run came to, for the terminal and for programs."""
+
+from typing import Any
+
+from mlflow import MlflowClient
+from pydantic import BaseModel
+
+from tasks.decide_promotion import Decision
+from tasks.evaluate_classifier import evaluation_markdown
+from tasks.register_classifier import RegisteredVersion
+from tasks.stages import StageRecord, read_json
+from tasks.tracking import Run
+
+
+class TrainingOutcome(BaseModel):
+    """The one JSON object that `lstm-text train --json` prints."""
+
+    run_id: str
+    run_url: str
+    model_name: str
+    version: str
+    promoted: bool
+    reason: str
+    champion_version: str | None
+    metrics: dict[str, float]
+    rows: dict[str, int]
+    seconds: dict[str, float]
+    table: str
+
+
+def training_outcome(
+    run: Run,
+    examples: StageRecord,
+    splits: StageRecord,
+    evaluation: StageRecord,
+    version: RegisteredVersion,
+    decision: Decision,
+) -> TrainingOutcome:
+    """Gather the outcome from the stages' records and the run's metrics."""
+    metrics: dict[str, Any] = MlflowClient().get_run(run.run_id).data.metrics
+    seconds = {
+        name.removeprefix("seconds."): round(value, 3)
+        for name, value in metrics.items()
+        if name.startswith("seconds.")
+    }
+    return TrainingOutcome(
+        run_id=run.run_id,
+        run_url=run.url,
+        model_name=version.name,
+        version=version.version,
+        promoted=decision.promoted,
+        reason=decision.reason,
+        champion_version=decision.champion_version,
+        metrics=evaluation.facts["metrics"],
+        rows={**splits.facts["rows"], "quarantined": examples.facts["quarantined"]},
+        seconds=seconds,
+        table=evaluation_markdown(read_json(evaluation.file("evaluation.json"))),
+    )

@@ -1,0 +1,21 @@
+"""Texts given on the command line -> answers of a registered model, without starting Prefect's server."""
+
+from typing import Any
+
+from lstm_model.answers import answer_table
+from lstm_model.classifier import Classifier
+from lstm_model.errors import ContentError
+from lstm_model.reading import text_problem
+from tasks.fetch_champion import download_version, resolve_model
+
+
+def predict_texts(texts: list[str], model_uri: str) -> list[dict[str, Any]]:
+    """Return label, score and probabilities for each text, as dictionaries."""
+    for text in texts:
+        problem = text_problem(text)
+        if problem:
+            raise ContentError(expected="texts in UTF-8", found=problem, remedy="Check the terminal's encoding.")
+    name, version, _ = resolve_model(model_uri)
+    classifier = Classifier.load(download_version(name, version).folder)
+    table = answer_table(classifier.predict_probabilities(texts), classifier.labels)
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]

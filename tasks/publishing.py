@@ -1,0 +1,79 @@
+"""What a person sees of a run in Prefect and in the terminal: artifacts, progress, log lines."""
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from prefect import get_run_logger
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from tqdm import tqdm
+
+from lstm_model.errors import LstmTextError
+
+PROGRESS_SECONDS = 2.0  # A progress artifact costs a request: at most one in this time.
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a Markdown table; numbers are right-aligned, floats shown with four decimals."""
+
+    def cell(value: Any) -> str:
+        text = f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+        return text.replace("|", "\\|").replace("\n", " ")
+
+    numeric = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]
+    lines = ["| " + " | ".join(header) + " |", "|" + "|".join(" ---: " if n else " --- " for n in numeric) + "|"]
+    lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def publish_markdown(key: str, markdown: str, description: str) -> None:
+    """Show a Markdown artifact on the flow run's page."""
+    create_markdown_artifact(markdown, key=key, description=description)
+
+
+class Progress:
+    """A bar in the terminal (when it is one) and a progress artifact in Prefect, for work of known or unknown size."""
+
+    def __init__(self, key: str, what: str, *, total: int | None, unit: str) -> None:
+        self.what, self.total, self.unit = what, total, unit
+        self.bar = tqdm(total=total, desc=what, unit=f" {unit}", file=sys.stderr, disable=None, leave=False)
+        self.artifact: UUID = create_progress_artifact(0.0, key=key, description=what)
+        self.shown = time.monotonic()
+
+    def set(self, done: int, *, what: str | None = None) -> None:
+        """Say how much is done; the artifact follows at most every two seconds."""
+        self.bar.update(done - self.bar.n if not self.bar.disable else 0)
+        if what:
+            self.what = what
+            self.bar.set_description(what, refresh=False)
+        if self.total and time.monotonic() - self.shown > PROGRESS_SECONDS:
+            update_progress_artifact(self.artifact, min(100.0, 100.0 * done / self.total), description=self.what)
+            self.shown = time.monotonic()
+
+    def close(self, summary: str) -> None:
+        """End with 100 % and one log line."""
+        self.bar.close()
+        update_progress_artifact(self.artifact, 100.0, description=summary)
+        get_run_logger().info("%s", summary)
+
+
+class ShortErrors(logging.Filter):
+    """Drop the traceback of an error that names its remedy; a bug keeps its own."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        failure = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if isinstance(failure, LstmTextError):
+            record.exc_info = record.exc_text = None
+            record.msg, record.args = "%s", (str(failure),)
+        return True
+
+
+def shorten_errors() -> None:
+    """Install ShortErrors on the loggers of Prefect's engine, once."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(existing, ShortErrors) for existing in logger.filters):
+            logger.addFilter(ShortErrors())

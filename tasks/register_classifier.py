@@ -1,0 +1,107 @@
+"""The classifier -> a version in MLflow's registry: models-from-code, no pickle, only what serving needs."""
+
+import shutil
+import tempfile
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from prefect import task
+from prefect.artifacts import create_link_artifact
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel, ConfigDict
+
+from lstm_model.answers import probability_columns
+from lstm_model.config import RegistrationConfig
+from tasks import tracking
+from tasks.local_state import PROJECT
+from tasks.publishing import markdown_table, publish_markdown
+from tasks.split_examples import read_split
+from tasks.stages import StageRecord
+from tasks.tracking import Run
+
+SERVING_PACKAGES = ("mlflow", "numpy", "onnxruntime", "pandas", "pyarrow", "pydantic", "tokenizers")
+CANDIDATE = "candidate"
+
+
+class RegisteredVersion(BaseModel):
+    """A version in the registry."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: str
+
+    @property
+    def uri(self) -> str:
+        return f"models:/{self.name}/{self.version}"
+
+
+@task(name="register-classifier", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5)
+def register_classifier(
+    classifier: StageRecord,
+    evaluation: StageRecord,
+    examples: StageRecord,
+    splits: StageRecord,
+    config: RegistrationConfig,
+    run: Run,
+) -> RegisteredVersion:
+    """Log the classifier to the run, register it as a new version and give it the alias `candidate`."""
+    labels = classifier.facts["labels"]
+    example = read_split(examples, splits, "test")[["text"]].head(2)
+    with tempfile.TemporaryDirectory() as scratch:
+        # MLflow names an artifact after its folder, which in the store is a digest.
+        folder = Path(scratch) / "classifier"
+        folder.mkdir()
+        for name in classifier.files:
+            shutil.copyfile(classifier.file(name), folder / name)
+        info = mlflow.pyfunc.log_model(
+            name="classifier",
+            python_model=str(PROJECT / "tasks" / "pyfunc_model.py"),
+            artifacts={"classifier": str(folder)},
+            code_paths=[str(PROJECT / "lstm_model")],
+            signature=serving_signature(labels),
+            input_example=example,
+            pip_requirements=serving_requirements(),
+            metadata={"labels": labels, "data_digest": examples.facts["sha256"]},
+        )
+    version = mlflow.register_model(info.model_uri, config.model_name, await_registration_for=60)
+    client = MlflowClient()
+    client.set_registered_model_alias(config.model_name, CANDIDATE, version.version)
+    for name, value in evaluation.facts["metrics"].items():
+        client.set_model_version_tag(config.model_name, version.version, f"test_{name}", f"{value:.6g}")
+    _publish(config.model_name, str(version.version), labels, run)
+    return RegisteredVersion(name=config.model_name, version=str(version.version))
+
+
+def serving_signature(labels: list[str]) -> ModelSignature:
+    """Return the signature: string column `text` -> label, score and a probability per class."""
+    outputs = [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "score")]
+    outputs += [ColSpec(DataType.double, name) for name in probability_columns(labels)]
+    return ModelSignature(inputs=Schema([ColSpec(DataType.string, "text")]), outputs=Schema(outputs))
+
+
+def serving_requirements() -> list[str]:
+    """Return the pinned packages that answering needs: no TensorFlow, no Prefect."""
+    return [f"{name}=={installed_version(name)}" for name in SERVING_PACKAGES]
+
+
+def _publish(name: str, version: str, labels: list[str], run: Run) -> None:
+    tracking.set_tags(run, {"model_name": name, "model_version": version})
+    create_link_artifact(
+        link=f"{tracking.mlflow_ui()}/#/models/{name}/versions/{version}",
+        link_text=f"{name} version {version}",
+        key="registered-model",
+        description="The version in MLflow's registry",
+    )
+    rows = [["model", name], ["version", version], ["labels", ", ".join(labels)]]
+    publish_markdown("registration", markdown_table(["", "registered"], rows), "What was registered")
+
+
+def example_input() -> pd.DataFrame:
+    """Return odd texts that every servable model must answer."""
+    return pd.DataFrame({"text": ["", "   ", "qzxv wkjq", "😀🎉", "word " * 10_000, "[PAD] [UNK]"]})

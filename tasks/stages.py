@@ -1,0 +1,174 @@
+"""The stage store: each stage's output in a folder named after everything it depends on.
+
+`mlruns/stages/<stage>/<digest>/` appears by one rename or not at all. The digest covers the digests of the inputs, the
+config sections the stage reads, the source of `lstm_model` and of the stage, and requirements.lock. Prefect keeps its
+cache entry in the same folder (`record.json`), so deleting the folder deletes the entry.
+"""
+
+import inspect
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from functools import cache, wraps
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from prefect import Task, get_run_logger
+from prefect.context import TaskRunContext
+from pydantic import BaseModel, ConfigDict
+
+from lstm_model.config import Section
+from lstm_model.digests import digest_file, digest_json, digest_sources
+from lstm_model.errors import LstmTextError
+from tasks.local_state import PROJECT, stages_root
+from tasks.tracking import Run, log_seconds
+
+MANIFEST = "manifest.json"
+Write = Callable[..., dict[str, Any]]
+Report = Callable[["StageRecord", Run], None]
+
+
+class StageRecord(BaseModel):
+    """What travels between stages: where the output is, the digest of each file, and a few figures about it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str
+    digest: str
+    files: dict[str, str]
+    facts: dict[str, Any] = {}
+
+    @property
+    def folder(self) -> Path:
+        return stages_root() / self.stage / self.digest
+
+    def file(self, name: str) -> Path:
+        return self.folder / name
+
+
+def stage(
+    name: str, *, report: Report, reads: Callable[..., Any] = lambda **inputs: None, **options: Any
+) -> Callable[[Write], Callable[..., StageRecord]]:
+    """Make `write(folder, *inputs)` a stage: called as `write(*inputs, run=run)`, it returns a StageRecord.
+
+    write: fills the folder and returns the record's facts; it may take `run`, which is no part of the digest.
+    report(record, run): logs to MLflow and publishes Prefect artifacts; runs also when the stage itself is cached.
+    reads(**inputs): anything outside the inputs that the stage depends on, as a JSON value.
+    options: for the Prefect task, such as retries.
+    """
+
+    def decorate(write: Write) -> Callable[..., StageRecord]:
+        signature = inspect.signature(write)
+        source = Path(inspect.getfile(write))
+
+        def digest_of(inputs: dict[str, Any]) -> str:
+            known = {key: value for key, value in inputs.items() if key != "run"}
+            parts = [_digest_input(key, value) for key, value in sorted(known.items())]
+            return digest_json([name, parts, reads(**known), _code_digest(source)])
+
+        def run_stage(**inputs: Any) -> StageRecord:
+            if "run" not in signature.parameters:
+                inputs = {key: value for key, value in inputs.items() if key != "run"}
+            return build(name, digest_of(inputs), lambda folder: write(folder, **inputs))
+
+        def cache_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
+            digest = digest_of(parameters["inputs"])
+            discard_if_damaged(name, digest)
+            return f"{name}/{digest}/record.json"
+
+        task = Task(
+            run_stage,
+            name=write.__name__.replace("_", "-"),
+            description=inspect.getdoc(write),
+            cache_key_fn=cache_key,
+            persist_result=True,
+            result_serializer="json",
+            retry_condition_fn=_worth_a_retry,
+            **options,
+        )
+
+        @wraps(write)
+        def call(*args: Any, run: Run, **kwargs: Any) -> StageRecord:
+            names = [key for key in signature.parameters if key not in ("folder", "run")]
+            inputs = {**dict(zip(names, args, strict=False)), **kwargs, "run": run}
+            started = time.monotonic()
+            record = task(**inputs)
+            report(record, run)
+            log_seconds(run, stage=write.__name__, seconds=time.monotonic() - started)
+            return record
+
+        return call
+
+    return decorate
+
+
+def build(name: str, digest: str, write: Callable[[Path], dict[str, Any]]) -> StageRecord:
+    """Return the stage's record, writing its folder unless a sound one is there. One process at a time builds it."""
+    final = stages_root() / name / digest
+    building = stages_root() / ".building" / f"{name}-{digest}"
+    building.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{building}.lock"):
+        discard_if_damaged(name, digest)
+        if final.exists():
+            return StageRecord.model_validate_json((final / MANIFEST).read_text("utf-8"))
+        shutil.rmtree(building, ignore_errors=True)  # Left by a run that was killed.
+        building.mkdir()
+        facts = write(building)
+        files = {
+            path.relative_to(building).as_posix(): digest_file(path)
+            for path in sorted(building.rglob("*"))
+            if path.is_file()
+        }
+        record = StageRecord(stage=name, digest=digest, files=files, facts=facts)
+        (building / MANIFEST).write_text(record.model_dump_json(indent=1), encoding="utf-8")
+        final.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(building, final)
+    return record
+
+
+def discard_if_damaged(name: str, digest: str) -> None:
+    """Remove a stage folder, and with it Prefect's cache entry, unless every file has the digest it was written with."""
+    folder = stages_root() / name / digest
+    if not folder.exists():
+        return
+    try:
+        record = StageRecord.model_validate_json((folder / MANIFEST).read_text("utf-8"))
+        sound = all(digest_file(folder / file) == expected for file, expected in record.files.items())
+    except (OSError, ValueError):
+        sound = False
+    if not sound:
+        get_run_logger().warning("Stage folder %s is damaged; it is removed and the stage runs again.", folder)
+        shutil.rmtree(folder)
+
+
+def _digest_input(key: str, value: Any) -> list[Any]:
+    if isinstance(value, Section):
+        # Paths say where, not what: the contents they lead to are digested by the stage that reads them.
+        paths = {field for field in type(value).model_fields if isinstance(getattr(value, field), Path)}
+        return [key, value.model_dump(mode="json", exclude=paths)]
+    return [key, getattr(value, "digest", value)]
+
+
+@cache
+def _code_digest(source: Path) -> str:
+    lock = PROJECT / "requirements.lock"
+    sources = [*(PROJECT / "lstm_model").glob("*.py"), source]
+    return digest_json([digest_sources(sources), digest_file(lock) if lock.exists() else None])
+
+
+def _worth_a_retry(task: Any, task_run: Any, state: Any) -> bool:
+    """Return whether trying again may help: not after an error that names its remedy."""
+    failure = state.result(raise_on_failure=False)
+    return not isinstance(failure, LstmTextError | MemoryError)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file for a person and a program to read."""
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))

@@ -1,0 +1,218 @@
+"""The MLflow run of a flow run: opened once, closed with a status whatever happens, linked both ways with Prefect."""
+
+import getpass
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import DatasetInput, InputTag, Metric, Param
+from mlflow.exceptions import MlflowException
+from mlflow.utils.time import get_current_time_millis
+from prefect.artifacts import create_link_artifact
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_UI_URL
+
+from lstm_model.config import PipelineConfig, flatten
+from lstm_model.digests import digest_file
+from lstm_model.errors import LstmTextError
+from tasks.local_state import PROJECT, artifacts_root, use_local_state
+from tasks.publishing import shorten_errors
+from tasks.recording import wait_until_recorded
+
+DEFAULT_MLFLOW_UI = "http://127.0.0.1:5001"
+DEFAULT_PREFECT_UI = "http://127.0.0.1:4200"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The MLflow run that a stage logs to; passed on, never looked up, since threads do not see the active run."""
+
+    run_id: str
+    experiment_id: str
+    name: str
+
+    @property
+    def url(self) -> str:
+        return f"{mlflow_ui()}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+
+
+def mlflow_ui() -> str:
+    """Return the address of the MLflow pages: $MLFLOW_UI_URL, the tracking server, or the one `make ui` starts."""
+    uri = mlflow.get_tracking_uri()
+    return os.environ.get("MLFLOW_UI_URL") or (uri if uri.startswith("http") else DEFAULT_MLFLOW_UI)
+
+
+@contextmanager
+def recorded_flow() -> Iterator[None]:
+    """What every flow's body runs in: local state, short errors, and task runs recorded before it returns."""
+    use_local_state()
+    shorten_errors()
+    try:
+        yield
+    finally:
+        wait_until_recorded()
+
+
+@contextmanager
+def training_run(config: PipelineConfig, *, trigger: str) -> Iterator[Run]:
+    """Open an MLflow run, log what identifies it, and end it FINISHED, FAILED or KILLED with the reason as a tag."""
+    with recorded_flow(), _opened_run(config, trigger) as run:
+        _log_params(run, config)
+        _publish_link(run)
+        try:
+            yield run
+        except KeyboardInterrupt:
+            end_run(run, status="KILLED", reason="interrupted")
+            raise
+        except BaseException as error:
+            end_run(run, status="FAILED", reason=failure_reason(error))
+            raise
+
+
+@contextmanager
+def _opened_run(config: PipelineConfig, trigger: str) -> Iterator[Run]:
+    experiment_id = ensure_experiment(config.registration.experiment_name)
+    name = flow_run.name or config.data.path.stem
+    with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=_tags(config, trigger)) as active:
+        yield Run(active.info.run_id, experiment_id, name)
+
+
+def end_run(run: Run, *, status: str, reason: str) -> None:
+    """End the run early, with the reason as tag `failure_reason`."""
+    MlflowClient().set_tag(run.run_id, "failure_reason", reason)
+    mlflow.end_run(status)
+
+
+def failure_reason(error: BaseException) -> str:
+    """Return one line that says what went wrong."""
+    text = str(error).strip() or type(error).__name__
+    return (text if isinstance(error, LstmTextError) else f"{type(error).__name__}: {text}")[:4_000]
+
+
+def ensure_experiment(name: str) -> str:
+    """Return the experiment's id, creating it; with the embedded database its artifacts go below mlruns/artifacts."""
+    experiment = mlflow.get_experiment_by_name(name)
+    if experiment is None:
+        local = mlflow.get_tracking_uri().startswith("sqlite")
+        try:
+            return str(mlflow.create_experiment(name, artifacts_root().as_uri() if local else None))
+        except MlflowException:  # Another process created it in between.
+            experiment = mlflow.get_experiment_by_name(name)
+            if experiment is None:
+                raise
+    return str(experiment.experiment_id)
+
+
+def _tags(config: PipelineConfig, trigger: str) -> dict[str, str]:
+    tags = {
+        "data_file": str(config.data.path),
+        "trigger": trigger,
+        "user": os.environ.get("USER") or _user(),
+        "prefect.flow_run_id": flow_run.id or "",
+        "prefect.flow_run_name": flow_run.name or "",
+        "prefect.flow_run_url": f"{PREFECT_UI_URL.value() or DEFAULT_PREFECT_UI}/runs/flow-run/{flow_run.id}",
+        **_git_tags(),
+    }
+    lock = PROJECT / "requirements.lock"
+    if lock.exists():
+        tags["lock_digest"] = digest_file(lock)
+    return tags
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # A container's user id without an entry in passwd.
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+def _git_tags() -> dict[str, str]:
+    """Return the commit of the checkout, and whether tracked files differ from it; nothing outside a checkout."""
+
+    def git(*words: str) -> str:
+        result = subprocess.run(["git", "-C", str(PROJECT), *words], capture_output=True, text=True, check=True)
+        return result.stdout.strip()
+
+    try:
+        dirty = "true" if git("status", "--porcelain", "--untracked-files=no") else "false"
+        return {"git_commit": git("rev-parse", "HEAD"), "git_dirty": dirty}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def _log_params(run: Run, config: PipelineConfig) -> None:
+    params = [Param(key, str(value)[:6_000]) for key, value in flatten(config).items()]
+    MlflowClient().log_batch(run.run_id, params=params)
+
+
+def _publish_link(run: Run) -> None:
+    create_link_artifact(
+        link=run.url, link_text=f"MLflow run {run.name}", key="mlflow-run", description="The run's page in MLflow"
+    )
+
+
+def log_metrics(run: Run, figures: Mapping[str, float], *, step: int = 0) -> None:
+    """Log figures to the run; names are made fit for MLflow."""
+    now = get_current_time_millis()
+    metrics = [Metric(metric_name(name), float(value), now, step) for name, value in figures.items()]
+    MlflowClient().log_batch(run.run_id, metrics=metrics)
+
+
+def metric_name(name: str) -> str:
+    """Return the name with what MLflow refuses replaced by an underscore: labels may hold any character."""
+    return re.sub(r"[^\w\-. :/]", "_", name)
+
+
+def log_seconds(run: Run, *, stage: str, seconds: float) -> None:
+    """Log how long a stage took in this run, its report included; a cached stage takes little."""
+    log_metrics(run, {f"seconds.{stage}": seconds})
+
+
+def log_curves_epoch(run: Run, epoch: int, figures: Mapping[str, float]) -> None:
+    """Log the figures of one epoch unless the run holds them: a training that goes on tells old epochs again."""
+    history = MlflowClient().get_metric_history(run.run_id, next(iter(figures)))
+    if epoch not in {metric.step for metric in history}:
+        log_metrics(run, figures, step=epoch)
+
+
+def log_curves(run: Run, epochs: list[dict[str, float]]) -> None:
+    """Log the per-epoch figures that the run does not hold yet: all of them when training was cached."""
+    for epoch, figures in enumerate(epochs, start=1):
+        log_curves_epoch(run, epoch, figures)
+
+
+def log_file(run: Run, path: Path, folder: str | None = None) -> None:
+    """Log a file, or all files of a folder, as artifacts of the run."""
+    client = MlflowClient()
+    if path.is_dir():
+        client.log_artifacts(run.run_id, str(path), folder)
+    else:
+        client.log_artifact(run.run_id, str(path), folder)
+
+
+def log_figure(run: Run, figure: Any, name: str) -> None:
+    """Log a matplotlib figure as figures/<name>.png."""
+    MlflowClient().log_figure(run.run_id, figure, f"figures/{name}.png")
+
+
+def set_tags(run: Run, tags: Mapping[str, str]) -> None:
+    client = MlflowClient()
+    for key, value in tags.items():
+        client.set_tag(run.run_id, key, value)
+
+
+def log_dataset(run: Run, path: Path, *, name: str, digest: str) -> None:
+    """Record the validated rows as the run's MLflow dataset; its digest is that of the whole labelled file."""
+    frame = pd.read_parquet(path, columns=["text", "label"])
+    # MLflow keeps 36 characters of a digest; the tag data_digest holds all 64.
+    dataset = mlflow.data.from_pandas(frame, source=str(path), name=name, targets="label", digest=digest[:36])
+    tags = [InputTag("mlflow.data.context", "training")]
+    MlflowClient().log_inputs(run.run_id, [DatasetInput(dataset._to_mlflow_entity(), tags)])
