@@ -139,7 +139,9 @@ class _FileSource(PydanticBaseSettingsSource):
             values = yaml.safe_load(Path(path).read_text("utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise UsageError(
-                expected=f"a YAML file at {path}", found=" ".join(str(error).split()), remedy="Mend the file or the path."
+                expected=f"a YAML file at {path}",
+                found=" ".join(str(error).split()),
+                remedy="Mend the file or the path.",
             ) from None
         if values is not None and not isinstance(values, dict):
             raise UsageError(

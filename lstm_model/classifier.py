@@ -67,7 +67,7 @@ class Classifier:
             session = onnxruntime.InferenceSession(
                 (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001  each library raises its own bare Exception for a damaged file
+        except Exception as error:
             raise ModelError(
                 expected=f"tokenizer.json, model.onnx and classifier.json in {folder}",
                 found=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
@@ -101,7 +101,8 @@ class Classifier:
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return probabilities float32[N, C] that sum to 1 per row."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+    probabilities: npt.NDArray[np.float32] = shifted / shifted.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def available_cores() -> int:

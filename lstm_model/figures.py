@@ -18,7 +18,9 @@ def plot_confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> Fi
     figure.colorbar(image, ax=axes, label="share of the true label's rows", shrink=0.8)
     if len(labels) <= 20:  # Beyond, the numbers would cover each other.
         for i, j in np.ndindex(counts.shape):
-            axes.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", color="white" if shares[i, j] > 0.5 else "black")
+            axes.text(
+                j, i, f"{counts[i, j]:,}", ha="center", va="center", color="white" if shares[i, j] > 0.5 else "black"
+            )
     ticks = range(len(labels))
     axes.set_xticks(ticks, [_short(label) for label in labels], rotation=45, ha="right")
     axes.set_yticks(ticks, [_short(label) for label in labels])
@@ -70,7 +72,9 @@ def plot_reliability(table: dict[str, list[float]], calibration_error: float) ->
     upper.bar(middles[used], accuracy[used], width=width, edgecolor="white", label="accuracy of the bin")
     upper.plot(confidence[used], accuracy[used], "o", color="black", label="at its mean confidence")
     upper.plot([0, 1], [0, 1], "--", color="grey", label="perfectly calibrated")
-    upper.set(title=f"Reliability (test rows), calibration error {calibration_error:.3f}", ylabel="accuracy", ylim=(0, 1))
+    upper.set(
+        title=f"Reliability (test rows), calibration error {calibration_error:.3f}", ylabel="accuracy", ylim=(0, 1)
+    )
     upper.legend(loc="upper left")
     lower.bar(middles, rows, width=width, edgecolor="white")
     lower.set(xlabel="confidence", ylabel="rows", xlim=(0, 1))

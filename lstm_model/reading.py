@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -109,7 +109,7 @@ def _frame(rows: list[tuple[Any, ...]], names: list[str]) -> pd.DataFrame:
 
 def _binary(path: Path) -> IO[bytes]:
     try:
-        return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
+        return cast(IO[bytes], gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb"))
     except PermissionError:
         raise UsageError(expected=f"a readable file at {path}", found="no permission", remedy="chmod it.") from None
 

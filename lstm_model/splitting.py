@@ -1,4 +1,4 @@
-"""Train, validation and test rows: stratified by label, equal texts on one side, independent of the order of the rows."""
+"""Train, validation and test rows: stratified by label, equal texts on one side, whatever the order of the rows."""
 
 import hashlib
 

@@ -6,7 +6,6 @@ history and the best weights so far.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -150,7 +149,7 @@ def _train_epoch(
         ),
     ).apply(tf.data.experimental.assert_cardinality(len(order)))
     report = keras.callbacks.LambdaCallback(on_train_batch_end=lambda b, logs: on_batch(epoch, b + 1, len(order)))
-    fitted = network.fit(dataset.prefetch(4), epochs=1, verbose=0, callbacks=[report])
+    fitted = network.fit(dataset.prefetch(4), epochs=1, shuffle=False, verbose=0, callbacks=[report])
     return {"train_loss": float(fitted.history["loss"][0]), "train_accuracy": float(fitted.history["accuracy"][0])}
 
 
@@ -172,9 +171,7 @@ def _validate(network: keras.Model, rows: EncodedRows) -> dict[str, float]:
     return {
         "validation_log_loss": log_loss(label_ids=rows.label_ids, probabilities=softmax(logits)),
         "validation_accuracy": float((predicted_ids == rows.label_ids).mean()),
-        "validation_macro_f1": macro_f1(
-            label_ids=rows.label_ids, predicted_ids=predicted_ids, num_classes=num_classes
-        ),
+        "validation_macro_f1": macro_f1(label_ids=rows.label_ids, predicted_ids=predicted_ids, num_classes=num_classes),
     }
 
 
@@ -192,8 +189,8 @@ def _checkpoint(network: keras.Model, best_weights: list[Any], history: History,
     np.savez(new / "state.npz", **state)
     (new / "history.json").write_text(json.dumps(asdict(history)))
     if folder.exists():
-        os.rename(folder, old)
-    os.rename(new, folder)
+        folder.rename(old)
+    new.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -202,7 +199,7 @@ def _restore(network: keras.Model, folder: Path | None) -> tuple[History, list[A
         return History(), network.get_weights()
     old = folder.with_name(f"{folder.name}.old")
     if not folder.exists() and old.exists():  # Killed between the two renames of _checkpoint.
-        os.rename(old, folder)
+        old.rename(folder)
     if not folder.exists():
         return History(), network.get_weights()
     with np.load(folder / "state.npz", allow_pickle=False) as state:

@@ -10,7 +10,7 @@ from tasks import tracking
 from tasks.fetch_champion import CHAMPION
 from tasks.publishing import markdown_table, publish_markdown
 from tasks.register_classifier import RegisteredVersion
-from tasks.stages import StageRecord, read_json
+from tasks.stages import StageRecord, read_json, worth_a_retry
 from tasks.tracking import Run
 
 
@@ -24,7 +24,9 @@ class Decision(BaseModel):
     champion_version: str | None
 
 
-@task(name="decide-promotion", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2)
+@task(
+    name="decide-promotion", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry
+)
 def decide_promotion(
     version: RegisteredVersion, evaluation: StageRecord, unservable: str | None, config: PromotionConfig, run: Run
 ) -> Decision:

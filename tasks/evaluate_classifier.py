@@ -51,9 +51,7 @@ def evaluation_markdown(evaluation: dict[str, Any]) -> str:
         for label, figures in candidate["per_class"].items()
     ]
     return (
-        markdown_table(header, rows)
-        + "\n\n"
-        + markdown_table(["label", "precision", "recall", "F1", "rows"], classes)
+        markdown_table(header, rows) + "\n\n" + markdown_table(["label", "precision", "recall", "F1", "rows"], classes)
     )
 
 

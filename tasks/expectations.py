@@ -22,7 +22,7 @@ def run_expectations(
     import great_expectations as gx
     from great_expectations import expectations as gxe
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     suite = gx.ExpectationSuite(name="examples")
@@ -47,7 +47,7 @@ def run_expectations(
     result = _run_checkpoint(gx, context, validation, frame, data_docs)
     found = {item.expectation_config.meta["rule"]: item for item in result.results}
     ordered = [*[rule.name for rule in rules], "labels_repeat", "labels_are_several"]
-    return [_result(found[name], rows) for name in ordered]
+    return [_result(found[name]) for name in ordered]
 
 
 def _table_rules(gxe: Any, rows: pd.DataFrame, config: DataConfig) -> list[Any]:
@@ -78,7 +78,11 @@ def _run_checkpoint(gx: Any, context: Any, validation: Any, frame: pd.DataFrame,
     actions = []
     if data_docs is not None:
         store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(data_docs)}
-        site = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"}}
+        site = {
+            "class_name": "SiteBuilder",
+            "store_backend": store,
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        }
         context.add_data_docs_site("local", site)
         actions = [gx.checkpoint.UpdateDataDocsAction(name="data_docs", site_names=["local"])]
     checkpoint = context.checkpoints.add(
@@ -95,7 +99,7 @@ def _run_checkpoint(gx: Any, context: Any, validation: Any, frame: pd.DataFrame,
     return next(iter(outcome.run_results.values()))
 
 
-def _result(item: Any, rows: pd.DataFrame) -> dict[str, Any]:
+def _result(item: Any) -> dict[str, Any]:
     meta = item.expectation_config.meta
     raised = (item.exception_info or {}).get("raised_exception") if isinstance(item.exception_info, dict) else False
     if raised:

@@ -14,6 +14,7 @@ from lstm_model.config import RegistrationConfig
 from lstm_model.digests import digest_sources
 from lstm_model.errors import ModelError
 from tasks.local_state import state_root
+from tasks.stages import worth_a_retry
 
 CHAMPION = "champion"
 
@@ -30,7 +31,7 @@ class RegisteredClassifier(BaseModel):
     digest: str
 
 
-@task(name="fetch-champion", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2)
+@task(name="fetch-champion", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry)
 def fetch_champion(config: RegistrationConfig) -> RegisteredClassifier | None:
     """Return the model that carries the alias `champion` now, or None."""
     try:
@@ -107,6 +108,4 @@ def download_version(name: str, version: str) -> RegisteredClassifier:
             remedy="The artifact store is incomplete: roll back to another version, or train again.",
         ) from None
     run_id = MlflowClient().get_model_version(name, version).run_id or ""
-    return RegisteredClassifier(
-        name=name, version=version, run_id=run_id, folder=folder, digest=digest_sources(files)
-    )
+    return RegisteredClassifier(name=name, version=version, run_id=run_id, folder=folder, digest=digest_sources(files))

@@ -39,9 +39,7 @@ def training_outcome(
     """Gather the outcome from the stages' records and the run's metrics."""
     metrics: dict[str, Any] = MlflowClient().get_run(run.run_id).data.metrics
     seconds = {
-        name.removeprefix("seconds."): round(value, 3)
-        for name, value in metrics.items()
-        if name.startswith("seconds.")
+        name.removeprefix("seconds."): round(value, 3) for name, value in metrics.items() if name.startswith("seconds.")
     }
     return TrainingOutcome(
         run_id=run.run_id,

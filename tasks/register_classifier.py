@@ -21,7 +21,7 @@ from tasks import tracking
 from tasks.local_state import PROJECT
 from tasks.publishing import markdown_table, publish_markdown
 from tasks.split_examples import read_split
-from tasks.stages import StageRecord
+from tasks.stages import StageRecord, worth_a_retry
 from tasks.tracking import Run
 
 SERVING_PACKAGES = ("mlflow", "numpy", "onnxruntime", "pandas", "pyarrow", "pydantic", "tokenizers")
@@ -41,7 +41,13 @@ class RegisteredVersion(BaseModel):
         return f"models:/{self.name}/{self.version}"
 
 
-@task(name="register-classifier", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5)
+@task(
+    name="register-classifier",
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=worth_a_retry,
+)
 def register_classifier(
     classifier: StageRecord,
     evaluation: StageRecord,

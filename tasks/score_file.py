@@ -19,6 +19,7 @@ from lstm_model.errors import ContentError, UsageError
 from lstm_model.reading import file_format, read_chunks, read_columns
 from tasks.fetch_champion import RegisteredClassifier, download_version, resolve_model
 from tasks.publishing import Progress, markdown_table, publish_markdown
+from tasks.stages import worth_a_retry
 
 
 class ScoringOutcome(BaseModel):
@@ -33,8 +34,9 @@ class ScoringOutcome(BaseModel):
     labels: dict[str, int]
 
 
-@task(name="resolve-classifier", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2,
-      retry_condition_fn=lambda task, run, state: not isinstance(state.result(raise_on_failure=False), UsageError))  # fmt: skip
+@task(
+    name="resolve-classifier", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry
+)
 def resolve_classifier(model_uri: str) -> RegisteredClassifier:
     """Return the version that the address means now, downloaded."""
     name, version, _ = resolve_model(model_uri)
@@ -92,7 +94,7 @@ def score_file(
                 for label, count in chunk["label"].value_counts().items():
                     labels[str(label)] += int(count)
                 progress.set(rows)
-        os.replace(temporary, output)
+        temporary.replace(output)
     finally:
         temporary.unlink(missing_ok=True)
     progress.close(f"scored {rows - unscored:,} of {rows:,} rows with {classifier.name} version {classifier.version}")

@@ -1,5 +1,6 @@
 """Servers as child processes: the champion over HTTP, and the pages of MLflow and Prefect. Loopback by default."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -96,7 +97,5 @@ def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 def _signal_group(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass

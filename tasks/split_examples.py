@@ -23,7 +23,8 @@ def _report(record: StageRecord, run: Run) -> None:
     rows = [[label, *counts] for label, counts in facts["table"].items()]
     publish_markdown(
         "split",
-        markdown_table(["label", *SPLITS], rows) + f"\n\nLeft out as copies of held-out texts: {facts['rows'][LEFT_OUT]:,}",
+        markdown_table(["label", *SPLITS], rows)
+        + f"\n\nLeft out as copies of held-out texts: {facts['rows'][LEFT_OUT]:,}",
         "Rows of each label in each part",
     )
 

@@ -7,7 +7,6 @@ cache entry in the same folder (`record.json`), so deleting the folder deletes t
 
 import inspect
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -86,7 +85,7 @@ def stage(
             cache_key_fn=cache_key,
             persist_result=True,
             result_serializer="json",
-            retry_condition_fn=_worth_a_retry,
+            retry_condition_fn=worth_a_retry,
             **options,
         )
 
@@ -125,12 +124,12 @@ def build(name: str, digest: str, write: Callable[[Path], dict[str, Any]]) -> St
         record = StageRecord(stage=name, digest=digest, files=files, facts=facts)
         (building / MANIFEST).write_text(record.model_dump_json(indent=1), encoding="utf-8")
         final.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(building, final)
+        building.rename(final)
     return record
 
 
 def discard_if_damaged(name: str, digest: str) -> None:
-    """Remove a stage folder, and with it Prefect's cache entry, unless every file has the digest it was written with."""
+    """Remove a stage folder, and with it Prefect's cache entry, unless every file is as it was written."""
     folder = stages_root() / name / digest
     if not folder.exists():
         return
@@ -159,7 +158,7 @@ def _code_digest(source: Path) -> str:
     return digest_json([digest_sources(sources), digest_file(lock) if lock.exists() else None])
 
 
-def _worth_a_retry(task: Any, task_run: Any, state: Any) -> bool:
+def worth_a_retry(task: Any, task_run: Any, state: Any) -> bool:
     """Return whether trying again may help: not after an error that names its remedy."""
     failure = state.result(raise_on_failure=False)
     return not isinstance(failure, LstmTextError | MemoryError)

@@ -4,6 +4,7 @@ import getpass
 import os
 import re
 import subprocess
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -213,6 +214,8 @@ def log_dataset(run: Run, path: Path, *, name: str, digest: str) -> None:
     """Record the validated rows as the run's MLflow dataset; its digest is that of the whole labelled file."""
     frame = pd.read_parquet(path, columns=["text", "label"])
     # MLflow keeps 36 characters of a digest; the tag data_digest holds all 64.
-    dataset = mlflow.data.from_pandas(frame, source=str(path), name=name, targets="label", digest=digest[:36])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Two of MLflow's own sources claim a local path.
+        dataset = mlflow.data.from_pandas(frame, source=str(path), name=name, targets="label", digest=digest[:36])
     tags = [InputTag("mlflow.data.context", "training")]
     MlflowClient().log_inputs(run.run_id, [DatasetInput(dataset._to_mlflow_entity(), tags)])

@@ -52,9 +52,7 @@ def train_model(
     logger = get_run_logger()
 
     def on_batch(epoch: int, done: int, total: int) -> None:
-        progress.set(
-            int(len(train) * (epoch - 1 + done / total)), what=f"training, epoch {epoch} of {training.epochs}"
-        )
+        progress.set(int(len(train) * (epoch - 1 + done / total)), what=f"training, epoch {epoch} of {training.epochs}")
 
     def on_epoch(epoch: int, figures: dict[str, float]) -> None:
         tracking.log_curves_epoch(run, epoch, figures)
