@@ -1,7 +1,8 @@
 """The flags of each subcommand, one settings class each. Precedence: command line, file, preset, defaults."""
 
+import argparse
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import Field, ValidationError
@@ -46,6 +47,14 @@ class CommandSettings(BaseSettings):
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **others: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
+
+    @classmethod
+    def from_arguments(cls, arguments: list[str]) -> Self:
+        """Return the settings that the command line gives. `--help` prints and exits with 0."""
+        source: CliSettingsSource[Any] = CliSettingsSource(
+            cls, cli_prog_name=f"lstm-text {cls.command}", cli_parse_args=arguments
+        )
+        return cls(_cli_settings_source=source)
 
 
 class TrainSettings(CommandSettings, PipelineConfig):
@@ -93,10 +102,20 @@ class PredictSettings(CommandSettings):
 
     command: ClassVar[str] = "predict"
 
-    texts: CliPositionalArg[list[str]]
+    texts: list[str]
     """The texts."""
     model_uri: str = DEFAULT_MODEL_URI
     """models:/NAME@ALIAS or models:/NAME/VERSION."""
+
+    @classmethod
+    def from_arguments(cls, arguments: list[str]) -> Self:
+        """Parse with argparse alone: pydantic-settings splits a list's values at commas, which texts are full of."""
+        parser = argparse.ArgumentParser(prog="lstm-text predict", description=cls.__doc__)
+        parser.add_argument("texts", nargs="+", metavar="TEXT", help="a text; write -- before texts that begin with -")
+        parser.add_argument("--model-uri", default=DEFAULT_MODEL_URI, help="models:/NAME@ALIAS or models:/NAME/VERSION")
+        parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON object")
+        parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        return cls(**vars(parser.parse_args(arguments)))
 
 
 class ServeSettings(CommandSettings):
@@ -165,13 +184,10 @@ class _PresetSource(PydanticBaseSettingsSource):
 def parse(settings: type[CommandSettings], arguments: list[str]) -> CommandSettings:
     """Return the settings that the command line gives.
 
-    Raises UsageError naming each flag with what is wrong about it. `--help` prints and exits with 0.
+    Raises UsageError naming each flag with what is wrong about it.
     """
     try:
-        source: CliSettingsSource[Any] = CliSettingsSource(
-            settings, cli_prog_name=f"lstm-text {settings.command}", cli_parse_args=arguments
-        )
-        return settings(_cli_settings_source=source)
+        return settings.from_arguments(arguments)
     except ValidationError as error:
         raise _usage_error(settings, error) from None
     except SettingsError as error:

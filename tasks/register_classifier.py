@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from prefect import task
@@ -57,6 +58,20 @@ def register_classifier(
     run: Run,
 ) -> RegisteredVersion:
     """Log the classifier to the run, register it as a new version and give it the alias `candidate`."""
+    client = MlflowClient()
+    registered = client.search_model_versions(f"name = '{config.model_name}' and run_id = '{run.run_id}'")
+    # A retry after a lost answer finds the version that the first try registered.
+    version = registered[0] if registered else _log_and_register(classifier, examples, splits, config)
+    client.set_registered_model_alias(config.model_name, CANDIDATE, version.version)
+    for name, value in evaluation.facts["metrics"].items():
+        client.set_model_version_tag(config.model_name, version.version, f"test_{name}", f"{value:.6g}")
+    _publish(config.model_name, str(version.version), classifier.facts["labels"], run)
+    return RegisteredVersion(name=config.model_name, version=str(version.version))
+
+
+def _log_and_register(
+    classifier: StageRecord, examples: StageRecord, splits: StageRecord, config: RegistrationConfig
+) -> ModelVersion:
     labels = classifier.facts["labels"]
     example = read_split(examples, splits, "test")[["text"]].head(2)
     with tempfile.TemporaryDirectory() as scratch:
@@ -75,13 +90,7 @@ def register_classifier(
             pip_requirements=serving_requirements(),
             metadata={"labels": labels, "data_digest": examples.facts["sha256"]},
         )
-    version = mlflow.register_model(info.model_uri, config.model_name, await_registration_for=60)
-    client = MlflowClient()
-    client.set_registered_model_alias(config.model_name, CANDIDATE, version.version)
-    for name, value in evaluation.facts["metrics"].items():
-        client.set_model_version_tag(config.model_name, version.version, f"test_{name}", f"{value:.6g}")
-    _publish(config.model_name, str(version.version), labels, run)
-    return RegisteredVersion(name=config.model_name, version=str(version.version))
+    return mlflow.register_model(info.model_uri, config.model_name, await_registration_for=60)
 
 
 def serving_signature(labels: list[str]) -> ModelSignature:
