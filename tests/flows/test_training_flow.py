@@ -1,0 +1,136 @@
+"""The whole journey on a tiny file, through Prefect's harness. Slow: TensorFlow and Great Expectations are loaded."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterFlowRunId
+
+from lstm_model.config import DataConfig, ModelConfig, RegistrationConfig, TokenizationConfig, TrainingConfig
+from tests.conftest import write_tiny_file
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+STAGES = ["load-examples", "validate-examples", "split-examples", "tokenize-and-pad", "train-model",
+          "export-classifier", "fetch-champion", "evaluate-classifier", "register-classifier", "check-servable",
+          "decide-promotion"]  # fmt: skip
+TINY: dict[str, Any] = {
+    "tokenization": TokenizationConfig(vocab_size=200, max_length=20),
+    "model": ModelConfig(embedding_dim=8, lstm_units=4),
+    "training": TrainingConfig(epochs=2, batch_size=16),
+}
+
+
+def train(path: Path, model_name: str, **sections: Any) -> Any:
+    from flows.training import train_text_classifier
+
+    data = sections.pop("data", None) or DataConfig(path=path)
+    return train_text_classifier(
+        **{**TINY, "data": data, "registration": RegistrationConfig(model_name=model_name), **sections}
+    )
+
+
+def runs_of(experiment: str = "lstm-text") -> pd.DataFrame:
+    return mlflow.search_runs(experiment_names=[experiment])
+
+
+@pytest.fixture(scope="module")
+def tiny_outcome(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    path = write_tiny_file(tmp_path_factory.mktemp("data") / "tiny.csv")
+    return train(path, "tiny"), path
+
+
+def task_states(outcome: Any) -> dict[str, str]:
+    flow_run_id = MlflowClient().get_run(outcome.run_id).data.tags["prefect.flow_run_id"]
+    wanted = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[flow_run_id]))
+    with get_client(sync_client=True) as client:
+        found = client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])), task_run_filter=wanted
+        )
+    return {run.name.rsplit("-", 1)[0]: run.state.name for run in found if run.state}
+
+
+def test_the_first_model_becomes_champion(tiny_outcome: tuple[Any, Path]) -> None:
+    outcome, _ = tiny_outcome
+    assert outcome.promoted and outcome.version == "1"
+    aliases = MlflowClient().get_registered_model("tiny").aliases
+    assert {name: str(version) for name, version in aliases.items()} == {"champion": "1", "candidate": "1"}
+
+
+def test_the_server_knows_every_task_run_when_the_flow_returns(tiny_outcome: tuple[Any, Path]) -> None:
+    assert task_states(tiny_outcome[0]) == dict.fromkeys(STAGES, "Completed")
+
+
+def test_the_mlflow_run_holds_params_curves_metrics_figures_and_links(tiny_outcome: tuple[Any, Path]) -> None:
+    outcome, _ = tiny_outcome
+    client = MlflowClient()
+    run = client.get_run(outcome.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model.lstm_units"] == "4" and run.data.params["data.text_column"] == "text"
+    assert {"prefect.flow_run_id", "prefect.flow_run_url", "data_digest", "lock_digest", "trigger"} <= set(run.data.tags)
+    assert {"test_accuracy", "test_macro_f1", "test_f1/cat", "best_epoch", "seconds.train_model"} <= set(run.data.metrics)
+    assert [metric.step for metric in client.get_metric_history(outcome.run_id, "train_loss")] == [1, 2]
+    figures = {item.path for item in client.list_artifacts(outcome.run_id, "figures")}
+    assert figures == {f"figures/{name}.png" for name in ("confusion_matrix", "per_class", "reliability", "curves")}
+    assert run.inputs.dataset_inputs[0].dataset.digest == run.data.tags["data_digest"][:36]
+    validation = {Path(item.path).name for item in client.list_artifacts(outcome.run_id, "validation")}
+    assert validation == {"bad_rows.csv", "data_docs", "great_expectations.json", "rules.json"}
+
+
+def test_the_registered_model_answers_and_has_a_signature_and_an_input_example(tiny_outcome: tuple[Any, Path]) -> None:
+    model = mlflow.pyfunc.load_model("models:/tiny@champion")
+    answers = model.predict(pd.DataFrame({"text": ["the purr came", ""]}))
+    assert list(answers.columns) == ["label", "score", "probability_cat", "probability_dog", "probability_owl"]
+    assert model.metadata.signature.inputs.input_names() == ["text"]
+    assert model.metadata.saved_input_example_info is not None
+    requirements = Path(mlflow.artifacts.download_artifacts("models:/tiny@champion/requirements.txt")).read_text()
+    assert "tensorflow" not in requirements and "onnxruntime==" in requirements
+
+
+def test_a_rerun_reuses_the_stages_and_logs_the_same_curves(tiny_outcome: tuple[Any, Path]) -> None:
+    first, path = tiny_outcome
+    again = train(path, "tiny")
+    states = task_states(again)
+    assert {name for name, state in states.items() if state == "Cached"} >= set(STAGES[:6])
+    client = MlflowClient()
+    curves = [[m.value for m in client.get_metric_history(run, "train_loss")] for run in (first.run_id, again.run_id)]
+    assert curves[0] == curves[1] and len(curves[0]) == 2
+    assert again.metrics == first.metrics and again.promoted
+
+
+def test_a_worse_model_is_not_promoted(tiny_outcome: tuple[Any, Path]) -> None:
+    _, path = tiny_outcome
+    good = train(path, "judged", training=TrainingConfig(epochs=40, batch_size=8, learning_rate=0.02, patience=40))
+    assert good.metrics["macro_f1"] > 0.9  # The clue words tell the labels apart.
+    worse = train(path, "judged", training=TrainingConfig(epochs=1, batch_size=64, learning_rate=1e-6))
+    assert not worse.promoted and worse.champion_version == good.version
+    assert "champion" in worse.reason
+    assert str(MlflowClient().get_model_version_by_alias("judged", "champion").version) == good.version
+
+
+def test_scoring_keeps_ids_and_order_and_names_the_model(tiny_outcome: tuple[Any, Path], tmp_path: Path) -> None:
+    from flows.scoring import score_texts
+
+    source = tmp_path / "in.jsonl"
+    rows = [{"id": "007", "text": "bark"}, {"id": "NA", "text": None}, {"id": 3, "text": ""}, {"id": "x", "text": 5}]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    outcome = score_texts(source, tmp_path / "out.parquet", model_uri="models:/tiny/1")
+    table = pd.read_parquet(tmp_path / "out.parquet")
+    assert list(table["id"]) == ["007", "NA", "3", "x"]
+    assert list(table["label"].notna()) == [True, False, True, False]
+    assert [None if pd.isna(reason) else reason for reason in table["reason"]] == [None, "null", None, "not text: int 5"]
+    assert set(table["model_version"]) == {"1"} and set(table["run_id"]) == {tiny_outcome[0].run_id}
+    assert table.loc[0, ["probability_cat", "probability_dog", "probability_owl"]].sum() == pytest.approx(1.0)
+    assert outcome.rows == 4 and outcome.unscored == 2
+
+
+def test_quarantined_rows_are_counted_and_the_rest_is_trained_on(tmp_path: Path) -> None:
+    path = write_tiny_file(tmp_path / "some_bad.csv")
+    path.write_text(path.read_text() + "r60,,cat\nr61,the purr came twice,\n")
+    outcome = train(path, "quarantine", data=DataConfig(path=path, on_bad_rows="quarantine"))
+    assert outcome.rows["quarantined"] == 2
+    assert outcome.rows["train"] + outcome.rows["validation"] + outcome.rows["test"] == 60
