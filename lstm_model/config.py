@@ -120,6 +120,8 @@ class TrainingConfig(Section):
     """Rows per step."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     """Adam's step size."""
+    average_epochs: Annotated[float, Field(ge=0)] = 1.0
+    """Epochs over which weights are averaged (exponentially); the average is judged and kept. 0: no average."""
     gradient_clip_norm: Annotated[float, Field(ge=0)] = 1.0
     """Global norm that gradients are cut to; 0 leaves them."""
     patience: Count = 3
@@ -205,7 +207,13 @@ PRESETS: dict[str, dict[str, Any]] = {
             "dropout_rate": 0.2,
             "word_dropout_rate": 0.0,
         },
-        "training": {"epochs": 120, "batch_size": 64, "learning_rate": 1e-3},
+        "training": {
+            "epochs": 120,
+            "batch_size": 64,
+            "learning_rate": 1e-3,
+            "average_epochs": 0,
+            "gradient_clip_norm": 0,
+        },
     },
 }
 

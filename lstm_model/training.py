@@ -69,7 +69,7 @@ def train_network(
     on_batch is told epoch, batches done and batches in all; on_epoch the epoch (from 1) and its figures
     (train_loss, train_accuracy, validation_log_loss, validation_accuracy, validation_macro_f1), continued epochs too.
     """
-    _compile(network, config)
+    _compile(network, config, steps=-(-len(train) // config.batch_size))
     history, best_weights = _restore(network, checkpoint)
     for epoch, figures in enumerate(history.epochs, start=1):
         on_epoch(epoch, figures)
@@ -77,10 +77,11 @@ def train_network(
     for epoch in range(len(history.epochs) + 1, config.epochs + 1):
         if history.since_best() >= config.patience and history.epochs:
             break
-        figures = _train_epoch(network, train, weights, config, epoch, on_batch)
+        figures, fitted = _train_epoch(network, train, weights, config, epoch, on_batch)
         figures |= _validate(network, validation)
         if history.add(figures, config.monitor):
             best_weights = network.get_weights()
+        network.set_weights(fitted)  # Judged and kept is the average; training goes on from where it was.
         _checkpoint(network, best_weights, history, checkpoint)
         on_epoch(epoch, figures)
     network.set_weights(best_weights)
@@ -112,8 +113,16 @@ def reseed(network: keras.Model, seed: int, epoch: int) -> None:
             generator.state.assign(state.astype(generator.state.dtype))
 
 
-def _compile(network: keras.Model, config: TrainingConfig) -> None:
-    optimizer = keras.optimizers.Adam(config.learning_rate, global_clipnorm=config.gradient_clip_norm or None)
+def _compile(network: keras.Model, config: TrainingConfig, *, steps: int) -> None:
+    # Averaged weights generalize better and need no schedule (Izmailov et al. 2018, "Averaging weights leads to wider
+    # optima"); the average's memory is given in epochs, so that it fits small and large data alike.
+    horizon = config.average_epochs * steps
+    optimizer = keras.optimizers.Adam(
+        config.learning_rate,
+        global_clipnorm=config.gradient_clip_norm or None,
+        use_ema=horizon > 1,
+        ema_momentum=1 - 1 / max(horizon, 1),
+    )
     network.compile(
         optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -131,7 +140,8 @@ def _train_epoch(
     config: TrainingConfig,
     epoch: int,
     on_batch: OnBatch,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], list[Any]]:
+    """Fit one epoch; return its figures and the fitted weights. The network is left with their running average."""
     reseed(network, config.seed, epoch)
     order = epoch_batches(rows.lengths, config.batch_size, seed=config.seed, epoch=epoch)
 
@@ -148,9 +158,14 @@ def _train_epoch(
             tf.TensorSpec((None,), tf.float32),
         ),
     ).apply(tf.data.experimental.assert_cardinality(len(order)))
-    report = keras.callbacks.LambdaCallback(on_train_batch_end=lambda b, logs: on_batch(epoch, b + 1, len(order)))
-    fitted = network.fit(dataset.prefetch(4), epochs=1, shuffle=False, verbose=0, callbacks=[report])
-    return {"train_loss": float(fitted.history["loss"][0]), "train_accuracy": float(fitted.history["accuracy"][0])}
+    fitted: list[Any] = []
+    report = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda b, logs: on_batch(epoch, b + 1, len(order)),
+        # When fit ends, Keras replaces the weights by their average.
+        on_epoch_end=lambda e, logs: fitted.extend(network.get_weights()),
+    )
+    logs = network.fit(dataset.prefetch(4), epochs=1, shuffle=False, verbose=0, callbacks=[report]).history
+    return {"train_loss": float(logs["loss"][0]), "train_accuracy": float(logs["accuracy"][0])}, fitted
 
 
 def epoch_batches(lengths: Int64, batch_size: int, *, seed: int, epoch: int) -> list[Int64]:

@@ -71,8 +71,12 @@ def test_the_mlflow_run_holds_params_curves_metrics_figures_and_links(tiny_outco
     run = client.get_run(outcome.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["model.lstm_units"] == "4" and run.data.params["data.text_column"] == "text"
-    assert {"prefect.flow_run_id", "prefect.flow_run_url", "data_digest", "lock_digest", "trigger"} <= set(run.data.tags)
-    assert {"test_accuracy", "test_macro_f1", "test_f1/cat", "best_epoch", "seconds.train_model"} <= set(run.data.metrics)
+    assert {"prefect.flow_run_id", "prefect.flow_run_url", "data_digest", "lock_digest", "trigger"} <= set(
+        run.data.tags
+    )
+    assert {"test_accuracy", "test_macro_f1", "test_f1/cat", "best_epoch", "seconds.train_model"} <= set(
+        run.data.metrics
+    )
     assert [metric.step for metric in client.get_metric_history(outcome.run_id, "train_loss")] == [1, 2]
     figures = {item.path for item in client.list_artifacts(outcome.run_id, "figures")}
     assert figures == {f"figures/{name}.png" for name in ("confusion_matrix", "per_class", "reliability", "curves")}
@@ -122,7 +126,12 @@ def test_scoring_keeps_ids_and_order_and_names_the_model(tiny_outcome: tuple[Any
     table = pd.read_parquet(tmp_path / "out.parquet")
     assert list(table["id"]) == ["007", "NA", "3", "x"]
     assert list(table["label"].notna()) == [True, False, True, False]
-    assert [None if pd.isna(reason) else reason for reason in table["reason"]] == [None, "null", None, "not text: int 5"]
+    assert [None if pd.isna(reason) else reason for reason in table["reason"]] == [
+        None,
+        "null",
+        None,
+        "not text: int 5",
+    ]
     assert set(table["model_version"]) == {"1"} and set(table["run_id"]) == {tiny_outcome[0].run_id}
     assert table.loc[0, ["probability_cat", "probability_dog", "probability_owl"]].sum() == pytest.approx(1.0)
     assert outcome.rows == 4 and outcome.unscored == 2
