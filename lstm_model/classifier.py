@@ -62,23 +62,21 @@ class Classifier:
         options.intra_op_num_threads = num_threads or available_cores()
         options.log_severity_level = 3
         try:
-            description = ClassifierDescription(**json.loads((folder / "classifier.json").read_text("utf-8")))
+            stored = json.loads((folder / "classifier.json").read_text("utf-8"))
+            _check_format(folder, stored["format_version"])
+            description = ClassifierDescription(**stored)
             tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
             session = onnxruntime.InferenceSession(
                 (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
             )
+        except ModelError:
+            raise
         except Exception as error:
             raise ModelError(
                 expected=f"tokenizer.json, model.onnx and classifier.json in {folder}",
                 found=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
                 remedy="The model is incomplete or damaged: register it again.",
             ) from error
-        if description.format_version > FORMAT_VERSION:
-            raise ModelError(
-                expected=f"a classifier of format {FORMAT_VERSION} or earlier in {folder}",
-                found=f"format {description.format_version}",
-                remedy="Update this package.",
-            )
         return cls(tokenizer, session, description)
 
     def predict_probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -96,6 +94,16 @@ class Classifier:
             feed = {"token_ids": pad_batch(token_ids, offsets, rows), "lengths": lengths[rows].astype(np.int32)}
             logits[rows] = self.session.run(["logits"], feed)[0]
         return softmax(logits / np.float32(self.description.temperature))
+
+
+def _check_format(folder: Path, version: int) -> None:
+    """Raise ModelError for a later format, before its unknown fields look like damage."""
+    if version > FORMAT_VERSION:
+        raise ModelError(
+            expected=f"a classifier of format {FORMAT_VERSION} or earlier in {folder}",
+            found=f"format {version}",
+            remedy="Update this package.",
+        )
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -46,7 +46,9 @@ def read_columns(path: Path) -> list[str]:
     """Return the file's column names; for JSON Lines, the keys of its first 100 rows in order of appearance."""
     ending = file_format(path)
     if ending == ".parquet":
-        return list(_open_parquet(path).schema_arrow.names)
+        names = list(_open_parquet(path).schema_arrow.names)
+        _check_header(path, names)
+        return names
     if ending.startswith(".jsonl"):
         keys: dict[str, None] = {}
         for count, (_, row) in enumerate(_json_rows(path)):
@@ -183,7 +185,7 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise ContentError(
             expected=f"column names that differ in {path}",
             found=f"{', '.join(map(repr, twice))} more than once",
-            remedy="Rename the columns in the first line.",
+            remedy="Rename the columns.",
         )
 
 
@@ -209,6 +211,8 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             row = f"{error.msg} at character {error.colno}"
         except RecursionError:
             row = "values nested too deeply"
+        except ValueError:  # Python's limit on digits, the one other thing that json.loads refuses.
+            row = "an integer of more than 4,300 digits"
         if not isinstance(row, dict):
             raise ContentError(
                 expected=f"one JSON object in line {number} of {path}",
@@ -268,7 +272,7 @@ def _parquet_chunks(path: Path, present: Mapping[str, str], chunk_rows: int) -> 
             columns = [batch.column(source).cast(pa.string()).to_pylist() for source in present.values()]
             if batch.num_rows:
                 yield _frame(list(zip(*columns, strict=True)) if columns else [()] * batch.num_rows, list(present))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _broken_parquet(path, error) from None
 
 

@@ -65,7 +65,9 @@ def derive_columns(rows: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
     digests = text.map(digest_text, na_action="ignore")
     trainable = rows["label"].notna() & rows["text"].notna()
     if "split" in rows:
-        trainable &= (rows["split"] == "train") & ~digests.isin(digests[rows["split"] == "test"])
+        # As splitting.honour_given_split leaves them: copies of held-out texts are no train rows.
+        held_out = rows["split"].isin(["validation", "test"])
+        trainable &= (rows["split"] == "train") & ~digests.isin(digests[held_out])
     texts_of_label = digests[trainable].groupby(label[trainable]).nunique()
     derived = {
         "text_problems": rows["problem"].notna().astype(int),
@@ -77,7 +79,7 @@ def derive_columns(rows: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
         "rows_of_id": rows.groupby("example_id")["example_id"].transform("size"),
         "labels_of_text": label.groupby(digests).transform("nunique"),
         "rows_of_text": text.groupby(digests).transform("size"),
-        "texts_of_label": label.map(texts_of_label).fillna(0).where(label.notna()),
+        "texts_of_label": label.map(texts_of_label).fillna(0).where(label.fillna("").str.strip() != ""),
     }
     return pd.DataFrame({name: pd.to_numeric(column) for name, column in derived.items()}, index=rows.index)
 

@@ -37,7 +37,7 @@ def honour_given_split(
     """Return the split that a column gives, and how many rows were left out of it (`None` there).
 
     Copies of test texts leave train and validation, copies of validation texts leave train: a model must not be judged
-    on what it has seen. Without validation rows they are carved out of train as `split_rows` does.
+    on what it has seen. Without validation rows (left) they are carved out of train as `split_rows` does.
 
     Raises ContentError for a value other than train, validation or test, and where train or test rows are missing.
     """
@@ -54,7 +54,7 @@ def honour_given_split(
     split[~is_test & text_digests.isin(text_digests[is_test])] = None
     split[(split == "train") & text_digests.isin(text_digests[is_validation])] = None
     left_out = int(split.isna().sum())
-    if not is_validation.any():
+    if not (split == "validation").any():  # None given, or all of them copies of test texts.
         split[split == "train"] = _carve_validation(text_digests[split == "train"], labels[split == "train"], config)
     return split, left_out
 

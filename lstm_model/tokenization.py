@@ -1,5 +1,6 @@
 """Text to token_ids and back: one Hugging Face tokenizer, fitted on training texts, saved as tokenizer.json."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -46,7 +47,10 @@ def _fit_bpe(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
         [pre_tokenizers.Split(Regex(r"[\[\]]"), "isolated"), pre_tokenizers.Metaspace()]
     )
     tokenizer.decoder = decoders.Metaspace()
+    alphabet = _alphabet(texts, tokenizer, config.vocab_size - 2)
     trainer = trainers.BpeTrainer(
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
         vocab_size=config.vocab_size,
         min_frequency=config.min_frequency,
         special_tokens=[PAD, UNK],
@@ -62,6 +66,15 @@ def _fit_bpe(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
         tokenizer.decoder,
     )
     return _with_truncation(rebuilt, config)
+
+
+def _alphabet(texts: Sequence[str], tokenizer: Tokenizer, size: int) -> list[str]:
+    """Return the most frequent characters: left to itself, the trainer keeps all, however small the vocabulary."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        pieces = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text))
+        counts.update("".join(piece for piece, _ in pieces))
+    return sorted(counts, key=lambda character: (-counts[character], character))[:size]
 
 
 def _normalizer(config: TokenizationConfig) -> normalizers.Normalizer:

@@ -1,5 +1,6 @@
 """Shared set-up: every test session has run state of its own, and Prefect's harness starts once."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "PREFECT_
 from tasks.local_state import use_local_state  # noqa: E402
 
 use_local_state()
+# Prefect's console handler keeps the stream of the test it was made in, which pytest has closed since.
+logging.raiseExceptions = False
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,162 @@
+"""Bad input: what was expected, what was found, what to do, the right exit code, nothing registered, no traceback."""
+
+import gzip
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+
+from flows.cli import main
+from tests.conftest import write_tiny_file
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+HEADER = "id,text,label\n"
+
+
+def rows(*lines: str) -> str:
+    return HEADER + "".join(f"{line}\n" for line in lines)
+
+
+def good(count: int = 12) -> list[str]:
+    return [
+        f"r{n},a text about {'cats' if n % 2 else 'dogs'} number {n},{'cat' if n % 2 else 'dog'}" for n in range(count)
+    ]
+
+
+def truncated(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def parquet_bytes() -> bytes:
+    return pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"]}).to_parquet()
+
+
+# name of the file, contents, exit code, words that the message must hold
+CASES: dict[str, tuple[str, bytes | str, int, list[str]]] = {
+    "empty": ("a.csv", "", 3, ["header line", "empty file"]),
+    "header only": ("a.csv", HEADER, 3, ["at least one row", "header only"]),
+    "wrong columns": ("a.csv", "id,body,class\n1,x,y\n", 3, ["'text'", "'body'", "--data.text-column"]),
+    "one class": ("a.csv", rows(*[f"r{n},text {n},cat" for n in range(9)]), 3, ["between 2 and", "'cat'"]),
+    "a class with one row": ("a.csv", rows(*good(), "x,lonely,owl"), 3, ["label_has_enough_texts (1)", "bad_rows.csv"]),
+    "NUL bytes": ("a.csv", rows(*good(), "x,nul \x00 inside,cat"), 3, ["text_has_no_nul (1)"]),
+    "invalid UTF-8": ("a.csv", rows(*good()).encode() + b"x,caf\xe9,cat\n", 3, ["UTF-8", "0xe9", "line 14"]),
+    "truncated Parquet": ("a.parquet", truncated(parquet_bytes()), 3, ["complete Parquet file", "again"]),
+    "truncated gzip": ("a.csv.gz", truncated(gzip.compress(os.urandom(9_000).hex().encode())), 3, ["complete gzip"]),
+    "a 5 MB cell": ("a.csv", rows(*good(), f"x,{'a ' * 2_500_000},cat"), 3, ["text_is_short_enough (1)"]),
+    "duplicate ids": ("a.csv", rows(*good(), "r1,another text,cat"), 3, ["id_is_unique (2)"]),
+    "label and text swapped": (
+        "a.csv", rows(*[f"r{n},{'cat' if n % 2 else 'dog'},a text number {n}" for n in range(12)]), 3,
+        ["labels that repeat", "swapped"],
+    ),
+    "blank text and label": (
+        "a.csv", rows(*good(), "x,  ,cat", "y,fine,"), 3,
+        ["2 bad rows: text_is_long_enough (1), label_is_given (1). "],
+    ),
+    "one text with two labels": ("a.csv", rows(*good(), "x,same,cat", "y,same,dog"), 3, ["text_has_one_label (2)"]),
+    "another ending": ("a.xlsx", b"x", 2, [".csv", "a.xlsx"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_data_is_refused_with_a_message_and_nothing_registered(
+    case: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    name, contents, code, words = CASES[case]
+    path = tmp_path / name
+    path.write_bytes(contents.encode() if isinstance(contents, str) else contents)
+    assert main(["train", "--data.path", str(path), "--registration.model-name", "refused"]) == code
+    message = capfd.readouterr().err
+    last = message.strip().splitlines()[-1]
+    assert last.startswith("lstm-text: Expected ") and "; found " in last
+    assert [word for word in words if word not in last] == []
+    assert [record for record in caplog.records if record.exc_info] == []  # Prefect would log a traceback.
+    assert mlflow.MlflowClient().search_registered_models("name = 'refused'") == []
+
+
+USAGE: dict[str, tuple[list[str], list[str]]] = {
+    "missing file": (["--data.path", "nowhere.csv"], ["nowhere.csv", "no such file"]),
+    "max_length 0": (["--tokenization.max-length", "0"], ["tokenization.max-length", "'0'"]),
+    "unknown flag": (["--model.lstm-unit", "3"], ["--model.lstm-unit"]),
+    "negative epochs": (["--training.epochs", "-3"], ["training.epochs", "'-3'"]),
+    "fractions over one": (["--split.test-fraction", "0.95"], ["below 1"]),
+    "a config file that is missing": (["--config", "nowhere.yaml"], ["nowhere.yaml"]),
+}
+
+
+@pytest.mark.parametrize("case", USAGE)
+def test_bad_usage_exits_with_2_and_names_the_setting(case: str, capfd: pytest.CaptureFixture[str]) -> None:
+    arguments, words = USAGE[case]
+    assert main(["train", *arguments]) == 2
+    message = capfd.readouterr().err
+    assert [word for word in words if word not in message] == [] and "Traceback" not in message
+
+
+def test_an_unknown_key_in_the_config_file_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("training: {epoch: 3}\n")
+    assert main(["train", "--config", str(path)]) == 2
+    assert "training.epoch: unknown setting" in capfd.readouterr().err
+
+
+def test_bad_rows_are_listed_with_id_rule_and_value(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(rows(*good(), "x17,,cat"))
+    assert main(["train", "--data.path", str(path)]) == 3
+    listed = Path(capfd.readouterr().err.split("listed in ")[1].split(",")[0])
+    table = pd.read_csv(listed, dtype=str, keep_default_na=False)
+    assert table.to_dict("records") == [
+        {"row": "13", "example_id": "x17", "rule": "text_is_long_enough", "value": "''"}
+    ]
+
+
+def test_a_refused_run_is_failed_and_says_why() -> None:
+    run = mlflow.search_runs(experiment_names=["lstm-text"], order_by=["start_time DESC"]).iloc[0]
+    assert run["status"] == "FAILED" and "Expected" in run["tags.failure_reason"]
+
+
+def test_too_many_bad_rows_are_refused_in_spite_of_quarantine(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(rows(*good(), "x,,cat", "y,,dog"))
+    assert main(["train", "--data.path", str(path), "--data.on-bad-rows", "quarantine"]) == 3
+    assert "at most 5.0% bad rows" in capfd.readouterr().err
+
+
+def test_a_model_that_does_not_exist_exits_with_4_and_says_what_does(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "text", "--model-uri", "models:/nowhere@champion"]) == 4
+    assert "models:/nowhere@champion" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "prepare", [lambda folder: folder / "exists.parquet", lambda folder: folder / "no" / "x.parquet"]
+)
+def test_an_output_that_cannot_be_written_exits_with_2(
+    prepare: Callable[[Path], Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "exists.parquet").write_bytes(b"keep me")
+    source = write_tiny_file(tmp_path / "in.csv")
+    assert main(["score", str(source), "--output", str(prepare(tmp_path))]) == 2
+    assert (tmp_path / "exists.parquet").read_bytes() == b"keep me"
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_an_output_folder_that_is_read_only_exits_with_2(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    # /proc refuses new files even for root, whom a folder's permissions do not stop.
+    source = write_tiny_file(tmp_path / "in.csv")
+    assert main(["score", str(source), "--output", "/proc/out.parquet"]) == 2
+    assert "folder that can be written" in capfd.readouterr().err
+
+
+def test_json_is_the_last_line_of_stdout(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = write_tiny_file(tmp_path / "tiny.csv")
+    tiny = ["--training.epochs", "1", "--model.embedding-dim", "8", "--model.lstm-units", "4"]
+    assert main(["train", "--data.path", str(path), "--registration.model-name", "cli", *tiny, "--json"]) == 0
+    answer = json.loads(capfd.readouterr().out.strip().splitlines()[-1])
+    assert {"run_id", "version", "promoted", "reason", "metrics", "rows", "seconds"} <= answer.keys()
+    assert main(["predict", "purr, purr", "", "--model-uri", "models:/cli@champion", "--json"]) == 0
+    assert len(json.loads(capfd.readouterr().out.strip().splitlines()[-1])["answers"]) == 2
