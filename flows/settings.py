@@ -168,7 +168,7 @@ class _FileSource(PydanticBaseSettingsSource):
                 found=f"a {type(values).__name__}",
                 remedy="See docs/configuration.md.",
             )
-        return values or {}
+        return {name: value for name, value in (values or {}).items() if value is not None}  # `training:` alone.
 
 
 class _PresetSource(PydanticBaseSettingsSource):
@@ -231,7 +231,7 @@ def overview() -> str:
             *lines,
             "",
             "lstm-text COMMAND --help lists the options. Exit codes: 0 done, 2 usage or missing input,",
-            "3 data refused, 4 model, registry or server, 5 differences found, 130 interrupted, 1 a bug.",
+            "3 data refused, 4 model, registry or server, 130 interrupted, 1 a bug.",
         ]
     )
 

@@ -36,7 +36,7 @@ from tasks.validate_examples import validate_examples
 def _run_name() -> str:
     parameters: dict[str, Any] = flow_run.parameters
     data = parameters.get("data") or DataConfig()
-    path = data["path"] if isinstance(data, dict) else data.path
+    path = data.get("path", DataConfig().path) if isinstance(data, dict) else data.path
     started = flow_run.scheduled_start_time.strftime("%Y-%m-%d %H:%M:%S")
     return f"{Path(path).stem} {parameters.get('trigger', 'manual')} {started}"
 

@@ -116,9 +116,9 @@ class TrainingConfig(Section):
 
     epochs: Count = 30
     """Most passes over the training rows."""
-    batch_size: Count = 32
+    batch_size: Count = 64
     """Rows per step."""
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     """Adam's step size."""
     average_epochs: Annotated[float, Field(ge=0)] = 1.0
     """Epochs over which weights are averaged (exponentially); the average is judged and kept. 0: no average."""

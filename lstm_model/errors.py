@@ -3,8 +3,7 @@
 LstmTextError
 ├── UsageError          2  a flag, a config value, a missing input, an unwritable output
 ├── ContentError        3  the data was read and is refused
-├── ModelError          4  a model, a registry or a server does not answer as it must
-└── DifferenceError     5  a comparison found differences
+└── ModelError          4  a model, a registry or a server does not answer as it must
 """
 
 
@@ -42,9 +41,3 @@ class ModelError(LstmTextError):
     """A model, a registry or a server does not answer as it must."""
 
     exit_code = 4
-
-
-class DifferenceError(LstmTextError):
-    """A comparison found differences."""
-
-    exit_code = 5

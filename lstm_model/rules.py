@@ -7,6 +7,7 @@ import pandas as pd
 
 from lstm_model.config import DataConfig
 from lstm_model.digests import digest_text
+from lstm_model.errors import ContentError
 
 Mask = Callable[[pd.DataFrame], pd.Series]
 
@@ -30,12 +31,42 @@ class RowRule:
         return (below | (values > self.high)) if self.high is not None else pd.Series(below, index=values.index)
 
 
+def wanted_columns(config: DataConfig) -> dict[str, str]:
+    """Return name here -> name in the file for the columns that the config names."""
+    named = {
+        "text": config.text_column,
+        "label": config.label_column,
+        "example_id": config.id_column,
+        "split": config.split_column,
+    }
+    return {name: source for name, source in named.items() if source is not None}
+
+
+def missing_columns(config: DataConfig, columns: list[str]) -> ContentError:
+    """Return the error for a file that lacks columns which the config names."""
+    flags = {"text": "text", "label": "label", "example_id": "id", "split": "split"}
+    wanted = wanted_columns(config)
+    missing = [f"--data.{flags[name]}-column" for name, source in wanted.items() if source not in columns]
+    return ContentError(
+        expected=f"the columns {', '.join(map(repr, wanted.values()))} in {config.path}",
+        found=", ".join(map(repr, columns)),
+        remedy=f"Name the right column with {' and '.join(missing)}.",
+    )
+
+
 def row_rules(config: DataConfig, *, given_validation: bool) -> list[RowRule]:
     """Return the rules for one row, in the order in which a person should read them."""
     needed = 3 if config.split_column is None else 1 if given_validation else 2
     rules = [
         RowRule("text_is_text", "text_problems", None, 0, "problem", "the text is a string, not null"),
-        RowRule("text_is_long_enough", "characters", config.min_characters, None, "text", "the text is not blank"),
+        RowRule(
+            "text_is_long_enough",
+            "characters",
+            config.min_characters,
+            None,
+            "text",
+            "the text is not blank or too short",
+        ),
         RowRule("text_is_short_enough", "characters", None, config.max_characters, "text", "the text is not too long"),
         RowRule("text_has_no_nul", "nul_characters", None, 0, "text", "the text holds no NUL character"),
         RowRule("label_is_given", "label_characters", 1, None, "label", "the label is not null or blank"),

@@ -28,7 +28,9 @@ def _report(record: StageRecord, run: Run) -> None:
     figures = evaluation["candidate"]
     tracking.log_metrics(run, {f"test_{name}": figures[name] for name in (*HEADLINE, "rows")})
     for label, per_class in figures["per_class"].items():
-        tracking.log_metrics(run, {f"test_{name}/{label}": value for name, value in per_class.items()})
+        tracking.log_metrics(
+            run, {f"test_{name}/{tracking.label_key(label)}": value for name, value in per_class.items()}
+        )
     labels = evaluation["labels"]
     tracking.log_figure(run, plot_confusion(figures["confusion_matrix"], labels), "confusion_matrix")
     tracking.log_figure(run, plot_per_class(figures["per_class"]), "per_class")

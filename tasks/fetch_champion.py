@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.config import RegistrationConfig
-from lstm_model.digests import digest_sources
+from lstm_model.digests import digest_json, digest_sources
 from lstm_model.errors import ModelError
 from tasks.local_state import state_root
 from tasks.stages import worth_a_retry
@@ -20,7 +20,7 @@ CHAMPION = "champion"
 
 
 class RegisteredClassifier(BaseModel):
-    """A version of a registered model, downloaded: its classifier folder and the digest of the files in it."""
+    """A version of a registered model, downloaded: its classifier folder and a digest of the version and its files."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -108,4 +108,6 @@ def download_version(name: str, version: str) -> RegisteredClassifier:
             remedy="The artifact store is incomplete: roll back to another version, or train again.",
         ) from None
     run_id = MlflowClient().get_model_version(name, version).run_id or ""
-    return RegisteredClassifier(name=name, version=version, run_id=run_id, folder=folder, digest=digest_sources(files))
+    return RegisteredClassifier(
+        name=name, version=version, run_id=run_id, folder=folder, digest=digest_json([version, digest_sources(files)])
+    )

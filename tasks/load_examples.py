@@ -9,6 +9,7 @@ from lstm_model.config import DataConfig
 from lstm_model.digests import digest_file
 from lstm_model.errors import ContentError
 from lstm_model.reading import file_format, read_chunks, read_columns
+from lstm_model.rules import missing_columns, wanted_columns
 from tasks import tracking
 from tasks.publishing import Progress, markdown_table, publish_markdown
 from tasks.stages import StageRecord, stage
@@ -31,10 +32,11 @@ def _report(record: StageRecord, run: Run) -> None:
 def load_examples(folder: Path, config: DataConfig) -> dict[str, Any]:
     """Read the labelled file into raw.parquet: example_id, text, label, split and problem, whichever the file gives."""
     columns = read_columns(config.path)
-    id_column = config.id_column or ("id" if "id" in columns else None)
-    wanted = {"text": config.text_column, "label": config.label_column}
-    wanted |= {"example_id": id_column} if id_column else {}
-    wanted |= {"split": config.split_column} if config.split_column else {}
+    wanted = wanted_columns(config)
+    if "example_id" not in wanted and "id" in columns:
+        wanted["example_id"] = "id"
+    if not {config.text_column, config.label_column} & set(columns):
+        raise missing_columns(config, columns)
     progress = Progress("load-progress", f"reading {config.path.name}", total=None, unit="rows")
     chunks: list[pd.DataFrame] = []
     rows = 0
@@ -48,7 +50,7 @@ def load_examples(folder: Path, config: DataConfig) -> dict[str, Any]:
             expected=f"at least one row of data in {config.path}", found="a header only", remedy="Check the export."
         )
     frame = pd.concat(chunks, ignore_index=True)
-    if not id_column:
+    if "example_id" not in wanted:
         frame.insert(0, "example_id", pd.Series([str(number) for number in range(1, rows + 1)], dtype=object))
     frame.to_parquet(folder / "raw.parquet", index=False)
-    return {"rows": rows, "columns": columns, "sha256": digest_file(config.path), "file": config.path.name}
+    return {"rows": rows, "columns": columns, "sha256": digest_file(config.path)}

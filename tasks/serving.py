@@ -34,6 +34,12 @@ def serve_pages(*, mlflow_port: int, prefect_port: int) -> int:
         _check_port("127.0.0.1", port)
     os.environ["PREFECT_UI_API_URL"] = f"http://127.0.0.1:{prefect_port}/api"
     print(f"MLflow   http://127.0.0.1:{mlflow_port}\nPrefect  http://127.0.0.1:{prefect_port}", file=sys.stderr)
+    if mlflow.get_tracking_uri().startswith("http"):
+        raise ModelError(
+            expected="MLFLOW_TRACKING_URI to be a database that pages can be served from",
+            found=mlflow.get_tracking_uri(),
+            remedy="That server has its pages already: open its address, and start `prefect server start` alone.",
+        )
     tracking = ["mlflow", "server", "--backend-store-uri", mlflow.get_tracking_uri()]
     tracking += ["--artifacts-destination", str(artifacts_root()), "--host", "127.0.0.1", "--workers", "1"]
     tracking += ["--port", str(mlflow_port)]

@@ -1,12 +1,14 @@
 """The stage store: each stage's output in a folder named after everything it depends on.
 
 `mlruns/stages/<stage>/<digest>/` appears by one rename or not at all. The digest covers the digests of the inputs, the
-config sections the stage reads, the source of `lstm_model` and of the stage, and requirements.lock. Prefect keeps its
+config sections the stage reads, the source of `lstm_model` and of the stage (with what it imports from tasks/), and
+requirements.lock. Prefect keeps its
 cache entry in the same folder (`record.json`), so deleting the folder deletes the entry.
 """
 
 import inspect
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from typing import Any
 from filelock import FileLock
 from prefect import Task, get_run_logger
 from prefect.context import TaskRunContext
+from prefect.settings import get_current_settings
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.config import Section
@@ -26,6 +29,7 @@ from tasks.local_state import PROJECT, stages_root
 from tasks.tracking import Run, log_seconds
 
 MANIFEST = "manifest.json"
+PLUMBING = {"stages", "tracking", "publishing", "local_state", "recording"}
 Write = Callable[..., dict[str, Any]]
 Report = Callable[["StageRecord", Run], None]
 
@@ -75,8 +79,11 @@ def stage(
 
         def cache_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
             digest = digest_of(parameters["inputs"])
-            discard_if_damaged(name, digest)
-            return f"{name}/{digest}/record.json"
+            key = f"{name}/{digest}/record.json"
+            if not is_sound(name, digest):
+                # Prefect may keep its results elsewhere (a worker's default): an entry without a folder is stale.
+                (get_current_settings().results.local_storage_path / key).unlink(missing_ok=True)
+            return key
 
         task = Task(
             run_stage,
@@ -110,8 +117,7 @@ def build(name: str, digest: str, write: Callable[[Path], dict[str, Any]]) -> St
     building = stages_root() / ".building" / f"{name}-{digest}"
     building.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{building}.lock"):
-        discard_if_damaged(name, digest)
-        if final.exists():
+        if is_sound(name, digest):
             return StageRecord.model_validate_json((final / MANIFEST).read_text("utf-8"))
         shutil.rmtree(building, ignore_errors=True)  # Left by a run that was killed.
         building.mkdir()
@@ -128,11 +134,11 @@ def build(name: str, digest: str, write: Callable[[Path], dict[str, Any]]) -> St
     return record
 
 
-def discard_if_damaged(name: str, digest: str) -> None:
-    """Remove a stage folder, and with it Prefect's cache entry, unless every file is as it was written."""
+def is_sound(name: str, digest: str) -> bool:
+    """Return whether the stage folder is there with every file as it was written; remove a damaged one."""
     folder = stages_root() / name / digest
     if not folder.exists():
-        return
+        return False
     try:
         record = StageRecord.model_validate_json((folder / MANIFEST).read_text("utf-8"))
         sound = all(digest_file(folder / file) == expected for file, expected in record.files.items())
@@ -141,6 +147,7 @@ def discard_if_damaged(name: str, digest: str) -> None:
     if not sound:
         get_run_logger().warning("Stage folder %s is damaged; it is removed and the stage runs again.", folder)
         shutil.rmtree(folder)
+    return sound
 
 
 def _digest_input(key: str, value: Any) -> list[Any]:
@@ -154,8 +161,19 @@ def _digest_input(key: str, value: Any) -> list[Any]:
 @cache
 def _code_digest(source: Path) -> str:
     lock = PROJECT / "requirements.lock"
-    sources = [*(PROJECT / "lstm_model").glob("*.py"), source]
+    sources = [*(PROJECT / "lstm_model").glob("*.py"), *_with_imports(source)]
     return digest_json([digest_sources(sources), digest_file(lock) if lock.exists() else None])
+
+
+def _with_imports(source: Path) -> set[Path]:
+    """Return the stage's file and the files of tasks/ that it imports, the plumbing that all stages share left out."""
+    found: set[Path] = set()
+    waiting = [source]
+    while waiting:
+        found.add(path := waiting.pop())
+        names = set(re.findall(r"^from tasks\.(\w+) import", path.read_text("utf-8"), re.MULTILINE)) - PLUMBING
+        waiting += [file for name in names if (file := source.with_name(f"{name}.py")) not in found]
+    return found
 
 
 def worth_a_retry(task: Any, task_run: Any, state: Any) -> bool:

@@ -22,7 +22,7 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_UI_URL
 
 from lstm_model.config import PipelineConfig, flatten
-from lstm_model.digests import digest_file
+from lstm_model.digests import digest_file, digest_text
 from lstm_model.errors import LstmTextError
 from tasks.local_state import PROJECT, artifacts_root, use_local_state
 from tasks.publishing import shorten_errors
@@ -39,6 +39,7 @@ class Run:
     run_id: str
     experiment_id: str
     name: str
+    data_name: str
 
     @property
     def url(self) -> str:
@@ -66,9 +67,9 @@ def recorded_flow() -> Iterator[None]:
 def training_run(config: PipelineConfig, *, trigger: str) -> Iterator[Run]:
     """Open an MLflow run, log what identifies it, and end it FINISHED, FAILED or KILLED with the reason as a tag."""
     with recorded_flow(), _opened_run(config, trigger) as run:
-        _log_params(run, config)
-        _publish_link(run)
         try:
+            _log_params(run, config)
+            _publish_link(run)
             yield run
         except KeyboardInterrupt:
             end_run(run, status="KILLED", reason="interrupted")
@@ -83,7 +84,7 @@ def _opened_run(config: PipelineConfig, trigger: str) -> Iterator[Run]:
     experiment_id = ensure_experiment(config.registration.experiment_name)
     name = flow_run.name or config.data.path.stem
     with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=_tags(config, trigger)) as active:
-        yield Run(active.info.run_id, experiment_id, name)
+        yield Run(active.info.run_id, experiment_id, name, config.data.path.name)
 
 
 def end_run(run: Run, *, status: str, reason: str) -> None:
@@ -113,13 +114,15 @@ def ensure_experiment(name: str) -> str:
 
 
 def _tags(config: PipelineConfig, trigger: str) -> dict[str, str]:
+    url = f"{PREFECT_UI_URL.value() or DEFAULT_PREFECT_UI}/runs/flow-run/{flow_run.id}"
     tags = {
+        "mlflow.note.content": f"Prefect flow run [{flow_run.name}]({url})",  # The description: tags are no links.
         "data_file": str(config.data.path),
         "trigger": trigger,
         "user": os.environ.get("USER") or _user(),
         "prefect.flow_run_id": flow_run.id or "",
         "prefect.flow_run_name": flow_run.name or "",
-        "prefect.flow_run_url": f"{PREFECT_UI_URL.value() or DEFAULT_PREFECT_UI}/runs/flow-run/{flow_run.id}",
+        "prefect.flow_run_url": url,
         **_git_tags(),
     }
     lock = PROJECT / "requirements.lock"
@@ -161,15 +164,16 @@ def _publish_link(run: Run) -> None:
 
 
 def log_metrics(run: Run, figures: Mapping[str, float], *, step: int = 0) -> None:
-    """Log figures to the run; names are made fit for MLflow."""
+    """Log figures to the run."""
     now = get_current_time_millis()
-    metrics = [Metric(metric_name(name), float(value), now, step) for name, value in figures.items()]
+    metrics = [Metric(name, float(value), now, step) for name, value in figures.items()]
     MlflowClient().log_batch(run.run_id, metrics=metrics)
 
 
-def metric_name(name: str) -> str:
-    """Return the name with what MLflow refuses replaced by an underscore: labels may hold any character."""
-    return re.sub(r"[^\w\-. :/]", "_", name)
+def label_key(label: str) -> str:
+    """Return the label fit for a metric's name; what MLflow refuses is replaced, and a digest keeps labels apart."""
+    safe = re.sub(r"[^\w\-. ]", "_", label)[:100].strip(". ")
+    return safe if safe == label else f"{safe}_{digest_text(label)[:6]}"
 
 
 def log_seconds(run: Run, *, stage: str, seconds: float) -> None:

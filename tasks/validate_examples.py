@@ -8,7 +8,7 @@ import pandas as pd
 
 from lstm_model.config import DataConfig
 from lstm_model.errors import ContentError
-from lstm_model.rules import RowRule, derive_columns, list_bad_rows, row_rules
+from lstm_model.rules import RowRule, derive_columns, list_bad_rows, missing_columns, row_rules, wanted_columns
 from tasks import tracking
 from tasks.expectations import run_expectations
 from tasks.local_state import state_root
@@ -25,7 +25,7 @@ def _report(record: StageRecord, run: Run) -> None:
         run, {"rows.valid": facts["rows"], "rows.quarantined": facts["quarantined"], "rows.duplicate": facts["copies"]}
     )
     tracking.log_file(run, record.folder / "validation", "validation")
-    tracking.log_dataset(run, record.file("examples.parquet"), name=facts["file"], digest=facts["sha256"])
+    tracking.log_dataset(run, record.file("examples.parquet"), name=run.data_name, digest=facts["sha256"])
     publish_markdown(
         "validation",
         _markdown(read_json(record.file("validation/rules.json")), record.folder / "validation"),
@@ -39,7 +39,8 @@ def validate_examples(folder: Path, raw: StageRecord, config: DataConfig, run: R
     rows = pd.read_parquet(raw.file("raw.parquet"))
     reports = folder / "validation"
     reports.mkdir()
-    _check_columns(rows, raw, config)
+    if not set(wanted_columns(config)) <= set(rows):
+        raise missing_columns(config, raw.facts["columns"])
     rules = row_rules(config, given_validation="split" in rows and bool((rows["split"] == "validation").any()))
     results = run_expectations(rows, derive_columns(rows, config), rules, config, data_docs=reports / "data_docs")
     bad = _bad_rows(rows, config, rules)
@@ -60,26 +61,8 @@ def validate_examples(folder: Path, raw: StageRecord, config: DataConfig, run: R
         "quarantined": len(rows) - len(kept),
         "copies": copies,
         "labels": labels,
-        "file": raw.facts["file"],
         "sha256": raw.facts["sha256"],
     }
-
-
-def _check_columns(rows: pd.DataFrame, raw: StageRecord, config: DataConfig) -> None:
-    """Stop where a column is missing: no other rule has anything to look at then."""
-    wanted = {"text": config.text_column, "label": config.label_column}
-    wanted |= {"example_id": config.id_column} if config.id_column else {}
-    wanted |= {"split": config.split_column} if config.split_column else {}
-    missing = {name: source for name, source in wanted.items() if name not in rows}
-    if missing:
-        flags = {"text": "--data.text-column", "label": "--data.label-column", "example_id": "--data.id-column"}
-        raise ContentError(
-            expected=f"the columns {', '.join(map(repr, wanted.values()))} in {raw.facts['file']}",
-            found=f"{', '.join(map(repr, raw.facts['columns']))}",
-            remedy="Name the right column with "
-            + " and ".join(flags.get(name, "--data.split-column") for name in missing)
-            + ".",
-        )
 
 
 def _bad_rows(rows: pd.DataFrame, config: DataConfig, rules: list[RowRule]) -> pd.DataFrame:

@@ -40,6 +40,7 @@ CASES: dict[str, tuple[str, bytes | str, int, list[str]]] = {
     "empty": ("a.csv", "", 3, ["header line", "empty file"]),
     "header only": ("a.csv", HEADER, 3, ["at least one row", "header only"]),
     "wrong columns": ("a.csv", "id,body,class\n1,x,y\n", 3, ["'text'", "'body'", "--data.text-column"]),
+    "no column named": ("a.csv", "headline,category\nx,y\n", 3, ["'text'", "'headline'", "--data.label-column"]),
     "one class": ("a.csv", rows(*[f"r{n},text {n},cat" for n in range(9)]), 3, ["between 2 and", "'cat'"]),
     "a class with one row": ("a.csv", rows(*good(), "x,lonely,owl"), 3, ["label_has_enough_texts (1)", "bad_rows.csv"]),
     "NUL bytes": ("a.csv", rows(*good(), "x,nul \x00 inside,cat"), 3, ["text_has_no_nul (1)"]),

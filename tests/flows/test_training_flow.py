@@ -143,3 +143,31 @@ def test_quarantined_rows_are_counted_and_the_rest_is_trained_on(tmp_path: Path)
     outcome = train(path, "quarantine", data=DataConfig(path=path, on_bad_rows="quarantine"))
     assert outcome.rows["quarantined"] == 2
     assert outcome.rows["train"] + outcome.rows["validation"] + outcome.rows["test"] == 60
+
+
+def test_an_edited_row_and_a_deleted_stage_folder_are_noticed(tmp_path: Path, state: Path) -> None:
+    path = write_tiny_file(tmp_path / "edited.csv")
+    first = train(path, "edited")
+    path.write_text(path.read_text().replace("came at 59", "went at 59"))
+    assert "Cached" not in set(task_states(train(path, "edited")).values())
+    path.write_text(path.read_text().replace("went at 59", "came at 59"))
+    for folder in (state / "stages" / "splits").iterdir():
+        for file in folder.glob("*.parquet"):
+            file.unlink()
+    states = task_states(again := train(path, "edited"))
+    assert states["load-examples"] == "Cached" and states["split-examples"] == "Completed"
+    assert again.metrics == first.metrics
+
+
+def test_labels_that_mlflow_would_refuse_as_names_are_labels_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    labels = [".", "a/../b", "NA", 'say "x", $y$']
+    frame = pd.DataFrame(
+        [{"text": f"text {n} about {n % 4}", "label": labels[n % 4], "unrelated": "x"} for n in range(48)]
+    )
+    frame.to_csv(path, index=False)
+    outcome = train(path, "odd")
+    metrics = MlflowClient().get_run(outcome.run_id).data.metrics
+    assert len([name for name in metrics if name.startswith("test_f1/")]) == 4
+    answers = mlflow.pyfunc.load_model("models:/odd@champion").predict(pd.DataFrame({"text": ["text about 2"]}))
+    assert set(answers.columns) == {"label", "score", *(f"probability_{label}" for label in labels)}

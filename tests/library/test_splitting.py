@@ -1,4 +1,4 @@
-"""The split: a partition, stratified, equal texts together, whatever the order of the rows."""
+"""Train, validation and test rows: stratified, equal texts on one side, whatever the order of the rows."""
 
 import pandas as pd
 import pytest
@@ -10,94 +10,194 @@ from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError
 from lstm_model.splitting import SPLITS, honour_given_split, split_counts, split_rows
 
-# Up to 3 labels; for each, how often each of its texts occurs.
-GROUPS = st.lists(st.lists(st.integers(1, 5), min_size=3, max_size=25), min_size=1, max_size=3)
-CONFIG = SplitConfig(test_fraction=0.2, validation_fraction=0.15, seed=3)
+FRACTIONS = st.sampled_from([(0.15, 0.1), (0.1, 0.09), (0.3, 0.3), (0.05, 0.6), (0.9, 0.05), (0.01, 0.01)])
+CONFIGS = st.builds(
+    lambda fractions, seed: SplitConfig(test_fraction=fractions[0], validation_fraction=fractions[1], seed=seed),
+    FRACTIONS,
+    st.integers(0, 3),
+)
 
 
-def frame_of(groups: list[list[int]]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {"label": f"label{number}", "digest": digest_text(f"{number}/{place}")}
-            for number, sizes in enumerate(groups)
-            for place, size in enumerate(sizes)
-            for _ in range(size)
-        ]
+@st.composite
+def labelled_texts(draw: st.DrawFn) -> list[tuple[str, str]]:
+    """Rows (text, label) of one to three labels, each with 3 to 25 texts of 1 to 5 copies, shuffled."""
+    rows = []
+    for label in "abc"[: draw(st.integers(1, 3))]:
+        copies = draw(st.lists(st.integers(1, 5) | st.just(1), min_size=3, max_size=25))
+        rows += [(f"{label}{number}", label) for number, count in enumerate(copies) for _ in range(count)]
+    return draw(st.permutations(rows))
+
+
+def split(rows: list[tuple[str, str]], config: SplitConfig) -> list[str]:
+    digests = pd.Series([digest_text(text) for text, _ in rows])
+    return split_rows(text_digests=digests, labels=pd.Series([label for _, label in rows]), config=config).tolist()
+
+
+def honour(
+    rows: list[tuple[str, str, str | None]], *, validation_fraction: float = 0.1
+) -> tuple[list[str | None], int]:
+    texts, labels, given_sides = (pd.Series(column, dtype=object) for column in zip(*rows, strict=True))
+    config = SplitConfig(test_fraction=0.15, validation_fraction=validation_fraction, seed=42)
+    sides, left_out = honour_given_split(
+        text_digests=texts.map(digest_text), labels=labels, given=given_sides, config=config
     )
+    return sides.tolist(), left_out
 
 
-def split_of(frame: pd.DataFrame, config: SplitConfig = CONFIG) -> pd.Series:
-    return split_rows(text_digests=frame["digest"], labels=frame["label"], config=config)
+@given(rows=labelled_texts(), config=CONFIGS)
+def test_every_row_has_one_side_and_equal_texts_share_it(rows: list[tuple[str, str]], config: SplitConfig) -> None:
+    sides = split(rows, config)
+    assert set(sides) <= set(SPLITS)
+    assert len(set(zip((text for text, _ in rows), sides, strict=True))) == len({text for text, _ in rows})
 
 
-@given(GROUPS)
-def test_every_row_has_one_side_and_every_label_is_on_every_side(groups: list[list[int]]) -> None:
-    frame = frame_of(groups)
-    split = split_of(frame)
-    assert set(split) == set(SPLITS) and split.notna().all()
-    counts = split_counts(split, frame["label"])
-    assert (counts.to_numpy() > 0).all() and counts.to_numpy().sum() == len(frame)
+@given(rows=labelled_texts(), config=CONFIGS)
+def test_no_label_lacks_a_side(rows: list[tuple[str, str]], config: SplitConfig) -> None:
+    found = {(label, side) for (_, label), side in zip(rows, split(rows, config), strict=True)}
+    assert found == {(label, side) for _, label in rows for side in SPLITS}
 
 
-@given(GROUPS)
-def test_equal_texts_share_a_side(groups: list[list[int]]) -> None:
-    frame = frame_of(groups)
-    assert (split_of(frame).groupby(frame["digest"]).nunique() == 1).all()
+@given(rows=labelled_texts(), config=CONFIGS)
+def test_each_label_is_within_a_row_or_its_largest_group_of_its_target(
+    rows: list[tuple[str, str]], config: SplitConfig
+) -> None:
+    table = pd.DataFrame(rows, columns=["text", "label"]).assign(side=split(rows, config))
+    for _, own in table.groupby("label"):
+        largest = own["text"].value_counts().max()
+        size = {side: int((own["side"] == side).sum()) for side in SPLITS}
+        target = {
+            "test": config.test_fraction * len(own),
+            "validation": config.validation_fraction * len(own),
+        }
+        for side in ("test", "validation"):
+            assert abs(size[side] - target[side]) <= largest + 1e-9
+        # A side whose target is less than a group takes one whole group all the same, at the cost of train.
+        forced = sum(max(0.0, largest - target[side]) for side in target)
+        assert abs(size["train"] - (len(own) - sum(target.values()))) <= max(largest, forced) + 1e-9
 
 
-@given(st.lists(st.lists(st.integers(1, 4), min_size=12, max_size=40), min_size=1, max_size=3))
-def test_each_class_is_within_one_row_or_its_largest_group_of_its_target(groups: list[list[int]]) -> None:
-    frame = frame_of(groups)
-    counts = split_counts(split_of(frame), frame["label"])
-    fractions = {"train": 0.65, "validation": 0.15, "test": 0.2}
-    for number, sizes in enumerate(groups):
-        for side, fraction in fractions.items():
-            off = abs(counts.loc[f"label{number}", side] - fraction * sum(sizes))
-            assert off <= max(1, max(sizes))
+def test_a_thousand_different_texts_are_split_to_the_row() -> None:
+    rows = [(f"{label} {number}", label) for label, count in (("a", 700), ("b", 300)) for number in range(count)]
+    digests, labels = (pd.Series(column) for column in zip(*rows, strict=True))
+    config = SplitConfig(test_fraction=0.15, validation_fraction=0.1, seed=42)
+    counts = split_counts(split_rows(text_digests=digests.map(digest_text), labels=labels, config=config), labels)
+    assert counts.to_dict("index") == {
+        "a": {"train": 525, "validation": 70, "test": 105},
+        "b": {"train": 225, "validation": 30, "test": 45},
+    }
 
 
-@given(GROUPS, st.randoms())
-def test_the_order_of_the_rows_does_not_matter(groups: list[list[int]], random: object) -> None:
-    frame = frame_of(groups)
-    order = list(range(len(frame)))
-    random.shuffle(order)  # type: ignore[attr-defined]
-    shuffled = split_of(frame.iloc[order])
-    assert shuffled.sort_index().equals(split_of(frame))
+@given(rows=labelled_texts(), config=CONFIGS, data=st.data())
+def test_permuted_rows_give_the_permuted_split(
+    rows: list[tuple[str, str]], config: SplitConfig, data: st.DataObject
+) -> None:
+    order = data.draw(st.permutations(range(len(rows))))
+    sides = split(rows, config)
+    assert split([rows[place] for place in order], config) == [sides[place] for place in order]
 
 
-def test_rows_of_another_label_change_nothing_and_another_seed_does() -> None:
-    small, large = frame_of([[1] * 30]), frame_of([[1] * 30, [2] * 9])
-    assert list(split_of(large)[:30]) == list(split_of(small))
-    assert list(split_of(small, SplitConfig(seed=99))) != list(split_of(small, SplitConfig(seed=98)))
+@given(rows=labelled_texts(), config=CONFIGS, count=st.integers(3, 20))
+def test_rows_of_another_label_change_nothing(rows: list[tuple[str, str]], config: SplitConfig, count: int) -> None:
+    others = [(f"other {number}", "other") for number in range(count)]
+    assert split(rows + others, config)[: len(rows)] == split(rows, config)
 
 
-def test_a_label_with_two_texts_cannot_be_split() -> None:
-    with pytest.raises(ContentError, match="at least 3 different texts with label 'label0'; found 2"):
-        split_of(frame_of([[4, 4]]))
+def test_another_seed_gives_another_split_of_the_same_size() -> None:
+    rows = [(f"text {number}", "a") for number in range(200)]
+    first, second = (
+        split(rows, SplitConfig(test_fraction=0.15, validation_fraction=0.1, seed=seed)) for seed in (1, 2)
+    )
+    assert first != second
+    assert sorted(first) == sorted(second)
 
 
-def given_split(texts: str, given: list[str | None]) -> tuple[list[str | None], int]:
-    split, left_out = honour_given_split(
-        text_digests=pd.Series(list(texts)), labels=pd.Series(["x"] * len(texts)),
-        given=pd.Series(given, dtype=object), config=CONFIG,
-    )  # fmt: skip
-    return [None if pd.isna(side) else side for side in split], left_out
+def test_the_index_of_the_rows_is_kept() -> None:
+    index = [9, 3, 7, 5]
+    digests, labels = pd.Series(list("wxyz"), index=index), pd.Series(["a"] * 4, index=index)
+    config = SplitConfig(test_fraction=0.15, validation_fraction=0.1, seed=42)
+    assert split_rows(text_digests=digests, labels=labels, config=config).index.tolist() == index
 
 
-def test_copies_of_held_out_texts_leave_the_sides_that_would_learn_them() -> None:
-    split, left_out = given_split("abcabd", ["train", "train", "validation", "test", "validation", "train"])
-    assert split == [None, None, "validation", "test", "validation", "train"] and left_out == 2
+@pytest.mark.parametrize("texts", [["same"] * 9, ["one", "two"], ["one", "two", "two"], ["one"]])
+def test_a_label_with_too_few_different_texts_is_refused_by_name(texts: list[str]) -> None:
+    rows = [(f"fine {number}", "large") for number in range(10)] + [(text, "small") for text in texts]
+    with pytest.raises(ContentError, match=r"at least 3 different texts with label 'small'.*found [12]\."):
+        split(rows, SplitConfig(test_fraction=0.15, validation_fraction=0.1, seed=42))
 
 
-def test_without_validation_rows_they_are_carved_from_train() -> None:
-    split, left_out = given_split("abcdefghijz", ["train"] * 10 + ["test"])
-    assert split.count("validation") == 2 and split[-1] == "test" and left_out == 0
+def test_three_texts_are_enough() -> None:
+    rows = [("one", "a"), ("two", "a"), ("three", "a")]
+    assert sorted(split(rows, SplitConfig(test_fraction=0.15, validation_fraction=0.1, seed=42))) == sorted(SPLITS)
+
+
+def test_a_given_split_is_honoured() -> None:
+    rows = [("a", "x", "train"), ("b", "x", "test"), ("c", "x", "validation"), ("d", "y", "train"), ("e", "y", "test")]
+    assert honour(rows) == (["train", "test", "validation", "train", "test"], 0)
+
+
+def test_copies_of_held_out_texts_are_left_out_and_counted() -> None:
+    rows = [
+        ("in test", "x", "test"),
+        ("in test", "x", "train"),
+        ("in test", "x", "validation"),
+        ("in test", "x", "test"),
+        ("in validation", "x", "validation"),
+        ("in validation", "x", "train"),
+        ("in train", "x", "train"),
+        ("in train", "x", "train"),
+    ]
+    assert honour(rows) == (["test", None, None, "test", "validation", None, "train", "train"], 3)
+
+
+def test_validation_is_carved_from_each_label_of_train_where_none_is_given() -> None:
+    rows = [(f"{label}{number}", label, "train") for label in "xy" for number in range(20)]
+    rows += [(f"{label} held out", label, "test") for label in "xy"]
+    sides, left_out = honour(rows)
+    counts = pd.crosstab(pd.Series([label for _, label, _ in rows]), pd.Series(sides))
+    assert counts.to_dict("index") == dict.fromkeys("xy", {"test": 1, "train": 18, "validation": 2})
+    assert left_out == 0
+    assert [side == "test" for side in sides] == [side == "test" for _, _, side in rows]
+
+
+def test_validation_is_carved_where_all_that_was_given_copies_test() -> None:
+    rows = [(f"t{number}", "x", "train") for number in range(10)]
+    rows += [("held out", "x", "test"), ("held out", "x", "validation")]
+    sides, left_out = honour(rows)
+    assert sides[10:] == ["test", None]
+    assert (sides[:10].count("validation"), sides[:10].count("train"), left_out) == (1, 9, 1)
+
+
+def test_carved_copies_share_a_side() -> None:
+    rows = [(f"t{number // 3}", "x", "train") for number in range(30)] + [("held out", "x", "test")]
+    sides, _ = honour(rows, validation_fraction=0.3)
+    assert all(len(set(sides[first : first + 3])) == 1 for first in range(0, 30, 3))
+    assert sides.count("validation") == 9
+
+
+def test_a_label_whose_one_train_text_cannot_be_carved_is_refused() -> None:
+    rows = [("a", "x", "train"), ("a", "x", "train"), ("b", "y", "train"), ("c", "y", "train"), ("d", "x", "test")]
+    with pytest.raises(ContentError, match=r"at least 2 different texts with label 'x'.*found 1\."):
+        honour(rows)
 
 
 @pytest.mark.parametrize(
-    ("given_values", "found"),
-    [(["train", "dev", "test"], "'dev'"), (["train", None, "test"], "null"), (["train"] * 3, "no row with test")],
+    ("sides", "found"),
+    [
+        (["train", "dev", "test", "valid"], r"found 'dev', 'valid'\."),
+        (["Train", "train", "test"], r"found 'Train'\."),
+        (["train", None, "test"], r"found 'null'\."),
+        (["train", "validation"], r"no row with test\."),
+        (["test", "validation"], r"no row with train\."),
+        (["validation"], r"no row with test or train\."),
+    ],
 )
-def test_other_values_and_missing_sides_are_refused(given_values: list[str | None], found: str) -> None:
+def test_unknown_values_and_missing_sides_are_refused(sides: list[str | None], found: str) -> None:
     with pytest.raises(ContentError, match=found):
-        given_split("abc", given_values)
+        honour([(f"t{number}", "x", side) for number, side in enumerate(sides)])
+
+
+def test_counts_hold_every_side_even_where_it_is_empty() -> None:
+    counts = split_counts(pd.Series(["train", "test", "train"]), pd.Series(["b", "b", "a"]))
+    assert counts.index.tolist() == ["a", "b"]
+    assert counts.columns.tolist() == ["train", "validation", "test"]
+    assert counts.to_numpy().tolist() == [[1, 0, 0], [1, 0, 1]]

@@ -1,4 +1,4 @@
-"""Text to token_ids: special strings are text, the vocabulary comes from the given texts alone."""
+"""Text to token_ids: one vocabulary, from the given texts alone, the same wherever it is loaded."""
 
 import numpy as np
 import pytest
@@ -7,75 +7,206 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from lstm_model.config import TokenizationConfig
-from lstm_model.tokenization import PAD_ID, UNK_ID, encode_texts, fit_tokenizer, length_batches, pad_batch, unknown_rate
+from lstm_model.tokenization import (
+    PAD_ID,
+    UNK_ID,
+    encode_texts,
+    fit_tokenizer,
+    length_batches,
+    pad_batch,
+    unknown_rate,
+)
 
-TEXTS = ["Don't panic: the café closes [PAD] at 9", "the [UNK] café opens at 10", "naïve café"]
-KINDS = pytest.mark.parametrize("kind", ["word", "bpe"])
-
-
-def ids(tokenizer: Tokenizer, text: str) -> list[int]:
-    token_ids, _ = encode_texts(tokenizer, [text])
-    return token_ids.tolist()
-
-
-@KINDS
-def test_the_strings_of_special_tokens_are_ordinary_text(kind: str) -> None:
-    for lowercase in (True, False):
-        tokenizer = fit_tokenizer(TEXTS, TokenizationConfig(kind=kind, vocab_size=300, lowercase=lowercase))
-        assert tokenizer.token_to_id("[PAD]") == PAD_ID and tokenizer.token_to_id("[UNK]") == UNK_ID
-        loaded = Tokenizer.from_str(tokenizer.to_str())
-        for text in ("[PAD]", "x [PAD][UNK]"):
-            assert PAD_ID not in ids(tokenizer, text) and len(ids(tokenizer, text)) >= 3
-            assert ids(loaded, text) == ids(tokenizer, text)
+KINDS = ["word", "bpe"]
+TEXTS = ["The cat sat on the mat.", "Don't the dogs bark?", "cat & dog: 3 of [PAD], 4 of [UNK]", "Élan, naïve café"]
+STRINGS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
-def test_case_accents_and_composition_do_not_matter() -> None:
-    tokenizer = fit_tokenizer(TEXTS, TokenizationConfig())
-    assert ids(tokenizer, "CAFÉ Naïve") == ids(tokenizer, "cafe\u0301 naive") != [UNK_ID, UNK_ID]
-    strict = fit_tokenizer(TEXTS, TokenizationConfig(lowercase=False, strip_accents=False))
-    assert ids(strict, "CAFÉ") == [UNK_ID] != ids(strict, "café")
+def config(kind: str = "word", **changes: object) -> TokenizationConfig:
+    values = {"vocab_size": 500, "min_frequency": 1, "max_length": 64, "lowercase": True, "strip_accents": True}
+    return TokenizationConfig.model_validate({"kind": kind, **values, **changes})
 
 
-@KINDS
-@pytest.mark.parametrize("text", ["", "   ", "\u0301"])
+def encode(tokenizer: Tokenizer, text: str) -> list[int]:
+    return encode_texts(tokenizer, [text])[0].tolist()
+
+
+def tokens(tokenizer: Tokenizer, text: str) -> list[str]:
+    return tokenizer.encode(text, add_special_tokens=False).tokens
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_padding_is_0_and_unknown_is_1(kind: str) -> None:
+    tokenizer = fit_tokenizer(TEXTS, config(kind))
+    assert (tokenizer.token_to_id("[PAD]"), tokenizer.token_to_id("[UNK]")) == (PAD_ID, UNK_ID) == (0, 1)
+    assert sorted(tokenizer.get_vocab().values()) == list(range(tokenizer.get_vocab_size()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_the_name_of_padding_in_a_text_is_ordinary_text(kind: str, lowercase: bool) -> None:
+    tokenizer = fit_tokenizer(["[PAD] [UNK] and more [PAD]"] * 9, config(kind, lowercase=lowercase))
+    for loaded in (tokenizer, Tokenizer.from_str(tokenizer.to_str())):
+        ids = encode(loaded, "[PAD] and [UNK]")
+        assert len(ids) >= 7
+        assert not {PAD_ID, UNK_ID} & set(ids)
+
+
+def test_words_are_ordered_by_frequency_and_then_alphabetically() -> None:
+    tokenizer = fit_tokenizer(["b a c", "c b", "c z"], config())
+    assert sorted(tokenizer.get_vocab(), key=tokenizer.token_to_id) == ["[PAD]", "[UNK]", "c", "b", "a", "z"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Don't stop", ["don't", "stop"]),
+        ("l’été", ["l’ete"]),
+        ("end. Then,more!", ["end", ".", "then", ",", "more", "!"]),
+        ("3.5% of x_1", ["3", ".", "5", "%", "of", "x_1"]),
+        ("'quoted'", ["'", "quoted", "'"]),
+        ("🦉🦉 日本語", ["🦉", "🦉", "日本語"]),
+        ("a\u00a0b\tc\nd", ["a", "b", "c", "d"]),
+    ],
+)
+def test_words_and_marks_are_told_apart(text: str, expected: list[str]) -> None:
+    assert tokens(fit_tokenizer([text], config()), text) == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_case_accents_and_compatibility_forms_are_folded(kind: str) -> None:
+    tokenizer = fit_tokenizer(["cafe file naive elan"], config(kind))
+    for text in ("CAFÉ", "cafe\u0301", "ｃａｆｅ", "Café"):
+        assert encode(tokenizer, text) == encode(tokenizer, "cafe")
+    assert encode(tokenizer, "ﬁle") == encode(tokenizer, "file")
+
+
+def test_case_and_accents_are_kept_on_request() -> None:
+    tokenizer = fit_tokenizer(["Cafe cafe caf\u00e9"], config(lowercase=False, strip_accents=False))
+    assert len({tuple(encode(tokenizer, text)) for text in ("Cafe", "cafe", "caf\u00e9")}) == 3
+    assert encode(tokenizer, "caf\u00e9") == encode(tokenizer, "cafe\u0301") != [UNK_ID]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_texts_are_cut_to_the_first_tokens(kind: str) -> None:
+    long, short = (fit_tokenizer(TEXTS, config(kind, max_length=length)) for length in (64, 5))
+    for text in TEXTS:
+        assert encode(short, text) == encode(long, text)[:5]
+    assert len(encode(long, "cat " * 100)) == 64
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", ["", "\u0301"])
 def test_a_text_without_tokens_is_one_unknown_token(kind: str, text: str) -> None:
-    tokenizer = fit_tokenizer(TEXTS, TokenizationConfig(kind=kind, vocab_size=300))
-    if not (kind == "bpe" and text == "   "):  # Byte-pair encoding sees the blanks.
-        assert ids(tokenizer, text) == [UNK_ID]
-    assert len(ids(tokenizer, text)) >= 1
+    assert encode(fit_tokenizer(TEXTS, config(kind)), text) == [UNK_ID]
 
 
-def test_long_texts_are_cut_and_unknown_words_are_unknown() -> None:
-    tokenizer = fit_tokenizer(TEXTS, TokenizationConfig(max_length=7))
-    assert len(ids(tokenizer, "café " * 10_000)) == 7
-    assert ids(tokenizer, "zzz 😀") == [UNK_ID, UNK_ID]
-    assert unknown_rate(np.array([1, 1, 5, 9], dtype=np.int32)) == 0.5
+def test_a_blank_text_is_one_unknown_token() -> None:
+    assert encode(fit_tokenizer(TEXTS, config()), " \t\n") == [UNK_ID]
 
 
-def test_the_vocabulary_depends_on_the_texts_and_not_on_their_order() -> None:
-    config = TokenizationConfig(vocab_size=9)
-    vocabulary = fit_tokenizer(TEXTS, config).get_vocab()
-    assert len(vocabulary) == 9 and vocabulary == fit_tokenizer(TEXTS[::-1], config).get_vocab()
-    assert "zebra" in fit_tokenizer([*TEXTS, "zebra"], TokenizationConfig()).get_vocab()
-    assert set(fit_tokenizer(TEXTS, TokenizationConfig(min_frequency=3)).get_vocab()) == {"[PAD]", "[UNK]", "cafe"}
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_never_seen_is_unknown(kind: str) -> None:
+    assert UNK_ID in encode(fit_tokenizer(TEXTS, config(kind)), "日本語")
 
 
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=60), st.integers(1, 9), st.integers(1, 200) | st.none())
-def test_batches_hold_each_row_once_and_respect_their_bounds(
-    lengths: list[int], batch_size: int, max_tokens: int | None
+def test_rare_words_are_unknown() -> None:
+    tokenizer = fit_tokenizer(["twice twice once"], config(min_frequency=2))
+    assert encode(tokenizer, "twice once") == [2, UNK_ID]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=st.data(), texts=st.lists(STRINGS, max_size=6))
+def test_the_order_of_texts_does_not_change_the_vocabulary(kind: str, data: st.DataObject, texts: list[str]) -> None:
+    shuffled = data.draw(st.permutations(texts + TEXTS))
+    size = data.draw(st.sampled_from([3, 20, 60, 500]))
+    expected = fit_tokenizer(texts + TEXTS, config(kind, vocab_size=size)).to_str()
+    assert fit_tokenizer(shuffled, config(kind, vocab_size=size)).to_str() == expected
+
+
+def test_no_word_is_known_that_no_given_text_holds() -> None:
+    vocabulary = set(fit_tokenizer(["red green", "green"], config()).get_vocab())
+    assert vocabulary == {"[PAD]", "[UNK]", "red", "green"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(texts=st.lists(STRINGS, max_size=5), size=st.integers(3, 80))
+def test_the_vocabulary_is_never_larger_than_asked(kind: str, texts: list[str], size: int) -> None:
+    assert fit_tokenizer(texts + TEXTS, config(kind, vocab_size=size)).get_vocab_size() <= size
+
+
+def test_a_full_vocabulary_is_exactly_as_large_as_asked() -> None:
+    texts = [f"word{number} other{number}" for number in range(100)]
+    assert fit_tokenizer(texts, config(vocab_size=50)).get_vocab_size() == 50
+    assert fit_tokenizer(texts, config("bpe", vocab_size=50)).get_vocab_size() == 50
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(texts=st.lists(STRINGS, min_size=1, max_size=5))
+def test_a_saved_and_loaded_tokenizer_gives_the_same_ids(kind: str, texts: list[str]) -> None:
+    tokenizer = fit_tokenizer(TEXTS, config(kind))
+    loaded = Tokenizer.from_str(tokenizer.to_str())
+    for before, after in zip(encode_texts(tokenizer, texts), encode_texts(loaded, texts), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(texts=st.lists(STRINGS, max_size=8))
+def test_encoded_rows_are_those_of_each_text_alone(kind: str, texts: list[str]) -> None:
+    tokenizer = fit_tokenizer(TEXTS, config(kind, max_length=6))
+    token_ids, offsets = encode_texts(tokenizer, texts)
+    assert (token_ids.dtype, offsets.dtype, offsets[0], offsets[-1]) == (np.int32, np.int64, 0, len(token_ids))
+    rows = [token_ids[first:last].tolist() for first, last in zip(offsets, offsets[1:], strict=False)]
+    assert rows == [encode(tokenizer, text) for text in texts]
+    assert all(1 <= len(row) <= 6 and PAD_ID not in row for row in rows)
+
+
+def test_more_texts_than_one_block_keep_their_order() -> None:
+    tokenizer = fit_tokenizer([f"w{number}" for number in range(400)], config())
+    texts = [f"w{number % 400} w{number % 7}" for number in range(9_000)]
+    token_ids, offsets = encode_texts(tokenizer, texts)
+    assert offsets.tolist() == list(range(0, 18_001, 2))
+    for place in (0, 4_095, 4_096, 8_999):
+        assert token_ids[2 * place : 2 * place + 2].tolist() == encode(tokenizer, texts[place])
+
+
+def test_the_unknown_rate_is_a_share_of_tokens() -> None:
+    assert unknown_rate(np.array([1, 5, 1, 7], dtype=np.int32)) == 0.5
+    assert unknown_rate(np.zeros(0, dtype=np.int32)) == 0.0
+
+
+LENGTHS = st.lists(st.integers(1, 40), max_size=50).map(lambda values: np.array(values, dtype=np.int64))
+
+
+@given(lengths=LENGTHS, batch_size=st.integers(1, 12), max_tokens=st.none() | st.integers(1, 120))
+def test_every_row_is_in_one_batch_within_both_limits(
+    lengths: np.ndarray, batch_size: int, max_tokens: int | None
 ) -> None:
-    array = np.array(lengths, dtype=np.int64)
-    batches = list(length_batches(array, batch_size, max_tokens=max_tokens))
-    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
-    for rows in batches:
-        assert len(rows) <= batch_size
-        assert len(rows) == 1 or max_tokens is None or len(rows) * array[rows].max() <= max_tokens
+    batches = list(length_batches(lengths, batch_size, max_tokens=max_tokens))
+    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+    assert all(1 <= len(batch) <= batch_size for batch in batches)
+    for batch in batches:
+        assert max_tokens is None or len(batch) == 1 or len(batch) * lengths[batch].max() <= max_tokens
 
 
-@given(st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=9), min_size=1, max_size=9))
-def test_padding_is_on_the_right_and_keeps_the_rows(rows: list[list[int]]) -> None:
+@given(lengths=LENGTHS, batch_size=st.integers(1, 12))
+def test_batches_go_from_short_to_long_and_ties_keep_their_order(lengths: np.ndarray, batch_size: int) -> None:
+    order = [int(row) for batch in length_batches(lengths, batch_size) for row in batch]
+    assert order == sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
+
+
+def test_a_batch_is_padded_on_the_right_to_its_longest_row() -> None:
+    token_ids, offsets = np.array([5, 9, 8, 7, 3, 4], dtype=np.int32), np.array([0, 2, 3, 6])
+    assert pad_batch(token_ids, offsets, np.array([0, 2])).tolist() == [[5, 9, 0], [7, 3, 4]]
+    assert pad_batch(token_ids, offsets, np.array([1])).tolist() == [[8]]
+
+
+@given(rows=st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=9), min_size=1, max_size=9), data=st.data())
+def test_a_padded_row_is_the_row_and_then_zeros(rows: list[list[int]], data: st.DataObject) -> None:
+    chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=6))
     token_ids = np.array([token for row in rows for token in row], dtype=np.int32)
     offsets = np.cumsum([0, *map(len, rows)])
-    padded = pad_batch(token_ids, offsets, np.arange(len(rows))[::-1])
-    width = max(map(len, rows))
-    assert padded.tolist() == [row + [0] * (width - len(row)) for row in rows[::-1]]
+    padded = pad_batch(token_ids, offsets, np.array(chosen))
+    longest = max(len(rows[place]) for place in chosen)
+    assert padded.dtype == np.int32
+    assert padded.tolist() == [rows[place] + [0] * (longest - len(rows[place])) for place in chosen]

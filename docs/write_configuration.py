@@ -1,0 +1,161 @@
+"""Write docs/configuration.md from the config tree; with --check, exit with 1 if the page is out of date."""
+
+import sys
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic.fields import FieldInfo
+
+from lstm_model.config import PRESETS, PipelineConfig, Section, flatten
+
+PAGE = Path(__file__).with_name("configuration.md")
+
+INTRODUCTION = """\
+# Configuration
+
+Written by `make docs` from `lstm_model/config.py`; edit that file, not this page.
+
+Every setting is a flag of `lstm-text train`, a key of a YAML file, a field of a parameter of the Prefect flow (one
+parameter per section) and a param of the MLflow run (`model.lstm_units`). Unknown names are refused.
+"""
+
+HOW_TO_WRITE = """\
+On the command line, a setting that is true or false is switched on by its flag and off by `--no-` before the name
+(`--no-model.bidirectional`); several values are separated by commas (`--data.labels ham,spam`), so a label that holds
+a comma has to be given in a file. A setting that is unset by default is left unset by leaving it out.
+
+Two rules span settings: `split.test_fraction` and `split.validation_fraction` add up to less than 1, and
+`model.embedding_skip` needs `model.pooling` `max` or `mean`.
+"""
+
+PRECEDENCE = """\
+## Which value counts
+
+From strongest to weakest: the command line, the file that `--config` names, the preset, the defaults. They are merged
+setting by setting: a file that gives `training.epochs` leaves the rest of `training` alone. The file may choose the
+preset; `--preset` overrides it. The process environment is not read for settings.
+
+A deployment has no file and no preset. There, `-p 'training={"epochs": 5}'` replaces the whole section: what the
+JSON leaves out has its default.
+
+A file, with underscores where the flags have hyphens:
+
+```yaml
+{example}```
+
+    lstm-text train --config my.yaml --training.epochs 10
+
+trains for at most 10 epochs, with 64 units, the rest from the preset `article`.
+"""
+
+EXAMPLE = """\
+preset: article
+data:
+  path: data/headlines.csv
+  on_bad_rows: quarantine
+model:
+  lstm_units: 64
+training:
+  epochs: 20
+"""
+
+PRESET_NOTES = {"article": "The stacked LSTM of the tutorial this project grew from."}
+SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or compare it with what would be written."""
+    page = whole_page()
+    if arguments == ["--check"]:
+        if PAGE.is_file() and PAGE.read_text("utf-8") == page:
+            return 0
+        print(f"Expected {PAGE.name} as lstm_model/config.py gives it; found another. Run make docs.", file=sys.stderr)
+        return 1
+    if arguments:
+        print(f"Expected --check or nothing; found {' '.join(arguments)}.", file=sys.stderr)
+        return 2
+    PAGE.write_text(page, encoding="utf-8")
+    return 0
+
+
+def whole_page() -> str:
+    """Return the page as Markdown."""
+    sections = [section_table(name, field.default) for name, field in PipelineConfig.model_fields.items()]
+    given = {name: values for name, values in yaml.safe_load(EXAMPLE).items() if name != "preset"}
+    PipelineConfig.model_validate(given)  # An example that the config refuses stops here.
+    parts = [INTRODUCTION, HOW_TO_WRITE, *sections, presets(), PRECEDENCE.replace("{example}", EXAMPLE)]
+    return "\n".join(parts)
+
+
+def section_table(name: str, section: Section) -> str:
+    """Return heading and table of one section."""
+    rows = [
+        [f"`{flag(name, key)}`", kind(field), shown(field.default), field.description or ""]
+        for key, field in type(section).model_fields.items()
+    ]
+    return f"## {name}\n\n{type(section).__doc__}\n\n" + table(["flag", "type", "default", "meaning"], rows)
+
+
+def presets() -> str:
+    """Return what each preset changes, beside the default."""
+    defaults = flatten(PipelineConfig())
+    parts = ["## Presets\n\n`--preset NAME` starts from a named configuration; `default` changes nothing.\n"]
+    for preset, sections in PRESETS.items():
+        if not sections:
+            continue
+        PipelineConfig.model_validate(sections)
+        rows = [
+            [f"`{flag(section, key)}`", shown(value), shown(defaults[f"{section}.{key}"])]
+            for section, values in sections.items()
+            for key, value in values.items()
+        ]
+        parts.append(f"### {preset}\n\n{PRESET_NOTES.get(preset, '')}\n\n" + table(["flag", preset, "default"], rows))
+    return "\n".join(parts)
+
+
+def flag(section: str, key: str) -> str:
+    """Return the command line's name of a setting."""
+    return f"--{section}.{key}".replace("_", "-")
+
+
+def kind(field: FieldInfo) -> str:
+    """Return type and bounds in words."""
+    limits = [
+        f"{words} {getattr(item, sign)}"
+        for item in field.metadata
+        for sign, words in SIGNS.items()
+        if hasattr(item, sign)
+    ]
+    limits += [f"matching `{item.pattern}`" for item in field.metadata if getattr(item, "pattern", None)]
+    return ", ".join([type_name(field.annotation), *limits])
+
+
+def type_name(annotation: Any) -> str:
+    """Return a type in words: `str | None` is "text, may be unset"."""
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if NoneType in arguments:
+        return type_name(next(kind for kind in arguments if kind is not NoneType)) + ", may be unset"
+    if get_origin(annotation) is tuple:
+        return "several: " + type_name(arguments[0])
+    return {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}[annotation]
+
+
+def shown(value: Any) -> str:
+    """Return a value as a YAML file would hold it."""
+    if value is None:
+        return "unset"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
