@@ -71,10 +71,10 @@ def _train(settings: TrainSettings) -> int:
     print(f"MLflow run {outcome.run_id}")
     print(
         "\nNext:\n"
-        "  make ui                                         look at the runs in MLflow and Prefect\n"
-        "  make serve                                      answer over HTTP with the champion\n"
-        "  lstm-text predict 'Striker signs for two years' answer in the terminal\n"
-        "  lstm-text score texts.csv --output out.parquet  answer a file (command in .venv/bin)"
+        "  make ui                                           the runs in MLflow and Prefect\n"
+        "  make serve                                        the champion over HTTP\n"
+        "  .venv/bin/lstm-text predict 'Striker signs'       answers in the terminal\n"
+        "  .venv/bin/lstm-text score FILE --output OUT.parquet    answers for a file"
     )
     return _finish(settings, outcome.model_dump(mode="json", exclude={"table"}))
 

@@ -81,9 +81,9 @@ def train_text_classifier(
         classifier = export_classifier(
             trained, encoded, examples, splits, config.model, config.tokenization, config.export, run=run
         )
-        champion = fetch_champion(config.registration)
+        champion = fetch_champion(config.registration, run=run)
         judged = evaluate_classifier(classifier, examples, splits, champion, config.evaluation, run=run)
-        version = register_classifier(classifier, judged, examples, splits, config.registration, run)
-        unservable = check_servable(version, judged, examples, splits)
-        decision = decide_promotion(version, judged, unservable, config.promotion, run)
+        version = register_classifier(classifier, judged, examples, splits, config.registration, run=run)
+        unservable = check_servable(version, judged, examples, splits, run=run)
+        decision = decide_promotion(version, judged, unservable, config.promotion, run=run)
         return training_outcome(run, examples, splits, judged, version, decision)

@@ -11,11 +11,13 @@ from tasks.publishing import markdown_table, publish_markdown
 from tasks.register_classifier import RegisteredVersion, example_input
 from tasks.split_examples import read_split
 from tasks.stages import StageRecord
+from tasks.tracking import timed
 
 COMPARED_ROWS = 100
 TOLERANCE = 1e-5
 
 
+@timed
 @task(name="check-servable", cache_policy=NO_CACHE)
 def check_servable(
     version: RegisteredVersion, evaluation: StageRecord, examples: StageRecord, splits: StageRecord

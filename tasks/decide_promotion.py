@@ -24,6 +24,7 @@ class Decision(BaseModel):
     champion_version: str | None
 
 
+@tracking.timed
 @task(
     name="decide-promotion", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry
 )

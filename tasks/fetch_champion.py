@@ -15,6 +15,7 @@ from lstm_model.digests import digest_json, digest_sources
 from lstm_model.errors import ModelError
 from tasks.local_state import state_root
 from tasks.stages import worth_a_retry
+from tasks.tracking import timed
 
 CHAMPION = "champion"
 
@@ -31,6 +32,7 @@ class RegisteredClassifier(BaseModel):
     digest: str
 
 
+@timed
 @task(name="fetch-champion", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry)
 def fetch_champion(config: RegistrationConfig) -> RegisteredClassifier | None:
     """Return the model that carries the alias `champion` now, or None."""

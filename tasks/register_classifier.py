@@ -42,6 +42,7 @@ class RegisteredVersion(BaseModel):
         return f"models:/{self.name}/{self.version}"
 
 
+@tracking.timed
 @task(
     name="register-classifier",
     cache_policy=NO_CACHE,

@@ -1,13 +1,16 @@
 """The MLflow run of a flow run: opened once, closed with a status whatever happens, linked both ways with Prefect."""
 
 import getpass
+import inspect
 import os
 import re
 import subprocess
+import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
+from prefect import Task
 from prefect.artifacts import create_link_artifact
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_UI_URL
@@ -179,6 +183,20 @@ def label_key(label: str) -> str:
 def log_seconds(run: Run, *, stage: str, seconds: float) -> None:
     """Log how long a stage took in this run, its report included; a cached stage takes little."""
     log_metrics(run, {f"seconds.{stage}": seconds})
+
+
+def timed(task: Task[..., Any]) -> Callable[..., Any]:
+    """Make a task that is no stage log its seconds: called with `run=run`, which is passed on if it asks for it."""
+
+    @wraps(task.fn)
+    def call(*args: Any, run: Run, **kwargs: Any) -> Any:
+        started = time.monotonic()
+        passed = {"run": run} if "run" in inspect.signature(task.fn).parameters else {}
+        result = task(*args, **kwargs, **passed)
+        log_seconds(run, stage=task.fn.__name__, seconds=time.monotonic() - started)
+        return result
+
+    return call
 
 
 def log_curves_epoch(run: Run, epoch: int, figures: Mapping[str, float]) -> None:

@@ -1,5 +1,6 @@
 """Raw rows -> rows that Great Expectations vouches for. Bad rows stop the run, or are set aside and recorded."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ def _report(record: StageRecord, run: Run) -> None:
     tracking.log_metrics(
         run, {"rows.valid": facts["rows"], "rows.quarantined": facts["quarantined"], "rows.duplicate": facts["copies"]}
     )
+    tracking.set_tags(run, {"labels": json.dumps(facts["labels"], ensure_ascii=False)[:5_000]})
     tracking.log_file(run, record.folder / "validation", "validation")
     tracking.log_dataset(run, record.file("examples.parquet"), name=run.data_name, digest=facts["sha256"])
     publish_markdown(

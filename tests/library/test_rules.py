@@ -120,7 +120,7 @@ def test_a_bad_row_is_listed_with_its_number_id_and_value_in_order() -> None:
     found = bad_rows(rows, max_characters=450)
     assert found.to_dict("records") == [
         {"row": 1, "example_id": "a", "rule": "text_is_long_enough", "value": "''"},
-        {"row": 8, "example_id": "b", "rule": "text_is_text", "value": "null"},
+        {"row": 8, "example_id": "b", "rule": "text_is_text", "value": "'null'"},
         {"row": 9, "example_id": "c", "rule": "text_is_short_enough", "value": "'" + "y" * 199},
     ]
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lstm_model.config import SplitConfig
@@ -57,26 +57,33 @@ def test_no_label_lacks_a_side(rows: list[tuple[str, str]], config: SplitConfig)
     assert found == {(label, side) for _, label in rows for side in SPLITS}
 
 
-@given(rows=labelled_texts(), config=CONFIGS)
-def test_each_label_is_within_a_row_or_its_largest_group_of_its_target(
-    rows: list[tuple[str, str]], config: SplitConfig
+@given(
+    copies=st.lists(st.integers(1, 5), min_size=20, max_size=60),
+    fractions=st.tuples(st.floats(0.1, 0.4), st.floats(0.1, 0.4)),
+    seed=st.integers(0, 3),
+)
+def test_each_side_is_within_a_row_or_the_largest_group_of_its_target(
+    copies: list[int], fractions: tuple[float, float], seed: int
 ) -> None:
-    table = pd.DataFrame(rows, columns=["text", "label"]).assign(side=split(rows, config))
-    for _, own in table.groupby("label"):
-        largest = own["text"].value_counts().max()
-        size = {side: int((own["side"] == side).sum()) for side in SPLITS}
-        target = {
-            "test": config.test_fraction * len(own),
-            "validation": config.validation_fraction * len(own),
-        }
-        for side in ("test", "validation"):
-            assert abs(size[side] - target[side]) <= largest + 1e-9
-        # A side whose target is less than a group takes one whole group all the same, at the cost of train.
-        forced = sum(max(0.0, largest - target[side]) for side in target)
-        assert abs(size["train"] - (len(own) - sum(target.values()))) <= max(largest, forced) + 1e-9
+    rows = [(f"a{number}", "a") for number, count in enumerate(copies) for _ in range(count)]
+    target = {"test": fractions[0] * len(rows), "validation": fractions[1] * len(rows)}
+    target["train"] = len(rows) - sum(target.values())
+    assume(min(target.values()) >= max(copies))  # Else a side takes a whole group that it has no room for.
+    sides = split(rows, SplitConfig(test_fraction=fractions[0], validation_fraction=fractions[1], seed=seed))
+    for side, wanted in target.items():
+        assert abs(sides.count(side) - wanted) <= max(copies) + 1e-9
 
 
-def test_a_thousand_different_texts_are_split_to_the_row() -> None:
+@given(rows=st.integers(10, 300), test_fraction=st.floats(0.1, 0.4), validation_fraction=st.floats(0.1, 0.4))
+def test_different_texts_are_split_to_the_row(rows: int, test_fraction: float, validation_fraction: float) -> None:
+    config = SplitConfig(test_fraction=test_fraction, validation_fraction=validation_fraction, seed=42)
+    sides = split([(f"text {number}", "a") for number in range(rows)], config)
+    assert abs(sides.count("test") - test_fraction * rows) <= 1
+    assert abs(sides.count("validation") - validation_fraction * rows) <= 1
+    assert abs(sides.count("train") - (1 - test_fraction - validation_fraction) * rows) <= 1
+
+
+def test_a_thousand_different_texts_have_the_very_counts_of_their_fractions() -> None:
     rows = [(f"{label} {number}", label) for label, count in (("a", 700), ("b", 300)) for number in range(count)]
     digests, labels = (pd.Series(column) for column in zip(*rows, strict=True))
     config = SplitConfig(test_fraction=0.15, validation_fraction=0.1, seed=42)
@@ -154,7 +161,7 @@ def test_validation_is_carved_from_each_label_of_train_where_none_is_given() -> 
     rows += [(f"{label} held out", label, "test") for label in "xy"]
     sides, left_out = honour(rows)
     counts = pd.crosstab(pd.Series([label for _, label, _ in rows]), pd.Series(sides))
-    assert counts.to_dict("index") == dict.fromkeys("xy", {"test": 1, "train": 18, "validation": 2})
+    assert counts.to_dict("index") == {label: {"test": 1, "train": 18, "validation": 2} for label in "xy"}
     assert left_out == 0
     assert [side == "test" for side in sides] == [side == "test" for _, _, side in rows]
 

@@ -1,5 +1,7 @@
 """Text to token_ids: one vocabulary, from the given texts alone, the same wherever it is loaded."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -156,7 +158,7 @@ def test_encoded_rows_are_those_of_each_text_alone(kind: str, texts: list[str]) 
     tokenizer = fit_tokenizer(TEXTS, config(kind, max_length=6))
     token_ids, offsets = encode_texts(tokenizer, texts)
     assert (token_ids.dtype, offsets.dtype, offsets[0], offsets[-1]) == (np.int32, np.int64, 0, len(token_ids))
-    rows = [token_ids[first:last].tolist() for first, last in zip(offsets, offsets[1:], strict=False)]
+    rows = [token_ids[first:last].tolist() for first, last in pairwise(offsets)]
     assert rows == [encode(tokenizer, text) for text in texts]
     assert all(1 <= len(row) <= 6 and PAD_ID not in row for row in rows)
 
