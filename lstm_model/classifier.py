@@ -69,6 +69,9 @@ class Classifier:
             session = onnxruntime.InferenceSession(
                 (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
             )
+            width = session.get_outputs()[0].shape[1]
+            if width != len(description.labels):
+                raise ValueError(f"{len(description.labels)} labels for {width} outputs of the network")
         except ModelError:
             raise
         except Exception as error:

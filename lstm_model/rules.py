@@ -115,12 +115,16 @@ def derive_columns(rows: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
     return pd.DataFrame({name: pd.to_numeric(column) for name, column in derived.items()}, index=rows.index)
 
 
+def _shown(value: object) -> str:
+    return "null" if value is None else repr(value)[:200]
+
+
 def list_bad_rows(rows: pd.DataFrame, derived: pd.DataFrame, rules: list[RowRule]) -> pd.DataFrame:
     """Return row (number from 1), example_id, rule and value for every stopping rule that a row breaks."""
     found = []
     for rule in (rule for rule in rules if rule.stops):
         broken = rule.broken(derived)
-        values = rows.loc[broken, rule.shows].map(lambda value: repr(value)[:200] if value is not None else "null")
+        values = rows.loc[broken, rule.shows].map(_shown if rule.shows != "problem" else str)
         found.append(
             pd.DataFrame(
                 {

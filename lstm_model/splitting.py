@@ -15,9 +15,9 @@ def split_rows(*, text_digests: pd.Series, labels: pd.Series, config: SplitConfi
     """Return train, validation or test for each row; index as given, N rows.
 
     Each label's rows are shared out apart. Rows of one text form a group that stays whole, and groups are dealt in the
-    order of a digest of (seed, text), so a row keeps its side when other rows come, go or change places. A side
-    receives groups until it has reached its target, so it is off by less than one row or than the label's largest
-    group.
+    order of a digest of (seed, text), so their places in the file do not matter. A side receives groups until it has
+    reached its target, so it is off by less than one row or than the label's largest group; only where a target is
+    smaller than a group does "each side gets one" take it further.
 
     Raises ContentError where a label has too few different texts for one on each side.
     """

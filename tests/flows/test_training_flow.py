@@ -171,3 +171,24 @@ def test_labels_that_mlflow_would_refuse_as_names_are_labels_like_any_other(tmp_
     assert len([name for name in metrics if name.startswith("test_f1/")]) == 4
     answers = mlflow.pyfunc.load_model("models:/odd@champion").predict(pd.DataFrame({"text": ["text about 2"]}))
     assert set(answers.columns) == {"label", "score", *(f"probability_{label}" for label in labels)}
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--preset", "article"],
+        ["--tokenization.kind", "bpe", "--training.class-weights", "balanced", "--model.pooling", "mean"],
+        ["--data.split-column", "part", "--data.labels", "cat,dog,owl", "--model.lstm-layers", "2"],
+    ],
+    ids=lambda flags: flags[0],
+)
+def test_presets_and_options_run_from_the_command_line(flags: list[str], tmp_path: Path) -> None:
+    from flows.cli import main
+
+    frame = pd.read_csv(write_tiny_file(tmp_path / "tiny.csv"), dtype=str)
+    frame["part"] = ["test" if number % 10 > 7 else "train" for number in range(len(frame))]
+    frame.to_csv(tmp_path / "tiny.csv", index=False)
+    name = f"options{flags[0].replace('.', '').strip('-')}"
+    arguments = ["--data.path", str(tmp_path / "tiny.csv"), "--registration.model-name", name, "--training.epochs", "1"]
+    assert main(["train", *arguments, *flags]) == 0
+    assert str(MlflowClient().get_model_version_by_alias(name, "champion").version) == "1"

@@ -5,7 +5,7 @@ import pytest
 
 from lstm_model.config import DataConfig
 from lstm_model.reading import text_problem
-from lstm_model.rules import RowRule, derive_columns, list_bad_rows, row_rules
+from lstm_model.rules import RowRule, derive_columns, list_bad_rows, missing_columns, row_rules, wanted_columns
 
 GOOD = [(f"{label}{number}", f"text {number} of {label}", label) for label in "xy" for number in range(3)]
 
@@ -120,7 +120,7 @@ def test_a_bad_row_is_listed_with_its_number_id_and_value_in_order() -> None:
     found = bad_rows(rows, max_characters=450)
     assert found.to_dict("records") == [
         {"row": 1, "example_id": "a", "rule": "text_is_long_enough", "value": "''"},
-        {"row": 8, "example_id": "b", "rule": "text_is_text", "value": "'null'"},
+        {"row": 8, "example_id": "b", "rule": "text_is_text", "value": "null"},
         {"row": 9, "example_id": "c", "rule": "text_is_short_enough", "value": "'" + "y" * 199},
     ]
 
@@ -143,3 +143,13 @@ def test_a_rule_is_a_range_that_nothing_falls_out_of_where_there_is_nothing(
 ) -> None:
     rule = RowRule("name", "column", low, high, "text", "meaning")
     assert rule.broken(pd.DataFrame({"column": [1, 2, 3, None]})).tolist() == expected
+
+
+def test_a_missing_column_is_named_with_the_flag_that_mends_it() -> None:
+    settings = config(path="rows.csv", text_column="body", label_column="label", id_column="key")
+    assert wanted_columns(settings) == {"text": "body", "label": "label", "example_id": "key"}
+    message = str(missing_columns(settings, ["label", "content"]))
+    assert message == (
+        "Expected the columns 'body', 'label', 'key' in rows.csv; found 'label', 'content'. "
+        "Name the right column with --data.text-column and --data.id-column."
+    )
