@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 # Before anything imports Prefect or MLflow: both read their environment at import.
-STATE = Path(tempfile.mkdtemp(prefix="lstm-text-tests-"))
-os.environ["LSTM_TEXT_STATE"] = str(STATE)
+os.environ["LSTM_TEXT_STATE"] = tempfile.mkdtemp(prefix="lstm-text-tests-")
 for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "PREFECT_LOCAL_STORAGE_PATH"):
     os.environ.pop(name, None)
 
-from tasks.local_state import use_local_state  # noqa: E402
+from tasks.local_state import state_root, use_local_state  # noqa: E402
 
 use_local_state()
 # Prefect's console handler keeps the stream of the test it was made in, which pytest has closed since.
@@ -24,7 +23,7 @@ logging.raiseExceptions = False
 @pytest.fixture(scope="session")
 def state() -> Path:
     """The folder that takes the place of mlruns/ in this session."""
-    return STATE
+    return state_root()
 
 
 @pytest.fixture(scope="session")
@@ -34,20 +33,3 @@ def prefect_server() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=120):
         yield
-
-
-@pytest.fixture
-def tiny_file(tmp_path: Path) -> Path:
-    """60 rows of three labels that a word tells apart: trains in a few seconds."""
-    return write_tiny_file(tmp_path / "tiny.csv")
-
-
-def write_tiny_file(path: Path, *, rows: int = 60) -> Path:
-    words = {"cat": "purr meow whisker", "dog": "bark woof leash", "owl": "hoot night feather"}
-    lines = ["id,text,label"]
-    for number in range(rows):
-        label = sorted(words)[number % 3]
-        clue = words[label].split()[(number // 3) % 3]
-        lines.append(f"r{number},the {clue} came at {number} and left,{label}")
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path

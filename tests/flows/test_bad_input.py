@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from flows.cli import main
-from tests.conftest import write_tiny_file
+from tests.samples import write_tiny_file
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 HEADER = "id,text,label\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.conftest import write_tiny_file
+from tests.samples import write_tiny_file
 
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent

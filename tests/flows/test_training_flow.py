@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterFlowRunId
 
 from lstm_model.config import DataConfig, ModelConfig, RegistrationConfig, TokenizationConfig, TrainingConfig
-from tests.conftest import write_tiny_file
+from tests.samples import write_tiny_file
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 STAGES = ["load-examples", "validate-examples", "split-examples", "tokenize-and-pad", "train-model",
@@ -40,7 +40,7 @@ def runs_of(experiment: str = "lstm-text") -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def tiny_outcome(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
-    path = write_tiny_file(tmp_path_factory.mktemp("data") / "tiny.csv")
+    path = write_tiny_file(tmp_path_factory.mktemp("data") / "tiny.csv", rows=63)  # Cached by no other test.
     return train(path, "tiny"), path
 
 

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from lstm_model.config import DataConfig, ModelConfig, RegistrationConfig, TrainingConfig
-from tests.conftest import write_tiny_file
+from tests.samples import write_tiny_file
 
 LABELS = {"cat", "dog", "owl"}
 
