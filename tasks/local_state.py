@@ -43,8 +43,6 @@ def use_local_state() -> None:
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "GIT_PYTHON_REFRESH": "quiet",
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        # No slower on these networks (docs/results.md), and it fills the terminal with notices.
-        "TF_ENABLE_ONEDNN_OPTS": "0",
         "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     }
