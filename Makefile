@@ -11,6 +11,7 @@ MODEL ?= text-classifier
 UI_PORT ?= 5001
 PREFECT_PORT ?= 4200
 SERVE_PORT ?= 5002
+BENCH_DATA ?= data/headlines.csv
 
 # Telemetry off for every tool; state below mlruns/. `tasks/local_state.py` sets the same for the bare command.
 export DO_NOT_TRACK := true
@@ -18,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: help setup train test check format ui serve lock docs clean
+.PHONY: help setup train test check format ui serve lock docs bench-serving clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +63,9 @@ lock: setup  ## Resolve requirements.lock anew from pyproject.toml
 
 docs: setup  ## Write docs/configuration.md from the config tree
 	$(BIN)/python docs/write_configuration.py
+
+bench-serving: setup  ## From text to label, beside stock MLflow and Keras (BENCH_DATA=file; about 10 minutes)
+	@$(BIN)/python -W ignore benchmarks/serving.py $(BENCH_DATA) 2> >(grep -v -e port.cc -e WARNING -e INFO >&2)
 
 clean:  ## Remove the virtual environment (mlruns/ stays)
 	rm -rf $(VENV)

@@ -85,7 +85,7 @@ def _score(settings: ScoreSettings) -> int:
     read_columns(settings.input)
 
     from flows.scoring import score_texts
-    from tasks.score_file import check_output
+    from tasks.scoring_job import check_output
 
     check_output(settings.output, overwrite=settings.overwrite)
     outcome = score_texts(
@@ -94,7 +94,12 @@ def _score(settings: ScoreSettings) -> int:
         model_uri=settings.model_uri,
         text_column=settings.text_column,
         id_column=settings.id_column,
+        threshold=settings.threshold,
+        abstain_label=settings.abstain_label,
         overwrite=settings.overwrite,
+        resume=settings.resume,
+        engine=settings.engine,
+        scheduler=settings.scheduler,
     )
     print(f"{outcome.rows:,} rows, {outcome.unscored:,} without a text, by {outcome.model_name} {outcome.version}")
     print(f"{outcome.output}")
@@ -104,9 +109,11 @@ def _score(settings: ScoreSettings) -> int:
 def _predict(settings: PredictSettings) -> int:
     from tasks.predict_texts import predict_texts
 
-    answers = predict_texts(settings.texts, settings.model_uri)
+    options = {"top_k": settings.top_k, "threshold": settings.threshold, "abstain_label": settings.abstain_label}
+    answers = predict_texts(settings.texts, settings.model_uri, **options)
     for text, answer in zip(settings.texts, answers, strict=True):
-        print(f"{answer['label']}\t{answer['score']:.4f}\t{text}")
+        others = zip(answer.get("top_labels", [])[1:], answer.get("top_scores", [])[1:], strict=True)
+        print("\t".join([answer["label"], f"{answer['score']:.4f}", text, *(f"{o} {s:.4f}" for o, s in others)]))
     return _finish(settings, {"model_uri": settings.model_uri, "answers": answers})
 
 

@@ -1,10 +1,13 @@
 """The scoring flow: a file of texts answered by the registered champion."""
 
 from pathlib import Path
+from typing import Annotated
 
 from prefect import flow
+from pydantic import Field
 
-from tasks.score_file import ScoringOutcome, check_output, resolve_classifier, score_file
+from tasks.score_file import Engine, ScoringOutcome, open_scoring, score_file
+from tasks.scoring_job import ScoringRequest, check_output, sole_writer
 from tasks.tracking import recorded_flow
 
 
@@ -15,19 +18,38 @@ def score_texts(
     model_uri: str = "models:/text-classifier@champion",
     text_column: str = "text",
     id_column: str | None = None,
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.0,
+    abstain_label: str = "abstain",
     overwrite: bool = False,
+    resume: bool = True,
+    engine: Engine = "local",
+    scheduler: str | None = None,
 ) -> ScoringOutcome:
     """Answer every row of a file with a registered model, ids and order kept.
 
     Args:
         path: The file with the texts: .csv, .tsv, .jsonl (each also .gz) or .parquet.
-        output: Where the answers go, as Parquet.
+        output: Where the answers go: .parquet or .csv.
         model_uri: The registered model, as models:/NAME@ALIAS or models:/NAME/VERSION.
         text_column: Name of the column with the text.
         id_column: Name of the column with the id; left out, `id` if the file has it, otherwise the row number.
+        threshold: Answers with a lower score get abstain_label instead of a label.
+        abstain_label: What stands in the place of a label below the threshold.
         overwrite: Replace an output that exists.
+        resume: Go on with an unfinished scoring of the same input, by the version that it began with.
+        engine: Where the chunks are answered: local (all cores), or dask (an existing cluster).
+        scheduler: Address of the Dask scheduler, such as tcp://127.0.0.1:8786.
     """
-    with recorded_flow():
+    with recorded_flow(), sole_writer(output):
         check_output(output, overwrite=overwrite)
-        classifier = resolve_classifier(model_uri)
-        return score_file(path, output, classifier, text_column=text_column, id_column=id_column)
+        request = ScoringRequest(
+            path=path,
+            output=output,
+            model_uri=model_uri,
+            text_column=text_column,
+            id_column=id_column,
+            threshold=threshold,
+            abstain_label=abstain_label,
+        )
+        job = open_scoring(request, resume=resume)
+        return score_file(job, engine=engine, scheduler=scheduler)

@@ -86,15 +86,25 @@ class ScoreSettings(CommandSettings):
     input: CliPositionalArg[Path]
     """The file with the texts: .csv, .tsv, .jsonl (each also .gz) or .parquet."""
     output: Path
-    """Where the answers go, as Parquet."""
+    """Where the answers go: .parquet or .csv."""
     model_uri: str = DEFAULT_MODEL_URI
     """models:/NAME@ALIAS or models:/NAME/VERSION."""
     text_column: str = "text"
     """Name of the column with the text."""
     id_column: str | None = None
     """Name of the column with the id. Unset: `id` if the file has it, otherwise the row number from 1."""
+    threshold: float = Field(0.0, ge=0, le=1)
+    """Answers with a lower score get the abstain label."""
+    abstain_label: str = "abstain"
+    """What stands in the place of a label below the threshold."""
     overwrite: bool = False
     """Replace an output that exists."""
+    resume: bool = True
+    """Go on with an unfinished scoring of the same input, by the version that it began with."""
+    engine: Literal["local", "dask"] = "local"
+    """Where chunks are answered: on all cores here, or on an existing Dask cluster."""
+    scheduler: str | None = None
+    """Address of the Dask scheduler, such as tcp://127.0.0.1:8786."""
 
 
 class PredictSettings(CommandSettings):
@@ -106,6 +116,12 @@ class PredictSettings(CommandSettings):
     """The texts."""
     model_uri: str = DEFAULT_MODEL_URI
     """models:/NAME@ALIAS or models:/NAME/VERSION."""
+    threshold: float = Field(0.0, ge=0, le=1)
+    """Answers with a lower score get the abstain label."""
+    abstain_label: str = "abstain"
+    """What stands in the place of a label below the threshold."""
+    top_k: int = Field(0, ge=0)
+    """Name this many labels, the most probable first; 0 gives a probability for every label."""
 
     @classmethod
     def from_arguments(cls, arguments: list[str]) -> Self:
@@ -113,6 +129,9 @@ class PredictSettings(CommandSettings):
         parser = argparse.ArgumentParser(prog="lstm-text predict", description=cls.__doc__)
         parser.add_argument("texts", nargs="+", metavar="TEXT", help="a text; write -- before texts that begin with -")
         parser.add_argument("--model-uri", default=DEFAULT_MODEL_URI, help="models:/NAME@ALIAS or models:/NAME/VERSION")
+        parser.add_argument("--threshold", default=0.0, help="answers with a lower score get the abstain label")
+        parser.add_argument("--abstain-label", default="abstain", help="what stands in the place of a label then")
+        parser.add_argument("--top-k", default=0, help="name this many labels, the most probable first")
         parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON object")
         parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
         return cls(**vars(parser.parse_args(arguments)))

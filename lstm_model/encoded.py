@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lstm_model.tokenization import Int32, Int64
+from lstm_model.text_encoder import Int32, Int64
 
 
 @dataclass(frozen=True)

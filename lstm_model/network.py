@@ -1,12 +1,14 @@
 """The network as Keras layers: embedding, LSTM layers, masked pooling, dense head. Loads TensorFlow."""
 
+import random
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import layers, ops
 
 from lstm_model.config import ModelConfig
-from lstm_model.tokenization import UNK_ID
+from lstm_model.text_encoder import UNK_ID
 
 
 @keras.saving.register_keras_serializable("lstm_text")
@@ -65,30 +67,59 @@ def build_network(config: ModelConfig, *, vocab_size: int, num_classes: int, see
     The softmax is left to the loss and to the classifier, which divides by a temperature first. `seed` decides the
     initial weights; dropout is reseeded each epoch by `training.reseed`.
     """
-    keras.utils.set_random_seed(seed)
+    # Keras would draw from Python's global generator, from which other threads (Prefect's) draw as well.
+    draw = _seeds(seed)
     token_ids = keras.Input((None,), dtype="int32", name="token_ids")
-    words = WordDropout(config.word_dropout_rate, name="word_dropout")(token_ids)
-    embedded = layers.Embedding(vocab_size, config.embedding_dim, mask_zero=True, name="embedding")(words)
+    words = WordDropout(config.word_dropout_rate, seed=draw(), name="word_dropout")(token_ids)
+    table = keras.initializers.RandomUniform(seed=draw())
+    embedded = layers.Embedding(
+        vocab_size, config.embedding_dim, embeddings_initializer=table, mask_zero=True, name="embedding"
+    )(words)
     states = embedded
     for number in range(1, config.lstm_layers + 1):
         top = number == config.lstm_layers
-        states = _lstm(config, number, return_sequences=not top or config.pooling != "last")(states)
+        states = _lstm(config, number, draw, return_sequences=not top or config.pooling != "last")(states)
         if not top:
-            states = layers.Dropout(config.dropout_rate, name=f"dropout_{number}")(states)
+            states = layers.Dropout(config.dropout_rate, seed=draw(), name=f"dropout_{number}")(states)
     hidden = _pool(config, embedded=embedded, states=states)
-    hidden = layers.Dropout(config.dropout_rate, name="dropout_pooled")(hidden)
+    hidden = layers.Dropout(config.dropout_rate, seed=draw(), name="dropout_pooled")(hidden)
     if config.dense_units:
-        hidden = layers.Dense(config.dense_units, activation="relu", name="dense")(hidden)
-        hidden = layers.Dropout(config.dropout_rate, name="dropout_dense")(hidden)
-    logits = layers.Dense(num_classes, name="logits")(hidden)
+        hidden = _dense(config.dense_units, "dense", draw, activation="relu")(hidden)
+        hidden = layers.Dropout(config.dropout_rate, seed=draw(), name="dropout_dense")(hidden)
+    logits = _dense(num_classes, "logits", draw)(hidden)
     return keras.Model(token_ids, logits, name="lstm_text")
 
 
-def _lstm(config: ModelConfig, number: int, *, return_sequences: bool) -> layers.Layer:
-    lstm = layers.LSTM(
-        config.lstm_units, activation=config.activation, return_sequences=return_sequences, name=f"lstm_{number}"
-    )
-    return layers.Bidirectional(lstm, name=f"bidirectional_{number}") if config.bidirectional else lstm
+def _seeds(seed: int) -> Callable[[], int]:
+    generator = random.Random(seed)
+    return lambda: generator.randint(1, 10**9)
+
+
+def _dense(units: int, name: str, draw: Callable[[], int], activation: str | None = None) -> layers.Layer:
+    kernel = keras.initializers.GlorotUniform(seed=draw())
+    return layers.Dense(units, activation=activation, kernel_initializer=kernel, name=name)
+
+
+def _lstm(config: ModelConfig, number: int, draw: Callable[[], int], *, return_sequences: bool) -> layers.Layer:
+    def direction(name: str, *, go_backwards: bool = False) -> layers.Layer:
+        return layers.LSTM(
+            config.lstm_units,
+            activation=config.activation,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=draw()),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=draw()),
+            seed=draw(),
+            return_sequences=return_sequences,
+            go_backwards=go_backwards,
+            name=name,
+        )
+
+    if not config.bidirectional:
+        return direction(f"lstm_{number}")
+    # Both are given: the backward one that Keras makes of the forward one would begin with the same weights. The layer
+    # that only serves Keras as their pattern draws too, so that networks begin as they did before seeds were given.
+    direction("pattern")
+    forward, backward = direction(f"lstm_{number}"), direction(f"backward_lstm_{number}", go_backwards=True)
+    return layers.Bidirectional(forward, backward_layer=backward, name=f"bidirectional_{number}")
 
 
 def _pool(config: ModelConfig, *, embedded: Any, states: Any) -> Any:

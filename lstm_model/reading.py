@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lstm_model.errors import ContentError, UsageError
+from lstm_model.texts import text_problem
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz", ".parquet")
 CHUNK_ROWS = 10_000
@@ -83,17 +84,22 @@ def read_chunks(path: Path, columns: Mapping[str, str], *, chunk_rows: int = CHU
         yield _frame(chunk, list(present))
 
 
-def text_problem(value: object) -> str | None:
-    """Return why a value is no text, or None for a string that UTF-8 can hold."""
-    if value is None:
-        return "null"
-    if not isinstance(value, str):
-        return f"not text: {type(value).__name__} {json.dumps(value, default=str)[:80]}"
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return "not text: holds half of a surrogate pair"
-    return None
+def estimate_rows(path: Path) -> int:
+    """Return how many rows the file has: exact for Parquet, otherwise its lines, which quoted line breaks raise.
+
+    Reads the file once, in blocks.
+    """
+    ending = file_format(path)
+    if ending == ".parquet":
+        return int(_open_parquet(path).metadata.num_rows)
+    lines, last = 0, b"\n"
+    with _binary(path) as file:
+        try:
+            while block := file.read(1 << 20):
+                lines, last = lines + block.count(b"\n"), block[-1:]
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            pass  # Reading the rows will say so, with the line.
+    return max(0, lines + (last != b"\n") - (not ending.startswith(".jsonl")))
 
 
 def _frame(rows: list[tuple[Any, ...]], names: list[str]) -> pd.DataFrame:

@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from lstm_model.batches import length_batches, pad_batch
 from lstm_model.classifier import softmax
 from lstm_model.config import TrainingConfig
 from lstm_model.encoded import EncodedRows
 from lstm_model.metrics import log_loss, macro_f1
-from lstm_model.tokenization import Int32, Int64, length_batches, pad_batch
+from lstm_model.text_encoder import Int32, Int64
 
 BUCKET_BATCHES = 50  # Rows are sorted by length within pools of this many batches: little padding, random batches.
 PREDICT_BATCH = 512

@@ -16,6 +16,8 @@ from tasks.split_examples import read_split
 from tasks.stages import StageRecord, stage
 from tasks.tracking import Run
 
+SERVED_FILES = ("tokenizer.json", "model.onnx", "classifier.json")
+
 
 def _report(record: StageRecord, run: Run) -> None:
     facts = record.facts
@@ -25,6 +27,13 @@ def _report(record: StageRecord, run: Run) -> None:
         ["largest difference of a probability", f"{facts['max_difference']:.2e}"],
         ["size of the classifier without model.keras", f"{facts['bytes'] / 1e6:.1f} MB"],
     ]
+    if quantized := facts["int8"]:
+        tracking.log_metrics(run, {f"export.int8_{name}": value for name, value in quantized.items()})
+        rows += [
+            ["validation rows that int8 labels otherwise", f"{quantized['disagreement']:.2%}"],
+            ["validation accuracy, float", f"{quantized['accuracy_float']:.4f}"],
+            ["validation accuracy, int8", f"{quantized['accuracy']:.4f}"],
+        ]
     publish_markdown("export", markdown_table(["Keras and ONNX Runtime", ""], rows), "Does the classifier agree?")
 
 
@@ -44,23 +53,66 @@ def export_classifier(
     import keras
 
     from lstm_model.export import write_onnx
-    from lstm_model.training import predict_logits
+    from lstm_model.network import WordDropout  # noqa: F401  registers the layers that the file names
 
-    network = keras.saving.load_model(trained.file("network.keras"))
+    # Not compiled: the optimizer's state, twice the weights, is of no use to whoever serves or inspects.
+    network = keras.saving.load_model(trained.file("network.keras"), compile=False)
+    network.save(folder / "model.keras")
     write_onnx(network, model, folder / "model.onnx")
     shutil.copyfile(encoded.file("tokenizer.json"), folder / "tokenizer.json")
-    shutil.copyfile(trained.file("network.keras"), folder / "model.keras")
-    made_with = {"model": model.model_dump(mode="json"), "tokenization": tokenization.model_dump(mode="json")}
-    ClassifierDescription(labels=encoded.facts["labels"], config=made_with).write(folder)
-    texts = read_split(examples, splits, "validation")["text"].tolist()[: config.compared_rows]
-    rows = EncodedRows.load(encoded.file("validation.npz")).head(len(texts))
-    ours, theirs = Classifier.load(folder).predict_probabilities(texts), softmax(predict_logits(network, rows))
-    difference = float(np.abs(ours - theirs).max())
+    made_with = {"model": model, "tokenization": tokenization, "export": config}
+    described = {name: section.model_dump(mode="json") for name, section in made_with.items()}
+    ClassifierDescription(labels=encoded.facts["labels"], config=described).write(folder)
+    texts = read_split(examples, splits, "validation")["text"].tolist()
+    rows = EncodedRows.load(encoded.file("validation.npz"))
+    difference = _compare_with_keras(folder, network, texts[: config.compared_rows], rows, config)
+    quantized = _quantize(folder, network, model, rows, config) if config.quantize == "int8" else None
+    return {
+        "labels": encoded.facts["labels"],
+        "max_difference": difference,
+        "compared": min(len(texts), config.compared_rows),
+        "int8": quantized,
+        "bytes": sum((folder / name).stat().st_size for name in SERVED_FILES),
+    }
+
+
+def _compare_with_keras(folder: Path, network: Any, texts: list[str], rows: EncodedRows, config: ExportConfig) -> float:
+    """Return the largest difference of a probability; raises ModelError where it is too large."""
+    from lstm_model.training import predict_logits
+
+    ours = Classifier.load(folder).predict_probabilities(texts)
+    difference = float(np.abs(ours - softmax(predict_logits(network, rows.head(len(texts))))).max())
     if not difference <= config.max_difference:  # Also refuses NaN.
         raise ModelError(
             expected=f"probabilities of Keras and ONNX Runtime within {config.max_difference:g}",
             found=f"a difference of {difference:g} on {len(texts)} validation rows",
             remedy="Raise --export.max-difference if that is acceptable; otherwise report the configuration.",
         )
-    served = sum((folder / name).stat().st_size for name in ("tokenizer.json", "model.onnx", "classifier.json"))
-    return {"labels": encoded.facts["labels"], "max_difference": difference, "compared": len(texts), "bytes": served}
+    return difference
+
+
+def _quantize(
+    folder: Path, network: Any, model: ModelConfig, rows: EncodedRows, config: ExportConfig
+) -> dict[str, float]:
+    """Put the int8 graph in the float one's place; return how they differ on all validation rows.
+
+    Raises ModelError where they label too many rows differently.
+    """
+    from lstm_model.quantization import write_int8_onnx
+
+    exact = Classifier.load(folder).predict_encoded(rows.token_ids, rows.offsets)
+    write_int8_onnx(network, model, folder / "model.onnx", rows=rows)
+    rounded = Classifier.load(folder).predict_encoded(rows.token_ids, rows.offsets)
+    disagreement = float((exact.argmax(axis=1) != rounded.argmax(axis=1)).mean())
+    if not (np.isfinite(rounded).all() and disagreement <= config.max_disagreement):
+        raise ModelError(
+            expected=f"int8 to label at most {config.max_disagreement:.2%} of the validation rows otherwise than float",
+            found=f"{disagreement:.2%} of {len(rows):,} rows",
+            remedy="Use --export.quantize none, or raise --export.max-disagreement if that is acceptable.",
+        )
+    return {
+        "disagreement": disagreement,
+        "max_difference": float(np.abs(exact - rounded).max()),
+        "accuracy_float": float((exact.argmax(axis=1) == rows.label_ids).mean()),
+        "accuracy": float((rounded.argmax(axis=1) == rows.label_ids).mean()),
+    }

@@ -1,5 +1,8 @@
 """The registered champion -> a local classifier folder, or None where there is none yet."""
 
+import contextlib
+import shutil
+import tempfile
 from pathlib import Path
 
 import mlflow
@@ -95,21 +98,31 @@ def _what_exists(client: MlflowClient) -> str:
 def download_version(name: str, version: str) -> RegisteredClassifier:
     """Download a registered version and return its classifier.
 
-    Raises ModelError where files are missing.
+    What is in the registry now is downloaded each time, and appears under a digest of its files by one rename: another
+    process may be reading what it downloaded itself. Raises ModelError where files are missing.
     """
     root = state_root() / "downloads" / name / version
     root.mkdir(parents=True, exist_ok=True)
-    try:
-        model = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(root)))
-        folder = model / "artifacts" / "classifier"
-        files = sorted(path for path in folder.iterdir() if path.is_file())
-    except (OSError, MlflowException) as error:
-        raise ModelError(
-            expected=f"the files of {name} version {version}",
-            found=str(error).splitlines()[0],
-            remedy="The artifact store is incomplete: roll back to another version, or train again.",
-        ) from None
+    with tempfile.TemporaryDirectory(dir=root, prefix=".downloading-") as arriving:
+        try:
+            model = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=arriving))
+            arrived = model / "artifacts" / "classifier"
+            digest = _digest_folder(arrived, version)
+        except (OSError, MlflowException) as error:
+            raise ModelError(
+                expected=f"the files of {name} version {version}",
+                found=str(error).splitlines()[0],
+                remedy="The artifact store is incomplete: roll back to another version, or train again.",
+            ) from None
+        folder = root / digest
+        if folder.exists() and _digest_folder(folder, version) != digest:
+            shutil.rmtree(folder)
+        if not folder.exists():
+            with contextlib.suppress(OSError):  # Another process was first.
+                arrived.rename(folder)
     run_id = MlflowClient().get_model_version(name, version).run_id or ""
-    return RegisteredClassifier(
-        name=name, version=version, run_id=run_id, folder=folder, digest=digest_json([version, digest_sources(files)])
-    )
+    return RegisteredClassifier(name=name, version=version, run_id=run_id, folder=folder, digest=digest)
+
+
+def _digest_folder(folder: Path, version: str) -> str:
+    return digest_json([version, digest_sources(path for path in folder.iterdir() if path.is_file())])

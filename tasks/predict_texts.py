@@ -2,20 +2,19 @@
 
 from typing import Any
 
-from lstm_model.answers import answer_table
+from lstm_model.answers import AnswerOptions, answer_records
 from lstm_model.classifier import Classifier
 from lstm_model.errors import ContentError
-from lstm_model.reading import text_problem
+from lstm_model.texts import text_problem
 from tasks.fetch_champion import download_version, resolve_model
 
 
-def predict_texts(texts: list[str], model_uri: str) -> list[dict[str, Any]]:
-    """Return label, score and probabilities for each text, as dictionaries."""
+def predict_texts(texts: list[str], model_uri: str, **options: Any) -> list[dict[str, Any]]:
+    """Return label, score and probabilities for each text, as dictionaries. options: those of AnswerOptions."""
     for text in texts:
         problem = text_problem(text)
         if problem:
             raise ContentError(expected="texts in UTF-8", found=problem, remedy="Check the terminal's encoding.")
     name, version, _ = resolve_model(model_uri)
     classifier = Classifier.load(download_version(name, version).folder)
-    table = answer_table(classifier.predict_probabilities(texts), classifier.labels)
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    return answer_records(classifier.predict_probabilities(texts), classifier.labels, AnswerOptions(**options))

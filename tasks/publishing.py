@@ -14,6 +14,7 @@ from tqdm import tqdm
 from lstm_model.errors import LstmTextError
 
 PROGRESS_SECONDS = 5.0  # Each update is a request, which takes time from the work: at most one in this time.
+LOG_SECONDS = 30.0  # Where there is no terminal for a bar.
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -41,7 +42,8 @@ class Progress:
         self.what, self.total, self.unit = what, total, unit
         self.bar = tqdm(total=total, desc=what, unit=f" {unit}", file=sys.stderr, disable=None, leave=False)
         self.artifact: UUID = create_progress_artifact(0.0, key=key, description=what)
-        self.shown = time.monotonic()
+        self.started = self.shown = self.logged = time.monotonic()
+        self.skipped = 0
 
     def set(self, done: int, *, what: str | None = None) -> None:
         """Say how much is done; the artifact follows at most every five seconds."""
@@ -50,8 +52,22 @@ class Progress:
             self.what = what
             self.bar.set_description(what, refresh=False)
         if self.total and time.monotonic() - self.shown > PROGRESS_SECONDS:
-            update_progress_artifact(self.artifact, min(100.0, 100.0 * done / self.total), description=self.what)
+            told = f"{self.what}: {self._pace(done, self.total)}"
+            update_progress_artifact(self.artifact, min(100.0, 100.0 * done / self.total), description=told)
             self.shown = time.monotonic()
+            if self.bar.disable and self.shown - self.logged > LOG_SECONDS:
+                get_run_logger().info("%s", told)
+                self.logged = self.shown
+
+    def skip(self, done: int) -> None:
+        """Say that so much was done before: it counts for the total, but not for the pace."""
+        self.bar.initial = self.skipped = done
+        self.bar.n = done
+
+    def _pace(self, done: int, total: int) -> str:
+        pace = (done - self.skipped) / (time.monotonic() - self.started)
+        left = f", {max(0, total - done) / pace:,.0f} s left" if pace > 0 else ""
+        return f"{done:,} of about {total:,} {self.unit}, {pace:,.0f} {self.unit}/s{left}"
 
     def close(self, summary: str) -> None:
         """End with 100 % and one log line."""

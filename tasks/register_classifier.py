@@ -1,22 +1,25 @@
 """The classifier -> a version in MLflow's registry: models-from-code, no pickle, only what serving needs."""
 
+import re
 import shutil
 import tempfile
+from dataclasses import asdict
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from prefect import task
 from prefect.artifacts import create_link_artifact
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
-from lstm_model.answers import probability_columns
+from lstm_model.answers import AnswerOptions, probability_columns
 from lstm_model.config import RegistrationConfig
 from tasks import tracking
 from tasks.local_state import PROJECT
@@ -25,7 +28,8 @@ from tasks.split_examples import read_split
 from tasks.stages import StageRecord, worth_a_retry
 from tasks.tracking import Run
 
-SERVING_PACKAGES = ("mlflow", "numpy", "onnxruntime", "pandas", "pyarrow", "pydantic", "tokenizers")
+# mlflow-skinny serves as mlflow does, without its database, plotting and training packages.
+SERVING_PACKAGES = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "tokenizers")
 CANDIDATE = "candidate"
 
 
@@ -73,37 +77,55 @@ def register_classifier(
 def _log_and_register(
     classifier: StageRecord, examples: StageRecord, splits: StageRecord, config: RegistrationConfig
 ) -> ModelVersion:
-    labels = classifier.facts["labels"]
     example = read_split(examples, splits, "test")[["text"]].head(2)
+    files = [classifier.file(name) for name in classifier.files]
+    metadata = {"labels": classifier.facts["labels"], "data_digest": examples.facts["sha256"]}
+    model_uri = log_classifier(files, example, metadata=metadata)
+    return mlflow.register_model(model_uri, config.model_name, await_registration_for=60)
+
+
+def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[str, Any]) -> str:
+    """Log the files of a classifier as a model of the active run; return its address. metadata holds its labels."""
     with tempfile.TemporaryDirectory() as scratch:
         # MLflow names an artifact after its folder, which in the store is a digest.
         folder = Path(scratch) / "classifier"
         folder.mkdir()
-        for name in classifier.files:
-            shutil.copyfile(classifier.file(name), folder / name)
+        for file in files:
+            shutil.copyfile(file, folder / file.name)
         info = mlflow.pyfunc.log_model(
             name="classifier",
             python_model=str(PROJECT / "tasks" / "pyfunc_model.py"),
             artifacts={"classifier": str(folder)},
             code_paths=[str(PROJECT / "lstm_model")],
-            signature=serving_signature(labels),
+            signature=serving_signature(metadata["labels"]),
             input_example=example,
-            pip_requirements=serving_requirements(),
-            metadata={"labels": labels, "data_digest": examples.facts["sha256"]},
+            pip_requirements=serving_requirements(Path(scratch) / "constraints.txt"),
+            metadata=metadata,
         )
-    return mlflow.register_model(info.model_uri, config.model_name, await_registration_for=60)
+    return str(info.model_uri)
 
 
 def serving_signature(labels: list[str]) -> ModelSignature:
-    """Return the signature: string column `text` -> label, score and a probability per class."""
+    """Return the signature: string column `text` -> label, score and a probability per class; AnswerOptions as params.
+
+    Params that the signature does not name are ignored by MLflow.
+    """
     outputs = [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "score")]
     outputs += [ColSpec(DataType.double, name) for name in probability_columns(labels)]
-    return ModelSignature(inputs=Schema([ColSpec(DataType.string, "text")]), outputs=Schema(outputs))
+    kinds = {int: DataType.long, float: DataType.double, str: DataType.string}
+    params = [ParamSpec(name, kinds[type(value)], value) for name, value in asdict(AnswerOptions()).items()]
+    return ModelSignature(Schema([ColSpec(DataType.string, "text")]), Schema(outputs), ParamSchema(params))
 
 
-def serving_requirements() -> list[str]:
-    """Return the pinned packages that answering needs: no TensorFlow, no Prefect."""
-    return [f"{name}=={installed_version(name)}" for name in SERVING_PACKAGES]
+def serving_requirements(constraints: Path) -> list[str]:
+    """Return the pinned packages that answering needs: no TensorFlow, no Prefect.
+
+    What they need in turn is held to the versions of requirements.lock, by a constraints file that is written here and
+    that MLflow keeps with the model.
+    """
+    pinned = re.findall(r"^[\w.-]+==[^\\\n]+", (PROJECT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
+    constraints.write_text("\n".join(line.strip() for line in pinned) + "\n", encoding="utf-8")
+    return [*(f"{name}=={installed_version(name)}" for name in SERVING_PACKAGES), f"-c {constraints}"]
 
 
 def _publish(name: str, version: str, labels: list[str], run: Run) -> None:

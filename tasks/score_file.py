@@ -1,25 +1,29 @@
 """A file of texts -> a file of answers by one registered version: in chunks, in order, all or nothing."""
 
-import os
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from typing import Any, Literal, Protocol
 
+import mlflow
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
-from lstm_model.answers import answer_table, probability_columns
+from lstm_model.answers import AnswerOptions
 from lstm_model.classifier import Classifier
-from lstm_model.errors import ContentError, UsageError
-from lstm_model.reading import file_format, read_chunks, read_columns
-from tasks.fetch_champion import RegisteredClassifier, download_version, resolve_model
+from lstm_model.errors import ContentError, LstmTextError, ModelError, UsageError
+from lstm_model.reading import estimate_rows, read_chunks, read_columns
+from lstm_model.scores import score_rows, scores_schema
+from tasks.fetch_champion import download_version
 from tasks.publishing import Progress, markdown_table, publish_markdown
+from tasks.scoring_job import ScoringJob, ScoringRequest, count_labels, open_job
 from tasks.stages import worth_a_retry
+
+Engine = Literal["local", "dask"]
 
 
 class ScoringOutcome(BaseModel):
@@ -34,111 +38,170 @@ class ScoringOutcome(BaseModel):
     labels: dict[str, int]
 
 
+class Answer(Protocol):
+    """A chunk's answers, once they are there."""
+
+    def result(self) -> pa.Table: ...
+
+
+Submit = Callable[[int, pd.DataFrame], Answer]
+
+
 @task(
     name="resolve-classifier", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry
 )
-def resolve_classifier(model_uri: str) -> RegisteredClassifier:
-    """Return the version that the address means now, downloaded."""
-    name, version, _ = resolve_model(model_uri)
-    return download_version(name, version)
-
-
-def check_output(output: Path, *, overwrite: bool) -> None:
-    """Raise UsageError unless the output can be written, before any work is done."""
-    if output.suffix != ".parquet":
-        raise UsageError(expected="an output that ends in .parquet", found=output.name, remedy="Rename it.")
-    if output.exists() and not overwrite:
-        raise UsageError(
-            expected=f"no file at {output}", found="one", remedy="Add --overwrite, or name another output."
-        )
-    if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
-        found = "no permission" if output.parent.is_dir() else "no such folder"
-        raise UsageError(expected=f"a folder that can be written at {output.parent}", found=found, remedy="Make it.")
-    try:
-        temporary = _temporary(output)
-        temporary.touch()
-        temporary.unlink()
-    except OSError as error:
-        raise UsageError(
-            expected=f"a folder that can be written at {output.parent}",
-            found=error.strerror or str(error),
-            remedy="Name another output.",
-        ) from None
+def open_scoring(request: ScoringRequest, *, resume: bool) -> ScoringJob:
+    """Say which version answers: the one that the address means now, or that of an unfinished scoring."""
+    _columns(request)
+    return open_job(request, resume=resume)
 
 
 @task(name="score-file", cache_policy=NO_CACHE)
-def score_file(
-    path: Path, output: Path, classifier: RegisteredClassifier, *, text_column: str, id_column: str | None
-) -> ScoringOutcome:
+def score_file(job: ScoringJob, *, engine: Engine = "local", scheduler: str | None = None) -> ScoringOutcome:
     """Answer every row of the file, ids and order kept; the output appears when it is complete."""
-    columns = read_columns(path)
-    ids = id_column or ("id" if "id" in columns else None)
-    missing = {text_column, *([ids] if ids else [])} - set(columns)
-    if missing:
-        raise ContentError(
-            expected=f"the columns {', '.join(map(repr, sorted(missing)))} in {path}",
-            found=", ".join(map(repr, columns)),
-            remedy="Name the right ones with --text-column and --id-column.",
-        )
-    model = Classifier.load(classifier.folder)
-    schema = _schema(model.labels)
-    progress = Progress("scoring-progress", f"scoring {path.name}", total=_count_rows(path), unit="rows")
-    rows, unscored, labels = 0, 0, dict.fromkeys(model.labels, 0)
-    temporary = _temporary(output)
+    request = job.request
+    progress = Progress(
+        "scoring-progress", f"scoring {request.path.name}", unit="rows", total=estimate_rows(request.path)
+    )
+    workers = _dask(job, scheduler) if engine == "dask" else _local(job)
     try:
-        with pq.ParquetWriter(temporary, schema) as writer:
-            for chunk in _scored_chunks(path, model, classifier, text_column, ids):
-                writer.write_table(pa.Table.from_pandas(chunk, schema, preserve_index=False))
-                rows += len(chunk)
-                unscored += int(chunk["reason"].notna().sum())
-                for label, count in chunk["label"].value_counts().items():
-                    labels[str(label)] += int(count)
-                progress.set(rows)
-        temporary.replace(output)
-    finally:
-        temporary.unlink(missing_ok=True)
-    progress.close(f"scored {rows - unscored:,} of {rows:,} rows with {classifier.name} version {classifier.version}")
+        with workers as (submit, window):
+            chunks = _score_chunks(job, submit, window, progress)
+    except LstmTextError:
+        job.discard()  # The input or the model must change first: nothing here can be gone on with.
+        raise
+    names = _classifier(job).labels
+    counts: dict[str | None, int] = dict.fromkeys(names, 0)
+    job.publish(count_labels(job.tables(chunks), counts), scores_schema(names))
+    unscored = counts.pop(None, 0)
+    labels = {label: count for label, count in counts.items() if label is not None}
+    rows = sum(labels.values()) + unscored
+    progress.close(f"scored {rows - unscored:,} of {rows:,} rows with {job.model_name} version {job.version}")
     publish_markdown("scores", markdown_table(["label", "rows"], list(labels.items())), "Rows of each answer")
     return ScoringOutcome(
-        output=str(output), model_name=classifier.name, version=classifier.version, run_id=classifier.run_id,
+        output=str(request.output), model_name=job.model_name, version=job.version, run_id=job.run_id,
         rows=rows, unscored=unscored, labels=labels,
     )  # fmt: skip
 
 
-def _temporary(output: Path) -> Path:
-    return output.with_name(f".{output.name}.{os.getpid()}.part")
+def _score_chunks(job: ScoringJob, submit: Submit, window: int, progress: Progress) -> int:
+    """Have every chunk answered that is not finished yet; return how many chunks there are."""
+    waiting: deque[tuple[int, int, Answer]] = deque()
+    rows = number = 0
+
+    def finish_first() -> None:
+        nonlocal rows
+        place, count, answer = waiting.popleft()
+        job.finish(place, answer.result())
+        rows += count
+        progress.set(rows)
+
+    for number, chunk in enumerate(read_chunks(job.request.path, _columns(job.request), chunk_rows=job.chunk_rows), 1):
+        if job.finished_rows(number - 1) == len(chunk):
+            rows += len(chunk)
+            progress.skip(rows)
+            continue
+        waiting.append((number - 1, len(chunk), submit(number - 1, chunk)))
+        if len(waiting) > window:
+            finish_first()
+    while waiting:
+        finish_first()
+    return number
 
 
-def _count_rows(path: Path) -> int | None:
-    return pq.ParquetFile(path).metadata.num_rows if file_format(path) == ".parquet" else None
+def _columns(request: ScoringRequest) -> dict[str, str]:
+    """Return the columns to read; raises ContentError where the file lacks one."""
+    columns = read_columns(request.path)
+    ids = request.id_column or ("id" if "id" in columns else None)
+    missing = {request.text_column, *([ids] if ids else [])} - set(columns)
+    if missing:
+        raise ContentError(
+            expected=f"the columns {', '.join(map(repr, sorted(missing)))} in {request.path}",
+            found=", ".join(map(repr, columns)),
+            remedy="Name the right ones with --text-column and --id-column.",
+        )
+    return {"text": request.text_column, **({"id": ids} if ids else {})}
 
 
-def _schema(labels: list[str]) -> pa.Schema:
-    text, number = pa.string(), pa.float64()
-    return pa.schema(
-        [("id", text), ("label", text), ("score", number)]
-        + [(name, number) for name in probability_columns(labels)]
-        + [("reason", text), ("model_name", text), ("model_version", text), ("run_id", text)]
-        + [("scored_at", pa.timestamp("us", tz="UTC"))]
+def _answer(job: ScoringJob, number: int, chunk: pd.DataFrame) -> pa.Table:
+    return score_rows(
+        chunk,
+        _classifier(job),
+        first_row=number * job.chunk_rows + 1,
+        made_by=job.made_by,
+        options=AnswerOptions(threshold=job.request.threshold, abstain_label=job.request.abstain_label),
     )
 
 
-def _scored_chunks(
-    path: Path, model: Classifier, classifier: RegisteredClassifier, text_column: str, ids: str | None
-) -> Iterator[pd.DataFrame]:
-    """Yield chunks of the output; a row without a text keeps its place, with nulls and a reason."""
-    first = 1
-    for chunk in read_chunks(path, {"text": text_column, **({"id": ids} if ids else {})}):
-        known = chunk["problem"].isna()
-        answers = answer_table(model.predict_probabilities(chunk.loc[known, "text"].tolist()), model.labels)
-        scored: dict[str, Any] = {
-            "id": chunk["id"] if ids else [str(number) for number in range(first, first + len(chunk))],
-            **answers.set_index(chunk.index[known]).reindex(chunk.index),
-            "reason": chunk["problem"],
-            "model_name": classifier.name,
-            "model_version": classifier.version,
-            "run_id": classifier.run_id,
-            "scored_at": datetime.now(UTC),
-        }
-        first += len(chunk)
-        yield pd.DataFrame(scored)
+def _classifier(job: ScoringJob) -> Classifier:
+    return _load(mlflow.get_tracking_uri(), job.model_name, job.version, job.run_id)
+
+
+@lru_cache(maxsize=1)
+def _load(tracking_uri: str, name: str, version: str, run_id: str) -> Classifier:
+    """Load a version once in each process; the registry and the run tell versions of one number apart."""
+    return Classifier.load(download_version(name, version).folder)
+
+
+class _Done:
+    """An answer that is there."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def result(self) -> pa.Table:
+        return self.table
+
+
+@contextmanager
+def _local(job: ScoringJob) -> Iterator[tuple[Submit, int]]:
+    """Answer one chunk after the other; the classifier runs its batches on all cores.
+
+    Two chunks at a time were no faster: their Python parts wait for each other (docs/results.md).
+    """
+    yield lambda number, chunk: _Done(_answer(job, number, chunk)), 0
+
+
+@task(name="score-chunk", cache_policy=NO_CACHE, persist_result=False, retries=2, retry_condition_fn=worth_a_retry)
+def score_chunk(job: ScoringJob, number: int, chunk: pd.DataFrame, tracking_uri: str) -> pa.Table:
+    """Answer one chunk on a Dask worker, which fetches the version from the registry once."""
+    mlflow.set_tracking_uri(tracking_uri)
+    return _answer(job, number, chunk)
+
+
+@contextmanager
+def _dask(job: ScoringJob, scheduler: str | None) -> Iterator[tuple[Submit, int]]:
+    """Answer chunks on the workers of a running Dask cluster."""
+    runner = _dask_runner(scheduler)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(runner)
+        except OSError as error:
+            raise ModelError(
+                expected=f"a Dask scheduler that answers at {scheduler}",
+                found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                remedy="Check the address, and that `dask scheduler` runs there.",
+            ) from None
+        workers = len(runner.client.scheduler_info()["workers"])
+
+        def submit(number: int, chunk: pd.DataFrame) -> Any:
+            uri = mlflow.get_tracking_uri()
+            return runner.submit(score_chunk, {"job": job, "number": number, "chunk": chunk, "tracking_uri": uri})
+
+        yield submit, 2 * max(1, workers)
+
+
+def _dask_runner(scheduler: str | None) -> Any:
+    if not scheduler:
+        raise UsageError(
+            expected="--scheduler ADDRESS with --engine dask",
+            found="none",
+            remedy="Start a cluster (dask scheduler; dask worker ADDRESS) and name it, such as tcp://127.0.0.1:8786.",
+        )
+    try:
+        from prefect_dask import DaskTaskRunner
+    except ImportError:
+        raise UsageError(
+            expected="prefect-dask", found="no such package", remedy="pip install 'lstm-text[dask]'."
+        ) from None
+    return DaskTaskRunner(address=scheduler, client_kwargs={"timeout": "15s"})

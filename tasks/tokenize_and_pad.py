@@ -8,7 +8,8 @@ from tokenizers import Tokenizer
 
 from lstm_model.config import TokenizationConfig
 from lstm_model.encoded import EncodedRows
-from lstm_model.tokenization import encode_texts, fit_tokenizer, unknown_rate
+from lstm_model.text_encoder import encode_texts
+from lstm_model.tokenization import fit_tokenizer, unknown_rate
 from tasks import tracking
 from tasks.publishing import Progress, markdown_table, publish_markdown
 from tasks.split_examples import read_split

@@ -69,6 +69,31 @@ def test_every_lstm_text_command_of_the_readme_runs(
     assert len(pd.read_parquet(tmp_path / "scores.parquet")) == 2
 
 
+def test_the_commands_of_the_serving_page_run(
+    trained: "subprocess.CompletedProcess[str]", environment: dict[str, str], tmp_path: Path
+) -> None:
+    texts = pd.DataFrame({"text": ["Striker signs for two years", "Bank raises rates"]})
+    texts.to_csv(tmp_path / "texts.csv", index=False)
+    texts.to_json(tmp_path / "texts.jsonl.gz", orient="records", lines=True)
+    page = (PROJECT / "docs" / "serving.md").read_text("utf-8")
+    scored = re.findall(r"^lstm-text .*$", page, re.MULTILINE)
+    assert len(scored) == 2
+    for command in scored:
+        result = run(command, environment, cwd=tmp_path)
+        assert result.returncode == 0, (command, result.stderr[-2_000:])
+    assert len(pd.read_csv(tmp_path / "scores.csv")) == 2
+
+    tracked = {**environment, "MLFLOW_TRACKING_URI": f"sqlite:///{environment['LSTM_TEXT_STATE']}/mlflow.db"}
+    download = next(part for part in page.split("`") if part.startswith("mlflow artifacts download"))
+    result = run(download, tracked, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr[-2_000:]
+    (tmp_path / "model" / "artifacts" / "classifier").rename(tmp_path / "classifier")
+    in_python = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)[0]
+    (tmp_path / "page.py").write_text(f"{in_python}\nassert label in classifier.labels\n")
+    result = run(f"{sys.executable} page.py", environment, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
 def test_every_make_target_of_the_readme_exists() -> None:
     targets = {command.split()[1] for command in commands() if command.startswith("make")}
     assert {"train", "test", "ui", "serve"} <= targets

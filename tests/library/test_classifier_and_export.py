@@ -25,7 +25,8 @@ from lstm_model.config import PRESETS, ModelConfig, PipelineConfig, Tokenization
 from lstm_model.errors import ModelError
 from lstm_model.export import write_onnx
 from lstm_model.network import build_network
-from lstm_model.tokenization import encode_texts, fit_tokenizer
+from lstm_model.text_encoder import encode_texts
+from lstm_model.tokenization import fit_tokenizer
 
 KINDS = [
     (bidirectional, pooling, activation, skip, layers, dense)
