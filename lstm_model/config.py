@@ -141,6 +141,8 @@ class ExportConfig(Section):
     """Largest difference of a probability between Keras and ONNX Runtime on validation rows."""
     compared_rows: Count = 512
     """Validation rows on which the two are compared."""
+    calibrate: bool = True
+    """Fit a temperature on the validation rows, so that scores are the share of right answers; kept only if it helps."""
     quantize: Literal["none", "int8"] = "none"
     """int8: LSTM layers and embedding in 8 bits; faster and a quarter of the size, answers differ a little."""
     max_disagreement: Annotated[float, Field(ge=0, le=1)] = 0.005
@@ -152,6 +154,20 @@ class EvaluationConfig(Section):
 
     calibration_bins: Annotated[int, Field(ge=2)] = 15
     """Bins of equal width for the expected calibration error and the reliability diagram."""
+    confidence: Fraction = 0.95
+    """How sure an interval is: the share of resampled figures that it holds."""
+    bootstrap_rounds: Annotated[int, Field(ge=100)] = 2_000
+    """Resamplings of the test rows behind each interval."""
+    bootstrap_seed: int = 42
+    """Decides which rows are drawn."""
+    baseline: bool = True
+    """Fit TF-IDF with a linear SVM on the same train rows, to tell what the network is worth."""
+    slice_column: str | None = None
+    """Name of a column of the labelled file; figures are also given for the rows of each of its values."""
+    cases: Path | None = None
+    """File with columns text and label that any good model answers right. Unset: NAME.cases.csv beside data.path."""
+    shown_mistakes: Count = 50
+    """Rows in the tables of confident mistakes and of likely label errors."""
 
 
 class RegistrationConfig(Section):
@@ -164,10 +180,26 @@ class RegistrationConfig(Section):
 
 
 class PromotionConfig(Section):
-    """When the new version becomes champion."""
+    """When the new version becomes champion. Figures are of test rows; intervals are as evaluation.confidence says."""
 
+    min_macro_f1: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """The lowest macro-F1."""
+    beat_guessing: bool = True
+    """The interval of macro-F1 must lie above what guessing gets."""
+    min_class_f1: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """The lowest F1 of a class."""
+    class_floors: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
+    """The lowest F1 of the classes named here, in the place of min_class_f1."""
+    min_class_rows: Count = 20
+    """A class with fewer compared rows is not judged by itself: its F1 is mostly chance."""
+    max_class_f1_drop: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """How much lower than the champion's the F1 of a class may be."""
     max_macro_f1_drop: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """How much lower than the champion's the candidate's test macro-F1 may be, both on the candidate's test rows."""
+    """Worse than the champion is a candidate whose macro-F1 is lower by more than this, beyond chance."""
+    min_compared_rows: Count = 50
+    """The fewest rows, unseen by candidate and champion, that the two can be compared on."""
+    baseline: Literal["ignore", "warn", "require"] = "warn"
+    """What follows where the linear baseline is as good: nothing, a warning, or no promotion."""
 
 
 class PipelineConfig(Section):
@@ -191,6 +223,12 @@ class PipelineConfig(Section):
     """Registering it."""
     promotion: PromotionConfig = PromotionConfig()
     """Making it champion."""
+
+    @model_validator(mode="after")
+    def _require_a_fitted_baseline(self) -> "PipelineConfig":
+        if self.promotion.baseline == "require" and not self.evaluation.baseline:
+            raise ValueError("promotion.baseline=require needs evaluation.baseline; set it to true")
+        return self
 
 
 PRESETS: dict[str, dict[str, Any]] = {
