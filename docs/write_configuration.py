@@ -141,6 +141,8 @@ def type_name(annotation: Any) -> str:
         return type_name(next(kind for kind in arguments if kind is not NoneType)) + ", may be unset"
     if get_origin(annotation) is tuple:
         return "several: " + type_name(arguments[0])
+    if get_origin(annotation) is dict:
+        return f"{type_name(arguments[0])}=number, repeatable"
     return {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}[annotation]
 
 
@@ -148,6 +150,8 @@ def shown(value: Any) -> str:
     """Return a value as a YAML file would hold it."""
     if value is None:
         return "unset"
+    if value == {}:
+        return "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
