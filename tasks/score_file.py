@@ -175,14 +175,14 @@ def _dask(job: ScoringJob, scheduler: str | None) -> Iterator[tuple[Submit, int]
     runner = _dask_runner(scheduler)
     with ExitStack() as stack:
         try:
-            stack.enter_context(runner)
+            client = stack.enter_context(runner).client  # Connects, which entering alone does not.
         except OSError as error:
             raise ModelError(
                 expected=f"a Dask scheduler that answers at {scheduler}",
                 found=str(error).splitlines()[0] if str(error) else type(error).__name__,
                 remedy="Check the address, and that `dask scheduler` runs there.",
             ) from None
-        workers = len(runner.client.scheduler_info()["workers"])
+        workers = len(client.nthreads())
 
         def submit(number: int, chunk: pd.DataFrame) -> Any:
             uri = mlflow.get_tracking_uri()
