@@ -20,6 +20,7 @@ from lstm_model.config import (
 )
 from tasks.check_servable import check_servable
 from tasks.decide_promotion import decide_promotion
+from tasks.describe_reference import describe_reference
 from tasks.evaluate_classifier import evaluate_classifier
 from tasks.export_classifier import export_classifier
 from tasks.fetch_champion import fetch_champion
@@ -83,7 +84,8 @@ def train_text_classifier(
         )
         champion = fetch_champion(config.registration, run=run)
         judged = evaluate_classifier(classifier, examples, splits, champion, config.evaluation, run=run)
-        version = register_classifier(classifier, judged, examples, splits, config.registration, run=run)
+        reference = describe_reference(classifier, examples, splits, run=run)
+        version = register_classifier(classifier, judged, reference, examples, splits, config.registration, run=run)
         unservable = check_servable(version, judged, examples, splits, run=run)
         decision = decide_promotion(version, judged, unservable, config.promotion, run=run)
         return training_outcome(run, examples, splits, judged, version, decision)

@@ -57,6 +57,7 @@ class RegisteredVersion(BaseModel):
 def register_classifier(
     classifier: StageRecord,
     evaluation: StageRecord,
+    reference: StageRecord,
     examples: StageRecord,
     splits: StageRecord,
     config: RegistrationConfig,
@@ -66,7 +67,7 @@ def register_classifier(
     client = MlflowClient()
     registered = client.search_model_versions(f"name = '{config.model_name}' and run_id = '{run.run_id}'")
     # A retry after a lost answer finds the version that the first try registered.
-    version = registered[0] if registered else _log_and_register(classifier, examples, splits, config)
+    version = registered[0] if registered else _log_and_register(classifier, reference, examples, splits, config)
     client.set_registered_model_alias(config.model_name, CANDIDATE, version.version)
     for name, value in evaluation.facts["metrics"].items():
         client.set_model_version_tag(config.model_name, version.version, f"test_{name}", f"{value:.6g}")
@@ -75,10 +76,14 @@ def register_classifier(
 
 
 def _log_and_register(
-    classifier: StageRecord, examples: StageRecord, splits: StageRecord, config: RegistrationConfig
+    classifier: StageRecord,
+    reference: StageRecord,
+    examples: StageRecord,
+    splits: StageRecord,
+    config: RegistrationConfig,
 ) -> ModelVersion:
     example = read_split(examples, splits, "test")[["text"]].head(2)
-    files = [classifier.file(name) for name in classifier.files]
+    files = [record.file(name) for record in (classifier, reference) for name in record.files]
     metadata = {"labels": classifier.facts["labels"], "data_digest": examples.facts["sha256"]}
     model_uri = log_classifier(files, example, metadata=metadata)
     return mlflow.register_model(model_uri, config.model_name, await_registration_for=60)
