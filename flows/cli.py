@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.settings import (
     CommandSettings,
+    DriftSettings,
     PredictSettings,
     ScoreSettings,
     ServeSettings,
@@ -100,10 +101,38 @@ def _score(settings: ScoreSettings) -> int:
         resume=settings.resume,
         engine=settings.engine,
         scheduler=settings.scheduler,
+        drift=None if settings.no_drift else settings.drift,
     )
     print(f"{outcome.rows:,} rows, {outcome.unscored:,} without a text, by {outcome.model_name} {outcome.version}")
+    if outcome.drift:
+        print(outcome.drift.line)
     print(f"{outcome.output}")
     return _finish(settings, outcome.model_dump(mode="json"))
+
+
+def _drift(settings: DriftSettings) -> int:
+    from lstm_model.reading import read_columns
+
+    for path in (settings.input, settings.feedback):
+        if path is not None:
+            read_columns(path)
+
+    from flows.monitoring import watch_drift
+
+    outcome = watch_drift(
+        path=settings.input,
+        model_uri=settings.model_uri,
+        feedback=settings.feedback,
+        text_column=settings.text_column,
+        id_column=settings.id_column,
+        drift=settings.drift,
+        repeat=True,
+    )
+    parts = [part for part in (outcome.drift, outcome.accuracy) if part]
+    for part in parts:
+        print(f"{part.line}\n{part.run_url}")
+    _finish(settings, outcome.model_dump(mode="json"))
+    return 5 if any(part.verdict == "drifted" for part in parts) else 0
 
 
 def _predict(settings: PredictSettings) -> int:
@@ -139,6 +168,7 @@ def _finish(settings: CommandSettings, answer: dict[str, Any]) -> int:
 _RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
     TrainSettings: _train,
     ScoreSettings: _score,
+    DriftSettings: _drift,
     PredictSettings: _predict,
     ServeSettings: _serve,
     UiSettings: _ui,

@@ -88,7 +88,9 @@ def _send(series: Series, event: Event) -> str:
     if _delivered(event_id):
         series.mark_sent(event)
         return f"event {EVENT} is sent"
-    get_run_logger().warning("Prefect's server has not confirmed the event %s; the next drifted batch tries again.", EVENT)
+    get_run_logger().warning(
+        "Prefect's server has not confirmed the event %s; the next drifted batch tries again.", EVENT
+    )
     return f"event {EVENT} is not confirmed by Prefect's server"
 
 

@@ -4,8 +4,8 @@
     batch      one run per input compared, below the series: figures, report.html, drifted yes | no | not judged
     feedback   one run per input with labels that came later, below the series too
 
-An event is claimed as a param of the series, `event_1`, `event_2`, ...: MLflow refuses a second value for a param, so of
-two batches that finish at once only one can claim it. State is nowhere else.
+An event is claimed as a param of the series, `event_1`, `event_2`, ...: MLflow refuses a second value for a param, so
+of two batches that finish at once only one can claim it. State is nowhere else.
 """
 
 import json
@@ -59,6 +59,10 @@ class Series:
     model_name: str
     version: str
 
+    @property
+    def name(self) -> str:
+        return f"{self.model_name} version {self.version}"
+
     @classmethod
     def open(cls, experiment_name: str, model_name: str, version: str) -> "Series":
         """Return the series of a version, making its run if need be."""
@@ -89,27 +93,31 @@ class Series:
         """Return the newest entries of a kind, newest first; tags: only those that carry them."""
         wanted = _filter(kind=kind, model_name=self.model_name, model_version=self.version, **tags)
         order = ["attributes.start_time DESC"]
-        return [_entry(run) for run in MlflowClient().search_runs([self.experiment_id], wanted, max_results=NEWEST, order_by=order)]
+        return [
+            _entry(run)
+            for run in MlflowClient().search_runs([self.experiment_id], wanted, max_results=NEWEST, order_by=order)
+        ]
 
     def add(
         self,
         kind: Kind,
         *,
         name: str,
-        input_digest: str,
         verdict: str,
         text: str,
         figures: Mapping[str, float],
         tags: Mapping[str, str],
     ) -> Entry:
-        """Write an entry with its figures, and the figures as the series' next step. It counts from its first write on."""
+        """Write an entry with its figures, and the figures as the next step of the series.
+
+        Its first write holds the verdict, so a process that dies later has not kept it from the rule.
+        """
         client = MlflowClient()
         number = max((entry.number for entry in self.entries(kind)), default=0) + 1
         known = {
             "kind": kind,
             "model_name": self.model_name,
             "model_version": self.version,
-            "input_digest": input_digest,
             "drifted": DRIFTED[verdict],
             "number": str(number),
             "mlflow.parentRunId": self.run_id,

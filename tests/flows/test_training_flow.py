@@ -27,8 +27,8 @@ from tests.samples import write_tiny_file
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 STAGES = ["load-examples", "validate-examples", "split-examples", "tokenize-and-pad", "train-model",
-          "export-classifier", "fetch-champion", "evaluate-classifier", "describe-reference", "register-classifier", "check-servable",
-          "decide-promotion"]  # fmt: skip
+          "export-classifier", "fetch-champion", "evaluate-classifier", "describe-reference",
+          "register-classifier", "check-servable", "decide-promotion"]  # fmt: skip
 TINY: dict[str, Any] = {
     "tokenization": TokenizationConfig(vocab_size=200, max_length=20),
     "model": ModelConfig(embedding_dim=8, lstm_units=4),
