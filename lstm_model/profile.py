@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -117,7 +118,7 @@ class Reference:
             classes = np.array(list(summary["classes"].values()), dtype=np.int64)
             profile = Profile(labels=list(summary["classes"]), classes=classes, **sample)
             return cls(profile, test_rows=summary["test_rows"], test_right=summary["test_right"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise ModelError(
                 expected=f"a training reference ({SUMMARY}, {SAMPLE}) in {folder}",
                 found=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
@@ -178,7 +179,7 @@ class ProfileBuilder:
 
 def _shuffled(rows: UInt64, seed: int) -> UInt64:
     """Return a pseudo-random uint64 for each row number: SplitMix64 (Steele, Lea, Flood 2014)."""
-    mixed = rows * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed) * np.uint64(0xD1342543DE82EF95)
+    mixed = rows * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed * 0xD1342543DE82EF95 % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
