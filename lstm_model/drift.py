@@ -6,6 +6,7 @@ sizes: the limit in force is the larger of the two. The false alarms that may be
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from statistics import NormalDist
 from typing import Any, Literal
 
@@ -104,8 +105,8 @@ def _figures(
     index = _StabilityIndex(config.max_psi, alarm, seed)
     return [
         index.figure("classes", "predicted labels", (reference.classes, batch.classes), whole, batch.labels),
-        index.grouped("confidence", "confidence", (reference.confidence, batch.confidence), whole, _score_at),
-        index.grouped("length", "length in tokens", (lengths[0], lengths[1]), sampled, str),
+        index.grouped("confidence", "confidence", (reference.confidence, batch.confidence), whole, _scores),
+        index.grouped("length", "length in tokens", (lengths[0], lengths[1]), sampled, _tokens),
         _unknown_words(reference, batch, sampled, config.max_unknown_change, alarm),
         _words(reference, batch, sampled, config.max_word_auc, alarm, token_name),
     ]
@@ -152,13 +153,18 @@ class _StabilityIndex:
         return Figure(name, what, value, threshold, chance, text, parts)
 
     def grouped(
-        self, name: str, what: str, counts: tuple[Int64, Int64], sizes: tuple[float, float], edge: Callable[[int], str]
+        self,
+        name: str,
+        what: str,
+        counts: tuple[Int64, Int64],
+        sizes: tuple[float, float],
+        span: Callable[[int, int], str],
     ) -> Figure:
         """Make the figure of groups that hold about equal shares of the reference."""
         groups = equal_groups(counts[0])
         merged = tuple(np.bincount(groups, weights=side).astype(np.int64) for side in counts)
-        bounds = [np.flatnonzero(groups == group) for group in range(groups[-1] + 1)]
-        names = [f"{edge(places[0])} to {edge(places[-1])}" for places in bounds]
+        starts = np.searchsorted(groups, np.arange(groups[-1] + 2)).tolist()
+        names = [span(first, last - 1) for first, last in pairwise(starts)]
         return self.figure(name, what, (merged[0], merged[1]), sizes, names)
 
     def _chance(self, shares: Float, sizes: tuple[float, float]) -> float:
@@ -175,8 +181,13 @@ def equal_groups(counts: Int64, most: int = GROUPS) -> Int64:
     return np.unique(place, return_inverse=True)[1].astype(np.int64)
 
 
-def _score_at(place: int) -> str:
-    return f"{1 / (1 + np.exp(-LOG_ODDS_EDGES[place])):.3f}"
+def _scores(first: int, last: int) -> str:
+    low, high = (1 / (1 + np.exp(-LOG_ODDS_EDGES[place])) for place in (first, last + 1))
+    return f"{low:.3f} to {high:.3f}"
+
+
+def _tokens(first: int, last: int) -> str:
+    return f"{first} to {last}" if last > first else str(first)
 
 
 def _unknown_words(

@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
+from prefect.events.filters import EventFilter, EventIDFilter
 
 from lstm_model.config import DriftConfig
 from tasks.drift_history import Entry, Event, Kind, Series
@@ -95,11 +96,11 @@ def _send(series: Series, event: Event) -> str:
 
 
 def _delivered(event_id: UUID) -> bool:
+    wanted = EventFilter(id=EventIDFilter(id=[event_id]))
     deadline = time.monotonic() + DELIVERY_SECONDS
     with get_client(sync_client=True) as client:
         while time.monotonic() < deadline:
-            found = client.request("POST", "/events/filter", json={"filter": {"id": {"id": [str(event_id)]}}})
-            if found.json()["events"]:
+            if client.read_events(wanted, limit=1).events:
                 return True
             time.sleep(0.2)
     return False

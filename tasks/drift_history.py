@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
+from lstm_model.digests import digest_text
 from tasks import tracking
+from tasks.local_state import state_root
 from tasks.tracking import ensure_experiment
 
 Kind = Literal["batch", "feedback"]
@@ -67,19 +70,24 @@ class Series:
     def open(cls, experiment_name: str, model_name: str, version: str) -> "Series":
         """Return the series of a version, making its run if need be."""
         experiment_id = ensure_experiment(experiment_name)
-        series = cls._first(experiment_id, model_name, version)
-        if series is None:
-            tags = {"kind": "series", "model_name": model_name, "model_version": version}
-            client = MlflowClient()
-            made = client.create_run(experiment_id, run_name=f"{model_name} version {version}", tags=tags).info.run_id
-            client.set_terminated(made)  # It has no end of its own; figures are added to it all the same.
-            series = cls._first(experiment_id, model_name, version) or cls(experiment_id, made, model_name, version)
-            if series.run_id != made:
-                client.delete_run(made)  # Another process was first.
-        return series
+        return cls._first(experiment_id, model_name, version) or cls._make(experiment_id, model_name, version)
+
+    @classmethod
+    def _make(cls, experiment_id: str, model_name: str, version: str) -> "Series":
+        """Make the run, unless another process of this machine has made it; of other machines' the first counts."""
+        locks = state_root() / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / f"series-{digest_text(f'{experiment_id}/{model_name}/{version}')[:16]}.lock"):
+            series = cls._first(experiment_id, model_name, version)
+            if series is None:
+                client, tags = MlflowClient(), {"kind": "series", "model_name": model_name, "model_version": version}
+                run = client.create_run(experiment_id, run_name=f"{model_name} version {version}", tags=tags)
+                client.set_terminated(run.info.run_id)  # It has no end of its own; figures are added all the same.
+                series = cls(experiment_id, run.info.run_id, model_name, version)
+        return series.again()
 
     def again(self) -> "Series":
-        """Return the series as everybody sees it by now: two processes may have made its run at once."""
+        """Return the series as everybody sees it by now: two machines may have made its run at once."""
         return self._first(self.experiment_id, self.model_name, self.version) or self
 
     @classmethod

@@ -16,6 +16,7 @@ from lstm_model.digests import digest_file
 from lstm_model.errors import ContentError, ModelError, UsageError
 from lstm_model.profile import ProfileBuilder, Reference
 from lstm_model.reading import estimate_rows, read_chunks, read_columns
+from lstm_model.scores import SCORED
 from tasks.compare_batch import NO_REFERENCE, AnsweredBatch, compare_batch
 from tasks.compare_feedback import Feedback, compare_feedback
 from tasks.drift_history import Series
@@ -130,7 +131,8 @@ def answer_file(request: WatchRequest, watched: Watched) -> AnsweredBatch:
     builder = ProfileBuilder(classifier.labels, classifier.encoder)
     rows = estimate_rows(request.path)
     progress = Progress("watch-progress", f"comparing {request.path.name}", total=rows, unit="rows")
-    chunks = _read_answers(request) if _is_scored(request) else _answer_texts(request, classifier, builder)
+    scored = _is_scored(request)
+    chunks = _read_answers(request, classifier.labels) if scored else _answer_texts(request, classifier, builder)
     done = 0
     for ids, predicted in chunks:
         done += len(ids)
@@ -163,10 +165,10 @@ def _answer_texts(
         first_row += len(chunk)
 
 
-def _read_answers(request: WatchRequest) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield ids and labels of the rows that were scored, as `lstm-text score` wrote them."""
+def _read_answers(request: WatchRequest, labels: list[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield ids and labels of the rows that `lstm-text score` gave a label: one below the threshold is no answer."""
     for chunk in read_chunks(request.path, {"id": "id", "label": "label", "status": "status"}):
-        scored = chunk[chunk["status"] == "scored"]
+        scored = chunk[(chunk["status"] == SCORED) & chunk["label"].isin(labels)]
         yield scored["id"].tolist(), scored["label"].tolist()
 
 

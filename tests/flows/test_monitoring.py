@@ -80,7 +80,7 @@ def events_of(name: str) -> list[dict[str, Any]]:
         event=EventNameFilter(name=["lstm-text.drift"]), resource=EventResourceFilter(id=[f"lstm-text.model.{name}"])
     )
     with get_client(sync_client=True) as client:
-        return [event.payload for event in reversed(client.read_events(wanted).events)]
+        return [event.payload for event in reversed(client.read_events(wanted, limit=50).events)]
 
 
 def test_a_batch_like_the_reference_is_stable_and_written_down(name: str, tmp_path: Path) -> None:
