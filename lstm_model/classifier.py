@@ -79,8 +79,9 @@ class Classifier:
             _check_format(folder, stored["format_version"])
             description = ClassifierDescription(**stored)
             tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
+            # By its path: read into memory first, the file would stay there beside the network.
             session = onnxruntime.InferenceSession(
-                (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
+                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
             )
             width = session.get_outputs()[0].shape[1]
             if width != len(description.labels):
