@@ -22,7 +22,7 @@ from lstm_model.errors import ModelError
 from lstm_model.text_encoder import Int32, Int64, TextEncoder
 
 FORMAT_VERSION = 1
-BATCH_ROWS = 32
+BATCH_ROWS = 16  # 32 takes 2 % less time and 7 MB more.
 BATCH_TOKENS = 8_192  # Bounds the memory of one batch: tokens including padding.
 
 
