@@ -56,7 +56,7 @@ def value_buckets(values: Sequence[str | None]) -> Buckets:
     """
     names = [_shown(value) for value in values]
     counts = Counter(names)
-    largest = sorted(counts, key=lambda name: (-counts[name], name))
+    largest = sorted(set(counts) - {OTHER}, key=lambda name: (-counts[name], name))
     kept = largest if len(largest) <= SHOWN_VALUES else largest[: SHOWN_VALUES - 1]
     return _buckets([name if name in kept else OTHER for name in names], [*kept, OTHER])
 
