@@ -58,10 +58,13 @@ def _unexpected(error: Exception, *, debug: bool) -> int:
 
 
 def _train(settings: TrainSettings) -> int:
+    from lstm_model.cases import find_cases, read_cases
     from lstm_model.reading import read_columns
 
     config = settings.pipeline()
     read_columns(config.data.path)  # A missing or broken file is told at once, before anything is started.
+    if cases := find_cases(config.data, config.evaluation):
+        read_cases(cases)
 
     from flows.training import train_text_classifier
 

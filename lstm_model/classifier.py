@@ -101,7 +101,15 @@ class Classifier:
         return self.predict_encoded(*self.encoder.encode(texts))
 
     def predict_encoded(self, token_ids: Int32, offsets: Int64) -> npt.NDArray[np.float32]:
-        """Return float32[N, C] for token_ids: int32[sum of lengths] and offsets: int64[N + 1].
+        """Return float32[N, C] for token_ids: int32[sum of lengths] and offsets: int64[N + 1]."""
+        return self.scale(self.predict_logits(token_ids, offsets))
+
+    def scale(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the probabilities float32[N, C] that logits: float32[N, C] stand for."""
+        return softmax(logits / np.float32(self.description.temperature))
+
+    def predict_logits(self, token_ids: Int32, offsets: Int64) -> npt.NDArray[np.float32]:
+        """Return the network's output float32[N, C] for token_ids: int32[sum of lengths] and offsets: int64[N + 1].
 
         Rows are run in batches of similar length; a row's answer depends on no other row and on no padding.
         """
@@ -118,7 +126,7 @@ class Classifier:
             list(self.threads.map(run, reversed(batches)))
         elif batches:
             run(batches[0])  # Handing one batch to a thread would cost a short request a switch.
-        return softmax(logits / np.float32(self.description.temperature))
+        return logits
 
 
 def _check_format(folder: Path, version: int) -> None:

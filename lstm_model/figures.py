@@ -62,8 +62,13 @@ def plot_curves(epochs: Sequence[dict[str, float]], best_epoch: int) -> Figure:
     return figure
 
 
-def plot_reliability(table: dict[str, list[float]], calibration_error: float) -> Figure:
-    """Draw accuracy against confidence per bin, and how many rows each bin holds."""
+def plot_reliability(
+    table: dict[str, list[float]], calibration_error: float, *, before: dict[str, list[float]] | None = None
+) -> Figure:
+    """Draw accuracy against confidence per bin, and how many rows each bin holds.
+
+    table: of `metrics.reliability`. before: the same without the temperature, where there is one.
+    """
     figure = Figure(figsize=(5.5, 6.5), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     rows, confidence, accuracy = (np.array(table[name]) for name in ("rows", "confidence", "accuracy"))
@@ -71,6 +76,10 @@ def plot_reliability(table: dict[str, list[float]], calibration_error: float) ->
     middles = (np.arange(len(rows)) + 0.5) * width
     upper.bar(middles[used], accuracy[used], width=width, edgecolor="white", label="accuracy of the bin")
     upper.plot(confidence[used], accuracy[used], "o", color="black", label="at its mean confidence")
+    if before is not None:
+        filled = np.array(before["rows"]) > 0
+        points = (np.array(before[name])[filled] for name in ("confidence", "accuracy"))
+        upper.plot(*points, "x", color="tab:orange", label="the same without the temperature")
     upper.plot([0, 1], [0, 1], "--", color="grey", label="perfectly calibrated")
     upper.set(
         title=f"Reliability (test rows), calibration error {calibration_error:.3f}", ylabel="accuracy", ylim=(0, 1)

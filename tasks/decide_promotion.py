@@ -1,13 +1,14 @@
 """The gate: does the new version become champion? The alias moves here and nowhere else."""
 
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.config import PromotionConfig
 from tasks import tracking
-from tasks.fetch_champion import CHAMPION
+from tasks.fetch_champion import CHAMPION, is_missing
 from tasks.publishing import markdown_table, publish_markdown
 from tasks.register_classifier import RegisteredVersion
 from tasks.stages import StageRecord, read_json, worth_a_retry
@@ -33,11 +34,11 @@ def decide_promotion(
 ) -> Decision:
     """Give the version the alias `champion` if it deserves it; record the decision on version and run."""
     judged = read_json(evaluation.file("evaluation.json"))
-    promoted, reason = _judge(judged, unservable, config)
     client = MlflowClient()
+    before, theirs = _champion(client, version.name)
+    promoted, reason = _judge(judged["candidate"]["macro_f1"], before, theirs, unservable, config)
     if promoted:
         client.set_registered_model_alias(version.name, CHAMPION, version.version)
-    before = judged["champion"]["version"] if judged["champion"] else None
     tags = {"decision": "promoted" if promoted else "rejected", "decision_reason": reason}
     for key, value in tags.items():
         client.set_model_version_tag(version.name, version.version, key, value)
@@ -50,15 +51,23 @@ def decide_promotion(
     return Decision(promoted=promoted, reason=reason, champion_version=champion)
 
 
-def _judge(judged: dict[str, object], unservable: str | None, config: PromotionConfig) -> tuple[bool, str]:
+def _champion(client: MlflowClient, name: str) -> tuple[str | None, float]:
+    """Return the champion's version and the macro-F1 on its own test rows."""
+    try:
+        champion = client.get_model_version_by_alias(name, CHAMPION)
+    except MlflowException as error:
+        if is_missing(error):
+            return None, 0.0
+        raise
+    return str(champion.version), float(champion.tags["test_macro_f1"])
+
+
+def _judge(
+    ours: float, champion: str | None, theirs: float, unservable: str | None, config: PromotionConfig
+) -> tuple[bool, str]:
     if unservable:
         return False, f"servability: {unservable}"
-    candidate, champion = judged["candidate"], judged["champion"]
-    assert isinstance(candidate, dict)
-    if not isinstance(champion, dict):
-        return True, f"first champion; test macro-F1 {candidate['macro_f1']:.4f}"
-    if champion["figures"] is None:
-        return False, f"labels differ from those of the champion, version {champion['version']}"
-    ours, theirs = candidate["macro_f1"], champion["figures"]["macro_f1"]
-    figures = f"test macro-F1 {ours:.4f} against {theirs:.4f} of the champion, version {champion['version']}"
-    return ours >= theirs - config.max_macro_f1_drop, figures
+    if champion is None:
+        return True, f"first champion; test macro-F1 {ours:.4f}"
+    figures = f"test macro-F1 {ours:.4f} against {theirs:.4f} of the champion, version {champion}"
+    return ours >= theirs - config.max_macro_f1_drop - 1e-6, figures

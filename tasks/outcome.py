@@ -6,7 +6,7 @@ from mlflow import MlflowClient
 from pydantic import BaseModel
 
 from tasks.decide_promotion import Decision
-from tasks.evaluate_classifier import evaluation_markdown
+from tasks.evaluation_report import evaluation_markdown
 from tasks.register_classifier import RegisteredVersion
 from tasks.stages import StageRecord, read_json
 from tasks.tracking import Run

@@ -33,6 +33,7 @@ from tasks.publishing import shorten_errors
 from tasks.recording import wait_until_recorded
 
 DEFAULT_MLFLOW_UI = "http://127.0.0.1:5001"
+BATCH_METRICS = 1_000  # More in one request are refused by MLflow.
 DEFAULT_PREFECT_UI = "http://127.0.0.1:4200"
 
 
@@ -171,7 +172,8 @@ def log_metrics(run: Run, figures: Mapping[str, float], *, step: int = 0) -> Non
     """Log figures to the run."""
     now = get_current_time_millis()
     metrics = [Metric(name, float(value), now, step) for name, value in figures.items()]
-    MlflowClient().log_batch(run.run_id, metrics=metrics)
+    for first in range(0, len(metrics), BATCH_METRICS):
+        MlflowClient().log_batch(run.run_id, metrics=metrics[first : first + BATCH_METRICS])
 
 
 def label_key(label: str) -> str:
