@@ -118,9 +118,15 @@ def _predict(settings: PredictSettings) -> int:
 
 
 def _serve(settings: ServeSettings) -> int:
-    from tasks.serving import serve_model
+    from tasks.serve_model import serve_model
 
-    return serve_model(settings.model_uri, host=settings.host, port=settings.port, workers=settings.workers)
+    return serve_model(
+        settings.model_uri,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        poll_seconds=settings.poll_seconds,
+    )
 
 
 def _ui(settings: UiSettings) -> int:

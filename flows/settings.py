@@ -150,6 +150,8 @@ class ServeSettings(CommandSettings):
     """Port to listen on."""
     workers: int = Field(1, ge=1)
     """Server processes."""
+    poll_seconds: float = Field(5.0, ge=0)
+    """How often the alias is looked up, to follow it to another version; 0 stays with the first."""
 
 
 class UiSettings(CommandSettings):
