@@ -154,6 +154,19 @@ class ServeSettings(CommandSettings):
     """How often the alias is looked up, to follow it to another version; 0 stays with the first."""
 
 
+class ReproduceSettings(CommandSettings):
+    """Run a recorded training again, registering nothing, and say what is equal."""
+
+    command: ClassVar[str] = "reproduce"
+
+    run: CliPositionalArg[str]
+    """Id of the MLflow run."""
+    data_path: Path | None = None
+    """The labelled file. Unset: where the run read it."""
+    keep: bool = False
+    """Keep the folder with the state of the rerun, and say where it is."""
+
+
 class UiSettings(CommandSettings):
     """Start the MLflow and Prefect pages on loopback until Ctrl-C."""
 
@@ -236,7 +249,7 @@ def _usage_error(settings: type[CommandSettings], error: ValidationError) -> Usa
 
 COMMANDS: dict[str, type[CommandSettings]] = {
     settings.command: settings
-    for settings in (TrainSettings, ScoreSettings, PredictSettings, ServeSettings, UiSettings)
+    for settings in (TrainSettings, ScoreSettings, PredictSettings, ServeSettings, ReproduceSettings, UiSettings)
 }
 
 
@@ -252,7 +265,7 @@ def overview() -> str:
             *lines,
             "",
             "lstm-text COMMAND --help lists the options. Exit codes: 0 done, 2 usage or missing input,",
-            "3 data refused, 4 model, registry or server, 130 interrupted, 1 a bug.",
+            "3 data refused, 4 model, registry or server, 5 a difference found, 130 interrupted, 1 a bug.",
         ]
     )
 

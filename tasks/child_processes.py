@@ -15,7 +15,9 @@ STOP_SECONDS = 10.0
 BIN = Path(sys.executable).parent
 Process = subprocess.Popen[bytes]
 # On Linux a child is sent SIGTERM when its parent is gone, `kill -9` included. The request survives exec.
-_TIED = "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM); os.execv(sys.argv[1], sys.argv[1:])"
+_TIED = (
+    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM); os.execv(sys.argv[1], sys.argv[1:])"
+)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lstm_model.config import PromotionConfig
 from tasks import tracking
+from tasks.check_servable import Servability
 from tasks.fetch_champion import CHAMPION
 from tasks.publishing import markdown_table, publish_markdown
 from tasks.register_classifier import RegisteredVersion
@@ -29,11 +30,11 @@ class Decision(BaseModel):
     name="decide-promotion", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry
 )
 def decide_promotion(
-    version: RegisteredVersion, evaluation: StageRecord, unservable: str | None, config: PromotionConfig, run: Run
+    version: RegisteredVersion, evaluation: StageRecord, servable: Servability, config: PromotionConfig, run: Run
 ) -> Decision:
     """Give the version the alias `champion` if it deserves it; record the decision on version and run."""
     judged = read_json(evaluation.file("evaluation.json"))
-    promoted, reason = _judge(judged, unservable, config)
+    promoted, reason = _judge(judged, servable.reason, config)
     client = MlflowClient()
     if promoted:
         client.set_registered_model_alias(version.name, CHAMPION, version.version)

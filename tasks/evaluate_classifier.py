@@ -102,4 +102,4 @@ def _predict(classifier: Classifier, texts: list[str], who: str) -> npt.NDArray[
 
 def _predictions(rows: pd.DataFrame, labels: list[str], probabilities: npt.NDArray[np.float32]) -> pd.DataFrame:
     answers = answer_table(probabilities, labels).rename(columns={"label": "predicted"})
-    return pd.concat([rows[["example_id", "label"]], answers], axis=1)
+    return pd.concat([rows[["example_id", "text", "label"]], answers], axis=1)

@@ -13,7 +13,7 @@ UP_SECONDS = 120.0  # For a version that the alias has moved to; the one before 
 
 
 class AliasWatch:
-    """The version that an alias means, asked for in the background: a registry that hangs must not hide a server's end."""
+    """The version that an alias means, looked up in a thread: a registry that hangs must not hide a server's end."""
 
     def __init__(self, model_uri: str, version: str, *, seconds: float) -> None:
         self.model_uri, self.version, self.seconds = model_uri, version, seconds

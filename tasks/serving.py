@@ -1,4 +1,4 @@
-"""Servers as child processes: a registered version over HTTP, and the pages of MLflow and Prefect. Loopback by default."""
+"""Servers as child processes: a registered version over HTTP, the pages of MLflow and Prefect. Loopback by default."""
 
 import http.client
 import re
