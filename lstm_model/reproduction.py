@@ -40,7 +40,7 @@ def compare_tables(name: str, *, recorded: pd.DataFrame, found: pd.DataFrame) ->
     digests = [digest_table(table) for table in (recorded, found)]
     if digests[0] == digests[1]:
         return Item(name, True, *digests)
-    shapes = [f"{len(table):,} rows of {', '.join(table)}" for table in (recorded, found)]
+    shapes = [f"{len(table):,} rows of {', '.join(map(str, table))}" for table in (recorded, found)]
     if shapes[0] != shapes[1]:
         return Item(name, False, *shapes)
     parts: tuple[list[str], list[str]] = ([], [])
