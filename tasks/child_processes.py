@@ -22,18 +22,20 @@ _TIED = (
 
 @contextmanager
 def child_process(
-    command: Sequence[str], environment: Mapping[str, str], *, output: IO[bytes] | int | None = None
+    command: Sequence[str], environment: Mapping[str, str | None], *, output: IO[bytes] | int | None = None
 ) -> Iterator[Process]:
     """Run a command until the block ends; then stop it and everything that it started.
 
-    environment: variables beside those of this process. output: where stdout and stderr go; None: as ours.
+    environment: variables beside those of this process, None for one to leave out. output: where stdout and stderr go;
+    None: as ours.
     """
     # MLflow runs `uvicorn` from PATH: this environment's bin folder goes first, activated or not.
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
     tie = [sys.executable, "-I", "-S", "-c", _TIED] if sys.platform == "linux" else []
+    variables = {**os.environ, "PATH": path, **environment}
     process = subprocess.Popen(
         [*tie, *command],
-        env={**os.environ, "PATH": path, **environment},
+        env={name: value for name, value in variables.items() if value is not None},
         start_new_session=True,  # A group of its own, which is stopped as a whole: workers too.
         stdout=output,
         stderr=None if output is None else subprocess.STDOUT,

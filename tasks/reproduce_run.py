@@ -99,12 +99,12 @@ def _with_data(recorded: RecordedRun, data_path: Path | None) -> PipelineConfig:
 
 def _run_again(config: PipelineConfig, command: Sequence[str], state: Path) -> RecordedRun:
     tracking_uri = f"sqlite:///{state / 'mlflow.db'}"
-    environment = {
+    environment: dict[str, str | None] = {
         "LSTM_TEXT_STATE": str(state),
         "MLFLOW_TRACKING_URI": tracking_uri,
         "PREFECT_HOME": str(state / "prefect"),
         "PREFECT_LOCAL_STORAGE_PATH": str(state / "stages"),
-        "PREFECT_API_URL": "",  # A server of its own, for the time of the run.
+        "PREFECT_API_URL": None,  # A server of its own, for the time of the run.
         # The code that runs is the code that compares, whatever is installed.
         "PYTHONPATH": f"{PROJECT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep),
     }

@@ -15,26 +15,32 @@ UP_SECONDS = 120.0  # For a version that the alias has moved to; the one before 
 class AliasWatch:
     """The version that an alias means, looked up in a thread: a registry that hangs must not hide a server's end."""
 
-    def __init__(self, model_uri: str, version: str, *, seconds: float) -> None:
-        self.model_uri, self.version, self.seconds = model_uri, version, seconds
-        if "@" in model_uri and seconds > 0:
-            threading.Thread(target=self._watch, daemon=True).start()
+    def __init__(self, model_uri: str, version: str) -> None:
+        self.model_uri, self.version, self.lost = model_uri, version, False
 
-    def _watch(self) -> None:
-        silent = False
-        while True:
-            time.sleep(self.seconds)
-            try:
-                self.version = resolve_model(self.model_uri)[1]
-            except Exception as error:  # noqa: BLE001  whatever is wrong with the registry, answering goes on
-                if not silent:
-                    found = error.found if isinstance(error, LstmTextError) else f"{type(error).__name__}: {error}"
-                    _say(f"{self.model_uri} is not found ({' '.join(found.split())[:200]}); serving goes on")
-                silent = True
-            else:
-                if silent:
-                    _say(f"{self.model_uri} is found again")
-                silent = False
+    def start(self, *, seconds: float) -> None:
+        """Look the alias up every so many seconds, as long as this process lives."""
+
+        def watch() -> None:
+            while True:
+                time.sleep(seconds)
+                self.look()
+
+        threading.Thread(target=watch, daemon=True).start()
+
+    def look(self) -> None:
+        """Look the alias up once. Where that fails the version stays, and the first failure is told."""
+        try:
+            self.version = resolve_model(self.model_uri)[1]
+        except Exception as error:  # noqa: BLE001  whatever is wrong with the registry, answering goes on
+            if not self.lost:
+                found = error.found if isinstance(error, LstmTextError) else f"{type(error).__name__}: {error}"
+                _say(f"{self.model_uri} is not found ({' '.join(found.split())[:200]}); serving goes on")
+            self.lost = True
+        else:
+            if self.lost:
+                _say(f"{self.model_uri} is found again: version {self.version}")
+            self.lost = False
 
 
 def serve_model(model_uri: str, *, host: str, port: int, workers: int, poll_seconds: float) -> int:
@@ -48,7 +54,9 @@ def serve_model(model_uri: str, *, host: str, port: int, workers: int, poll_seco
     _say(f"Serving {name} version {version} on http://{host}:{port}/invocations{follows}")
     with interruptible():
         try:
-            watch = AliasWatch(model_uri, version, seconds=poll_seconds)
+            watch = AliasWatch(model_uri, version)
+            if follows:
+                watch.start(seconds=poll_seconds)
             return _follow(watch, name, host=host, port=port, workers=workers)
         except KeyboardInterrupt:
             return 130
