@@ -9,6 +9,7 @@ from typing import Any
 from flows.settings import (
     CommandSettings,
     PredictSettings,
+    ReproduceSettings,
     ScoreSettings,
     ServeSettings,
     TrainSettings,
@@ -121,9 +122,29 @@ def _predict(settings: PredictSettings) -> int:
 
 
 def _serve(settings: ServeSettings) -> int:
-    from tasks.serving import serve_model
+    from tasks.serve_model import serve_model
 
-    return serve_model(settings.model_uri, host=settings.host, port=settings.port, workers=settings.workers)
+    return serve_model(
+        settings.model_uri,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        poll_seconds=settings.poll_seconds,
+    )
+
+
+def _reproduce(settings: ReproduceSettings) -> int:
+    from tasks.reproduce_run import reproduce_run
+
+    command = [sys.executable, "-P", "-m", "flows.reproduction"]
+    found = reproduce_run(settings.run, command, data_path=settings.data_path, keep=settings.keep)
+    print(found.table)
+    if found.state:
+        print(f"The state of the rerun is in {found.state}")
+    _finish(settings, found.model_dump(mode="json"))
+    if difference := found.difference():
+        raise difference
+    return 0
 
 
 def _ui(settings: UiSettings) -> int:
@@ -144,6 +165,7 @@ _RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
     ScoreSettings: _score,
     PredictSettings: _predict,
     ServeSettings: _serve,
+    ReproduceSettings: _reproduce,
     UiSettings: _ui,
 }
 

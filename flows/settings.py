@@ -150,6 +150,21 @@ class ServeSettings(CommandSettings):
     """Port to listen on."""
     workers: int = Field(1, ge=1)
     """Server processes."""
+    poll_seconds: float = Field(5.0, ge=0)
+    """How often the alias is looked up, to follow it to another version; 0 stays with the first."""
+
+
+class ReproduceSettings(CommandSettings):
+    """Run a recorded training again, registering nothing, and say what is equal."""
+
+    command: ClassVar[str] = "reproduce"
+
+    run: CliPositionalArg[str]
+    """Id of the MLflow run."""
+    data_path: Path | None = None
+    """The labelled file. Unset: where the run read it."""
+    keep: bool = False
+    """Keep the folder with the state of the rerun, and say where it is."""
 
 
 class UiSettings(CommandSettings):
@@ -234,7 +249,7 @@ def _usage_error(settings: type[CommandSettings], error: ValidationError) -> Usa
 
 COMMANDS: dict[str, type[CommandSettings]] = {
     settings.command: settings
-    for settings in (TrainSettings, ScoreSettings, PredictSettings, ServeSettings, UiSettings)
+    for settings in (TrainSettings, ScoreSettings, PredictSettings, ServeSettings, ReproduceSettings, UiSettings)
 }
 
 
@@ -250,7 +265,7 @@ def overview() -> str:
             *lines,
             "",
             "lstm-text COMMAND --help lists the options. Exit codes: 0 done, 2 usage or missing input,",
-            "3 data refused, 4 model, registry or server, 130 interrupted, 1 a bug.",
+            "3 data refused, 4 model, registry or server, 5 a difference found, 130 interrupted, 1 a bug.",
         ]
     )
 

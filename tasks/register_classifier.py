@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lstm_model.answers import AnswerOptions, probability_columns
 from lstm_model.config import RegistrationConfig
+from lstm_model.digests import digest_file
 from tasks import tracking
 from tasks.local_state import PROJECT
 from tasks.publishing import markdown_table, publish_markdown
@@ -85,7 +86,10 @@ def _log_and_register(
 
 
 def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[str, Any]) -> str:
-    """Log the files of a classifier as a model of the active run; return its address. metadata holds its labels."""
+    """Log the files of a classifier as a model of the active run; return its address.
+
+    metadata holds its labels; the SHA-256 of each file is added, so that damage in the registry is noticed.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         # MLflow names an artifact after its folder, which in the store is a digest.
         folder = Path(scratch) / "classifier"
@@ -100,7 +104,7 @@ def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[s
             signature=serving_signature(metadata["labels"]),
             input_example=example,
             pip_requirements=serving_requirements(Path(scratch) / "constraints.txt"),
-            metadata=metadata,
+            metadata={**metadata, "files": {file.name: digest_file(file) for file in files}},
         )
     return str(info.model_uri)
 

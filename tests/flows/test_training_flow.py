@@ -231,3 +231,25 @@ def test_presets_and_options_run_from_the_command_line(flags: list[str], tmp_pat
     arguments = ["--data.path", str(tmp_path / "tiny.csv"), "--registration.model-name", name, "--training.epochs", "1"]
     assert main(["train", *arguments, *flags]) == 0
     assert str(MlflowClient().get_model_version_by_alias(name, "champion").version) == "1"
+
+
+def test_a_version_whose_vocabulary_is_gone_is_rejected_as_unservable(
+    tiny_outcome: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, path = tiny_outcome
+    register_model = mlflow.register_model
+
+    def lose_the_vocabulary(uri: str, *rest: Any, **options: Any) -> Any:
+        folder = Path(mlflow.artifacts.download_artifacts(uri))  # A local store hands out its own folder.
+        (folder / "artifacts" / "classifier" / "tokenizer.json").unlink()
+        return register_model(uri, *rest, **options)
+
+    good = train(path, "damaged")
+    monkeypatch.setattr(mlflow, "register_model", lose_the_vocabulary)
+    damaged = train(path, "damaged")
+    assert not damaged.promoted and damaged.version == "2"
+    assert damaged.reason == "servability: tokenizer.json is missing in the registry"
+    assert str(MlflowClient().get_model_version_by_alias("damaged", "champion").version) == good.version
+    assert {"servability.cold_start_seconds", "servability.p95_milliseconds"} <= set(
+        MlflowClient().get_run(good.run_id).data.metrics
+    )
