@@ -22,7 +22,6 @@ from tasks.check_servable import check_servable
 from tasks.decide_promotion import decide_promotion
 from tasks.evaluate_classifier import evaluate_classifier
 from tasks.export_classifier import export_classifier
-from tasks.fetch_champion import fetch_champion
 from tasks.load_examples import load_examples
 from tasks.outcome import TrainingOutcome, training_outcome
 from tasks.register_classifier import register_classifier
@@ -81,9 +80,8 @@ def train_text_classifier(
         classifier = export_classifier(
             trained, encoded, examples, splits, config.model, config.tokenization, config.export, run=run
         )
-        champion = fetch_champion(config.registration, run=run)
-        judged = evaluate_classifier(classifier, examples, splits, champion, config.evaluation, run=run)
+        judged = evaluate_classifier(classifier, examples, splits, config.evaluation, run=run)
         version = register_classifier(classifier, judged, examples, splits, config.registration, run=run)
-        unservable = check_servable(version, judged, examples, splits, run=run)
-        decision = decide_promotion(version, judged, unservable, config.promotion, run=run)
+        servable = check_servable(version, judged, run=run)
+        decision = decide_promotion(version, judged, servable, config.promotion, config.evaluation, run=run)
         return training_outcome(run, examples, splits, judged, version, decision)

@@ -1,4 +1,4 @@
-"""Candidate and champion predict the test rows here, once; the gate and every report read what is written."""
+"""The candidate predicts the test rows here, once; the gate and every report read what is written."""
 
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from lstm_model.answers import answer_table
+from lstm_model.bootstrap import Resampling, bootstrap, interval
 from lstm_model.classifier import Classifier
 from lstm_model.config import EvaluationConfig
+from lstm_model.digests import digest_text
 from lstm_model.figures import plot_confusion, plot_per_class, plot_reliability
 from lstm_model.metrics import classification_metrics
 from tasks import tracking
-from tasks.fetch_champion import RegisteredClassifier
 from tasks.publishing import Progress, markdown_table, publish_markdown
 from tasks.split_examples import read_split
 from tasks.stages import StageRecord, read_json, stage, write_json
@@ -41,17 +42,14 @@ def _report(record: StageRecord, run: Run) -> None:
 
 
 def evaluation_markdown(evaluation: dict[str, Any]) -> str:
-    """Return the metrics table, beside the champion's where there is one that knows the same labels."""
-    candidate, champion = evaluation["candidate"], evaluation["champion"]
-    header = ["test rows: " + f"{candidate['rows']:,}", "candidate"]
+    """Return the metrics table."""
+    candidate = evaluation["candidate"]
     rows = [[name.replace("_", " "), candidate[name]] for name in HEADLINE]
-    if champion and champion["figures"]:
-        header.append(f"champion (version {champion['version']})")
-        rows = [[*row, champion["figures"][name]] for row, name in zip(rows, HEADLINE, strict=True)]
     classes = [
         [label, figures["precision"], figures["recall"], figures["f1"], figures["support"]]
         for label, figures in candidate["per_class"].items()
     ]
+    header = ["test rows: " + f"{candidate['rows']:,}", "candidate"]
     return (
         markdown_table(header, rows) + "\n\n" + markdown_table(["label", "precision", "recall", "F1", "rows"], classes)
     )
@@ -63,10 +61,9 @@ def evaluate_classifier(
     classifier: StageRecord,
     examples: StageRecord,
     splits: StageRecord,
-    champion: RegisteredClassifier | None,
     config: EvaluationConfig,
 ) -> dict[str, Any]:
-    """Predict the test rows with candidate and champion; write evaluation.json and predictions.parquet."""
+    """Predict the test rows with the candidate; write evaluation.json and predictions.parquet."""
     rows = read_split(examples, splits, "test")
     labels = classifier.facts["labels"]
     label_ids = rows["label"].map(labels.index).to_numpy(np.int64)
@@ -74,19 +71,21 @@ def evaluate_classifier(
     candidate = classification_metrics(
         label_ids=label_ids, probabilities=probabilities, labels=labels, calibration_bins=config.calibration_bins
     )
-    table = _predictions(rows, labels, probabilities)
-    judged = None
-    if champion is not None:
-        other = Classifier.load(champion.folder)
-        judged = {"version": champion.version, "labels": other.labels, "figures": None}
-        if other.labels == labels:
-            theirs = _predict(other, rows["text"].tolist(), "champion")
-            judged["figures"] = classification_metrics(
-                label_ids=label_ids, probabilities=theirs, labels=labels, calibration_bins=config.calibration_bins
-            )
-            table["champion_predicted"] = [labels[i] for i in theirs.argmax(axis=1)]
-    table.to_parquet(folder / "predictions.parquet", index=False)
-    write_json(folder / "evaluation.json", {"labels": labels, "candidate": candidate, "champion": judged})
+    drawn = bootstrap(
+        label_ids=label_ids,
+        predictions={"candidate": probabilities.argmax(axis=1)},
+        num_classes=len(labels),
+        resampling=Resampling(config.bootstrap_rounds, config.bootstrap_seed, config.confidence),
+    )["candidate"]
+    _predictions(rows, labels, probabilities).to_parquet(folder / "predictions.parquet", index=False)
+    evaluation = {
+        "labels": labels,
+        "candidate": candidate,
+        "intervals": {"macro_f1": interval(drawn["macro_f1"], config.confidence)},
+        "guessing": {"macro_f1": 1 / len(labels)},
+        "baseline": None,
+    }
+    write_json(folder / "evaluation.json", evaluation)
     return {"metrics": {name: candidate[name] for name in (*HEADLINE, "rows")}}
 
 
@@ -102,4 +101,5 @@ def _predict(classifier: Classifier, texts: list[str], who: str) -> npt.NDArray[
 
 def _predictions(rows: pd.DataFrame, labels: list[str], probabilities: npt.NDArray[np.float32]) -> pd.DataFrame:
     answers = answer_table(probabilities, labels).rename(columns={"label": "predicted"})
-    return pd.concat([rows[["example_id", "label"]], answers], axis=1)
+    digests = rows["text"].map(digest_text).rename("text_digest")
+    return pd.concat([rows[["example_id", "text"]], digests, rows["label"], answers], axis=1)

@@ -123,7 +123,7 @@ def _tags(config: PipelineConfig, trigger: str) -> dict[str, str]:
         "mlflow.note.content": f"Prefect flow run [{flow_run.name}]({url})",  # The description: tags are no links.
         "data_file": str(config.data.path),
         "trigger": trigger,
-        "user": os.environ.get("USER") or _user(),
+        "user": current_user(),
         "prefect.flow_run_id": flow_run.id or "",
         "prefect.flow_run_name": flow_run.name or "",
         "prefect.flow_run_url": url,
@@ -135,9 +135,10 @@ def _tags(config: PipelineConfig, trigger: str) -> dict[str, str]:
     return tags
 
 
-def _user() -> str:
+def current_user() -> str:
+    """Return the name of who runs this process."""
     try:
-        return getpass.getuser()
+        return os.environ.get("USER") or getpass.getuser()
     except (KeyError, OSError):  # A container's user id without an entry in passwd.
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
