@@ -8,8 +8,11 @@ from typing import Any
 
 from flows.settings import (
     CommandSettings,
+    HistorySettings,
     PredictSettings,
+    PromoteSettings,
     ReproduceSettings,
+    RollbackSettings,
     ScoreSettings,
     ServeSettings,
     TrainSettings,
@@ -71,7 +74,8 @@ def _train(settings: TrainSettings) -> int:
 
     outcome = train_text_classifier(**{name: getattr(config, name) for name in type(config).model_fields})
     decision = "is the champion" if outcome.promoted else "is not promoted"
-    print(f"\n{outcome.table}\n\n{outcome.model_name} version {outcome.version} {decision}: {outcome.reason}")
+    print(f"\n{outcome.table}\n\n{outcome.rules_table}")
+    print(f"\n{outcome.model_name} version {outcome.version} {decision}: {outcome.reason}")
     print(f"MLflow run {outcome.run_id}")
     print(
         "\nNext:\n"
@@ -80,7 +84,7 @@ def _train(settings: TrainSettings) -> int:
         "  .venv/bin/lstm-text predict 'Striker signs'       answers in the terminal\n"
         "  .venv/bin/lstm-text score FILE --output OUT.parquet    answers for a file"
     )
-    return _finish(settings, outcome.model_dump(mode="json", exclude={"table"}))
+    return _finish(settings, outcome.model_dump(mode="json", exclude={"table", "rules_table"}))
 
 
 def _score(settings: ScoreSettings) -> int:
@@ -119,6 +123,40 @@ def _predict(settings: PredictSettings) -> int:
         others = zip(answer.get("top_labels", [])[1:], answer.get("top_scores", [])[1:], strict=True)
         print("\t".join([answer["label"], f"{answer['score']:.4f}", text, *(f"{o} {s:.4f}" for o, s in others)]))
     return _finish(settings, {"model_uri": settings.model_uri, "answers": answers})
+
+
+def _promote(settings: PromoteSettings) -> int:
+    from tasks.change_champion import promote_version
+
+    decision = promote_version(settings.model_name, settings.version, force=settings.force, note=settings.reason)
+    return _decided(settings, decision)
+
+
+def _rollback(settings: RollbackSettings) -> int:
+    from tasks.change_champion import roll_back
+
+    return _decided(settings, roll_back(settings.model_name, note=settings.reason))
+
+
+def _decided(settings: CommandSettings, decision: Any) -> int:
+    from tasks.decide_promotion import rules_table
+
+    champion = decision.champion_version or "none"
+    print(f"{rules_table(decision.rules)}\n\n{decision.model_name} version {decision.version} {decision.told}")
+    print(
+        f"champion: {decision.champion_before or 'none'} -> {champion}" if decision.moves else f"champion: {champion}"
+    )
+    if decision.moves:
+        print("A `make serve` (lstm-text serve) of the champion follows by itself; restart other servers.")
+    return _finish(settings, decision.model_dump(mode="json"))
+
+
+def _history(settings: HistorySettings) -> int:
+    from tasks.history import history_text, read_history
+
+    history = read_history(settings.model_name)
+    print(history_text(history))
+    return _finish(settings, history)
 
 
 def _serve(settings: ServeSettings) -> int:
@@ -164,6 +202,9 @@ _RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
     TrainSettings: _train,
     ScoreSettings: _score,
     PredictSettings: _predict,
+    PromoteSettings: _promote,
+    RollbackSettings: _rollback,
+    HistorySettings: _history,
     ServeSettings: _serve,
     ReproduceSettings: _reproduce,
     UiSettings: _ui,

@@ -2,10 +2,10 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliPositionalArg,
@@ -15,10 +15,12 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from lstm_model.config import PRESETS, PipelineConfig
+from lstm_model.config import PRESETS, ModelName, PipelineConfig, RegistrationConfig
 from lstm_model.errors import UsageError
 
 DEFAULT_MODEL_URI = "models:/text-classifier@champion"
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+VersionNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*$")]
 
 
 class CommandSettings(BaseSettings):
@@ -167,6 +169,41 @@ class ReproduceSettings(CommandSettings):
     """Keep the folder with the state of the rerun, and say where it is."""
 
 
+class PromoteSettings(CommandSettings):
+    """Make a registered version the champion, if the gate lets it pass or with --force."""
+
+    command: ClassVar[str] = "promote"
+
+    version: CliPositionalArg[VersionNumber]
+    """The version's number."""
+    reason: Reason
+    """Why; it is recorded."""
+    model_name: ModelName = RegistrationConfig().model_name
+    """Name in the model registry."""
+    force: bool = False
+    """Skip the rules of the gate, except that the version must be servable."""
+
+
+class RollbackSettings(CommandSettings):
+    """Make the previous champion the champion again."""
+
+    command: ClassVar[str] = "rollback"
+
+    reason: Reason
+    """Why; it is recorded."""
+    model_name: ModelName = RegistrationConfig().model_name
+    """Name in the model registry."""
+
+
+class HistorySettings(CommandSettings):
+    """Show every decision on a model's champion, oldest first."""
+
+    command: ClassVar[str] = "history"
+
+    model_name: ModelName = RegistrationConfig().model_name
+    """Name in the model registry."""
+
+
 class UiSettings(CommandSettings):
     """Start the MLflow and Prefect pages on loopback until Ctrl-C."""
 
@@ -249,7 +286,17 @@ def _usage_error(settings: type[CommandSettings], error: ValidationError) -> Usa
 
 COMMANDS: dict[str, type[CommandSettings]] = {
     settings.command: settings
-    for settings in (TrainSettings, ScoreSettings, PredictSettings, ServeSettings, ReproduceSettings, UiSettings)
+    for settings in (
+        TrainSettings,
+        ScoreSettings,
+        PredictSettings,
+        PromoteSettings,
+        RollbackSettings,
+        HistorySettings,
+        ServeSettings,
+        ReproduceSettings,
+        UiSettings,
+    )
 }
 
 

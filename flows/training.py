@@ -77,7 +77,7 @@ def train_text_classifier(
         examples, splits, classifier, judged = build_and_evaluate(config, run)
         version = register_classifier(classifier, judged, examples, splits, config.registration, run=run)
         servable = check_servable(version, judged, run=run)
-        decision = decide_promotion(version, judged, servable, config.promotion, run=run)
+        decision = decide_promotion(version, judged, servable, config.promotion, config.evaluation, run=run)
         return training_outcome(run, examples, splits, judged, version, decision)
 
 

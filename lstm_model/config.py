@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+ModelName = Annotated[str, Field(pattern=r"^[^/:.@%\"'\s]+$")]
 
 
 class Section(BaseModel):
@@ -173,7 +174,7 @@ class EvaluationConfig(Section):
 class RegistrationConfig(Section):
     """Where the model goes."""
 
-    model_name: Annotated[str, Field(pattern=r"^[^/:.@%\"'\s]+$")] = "text-classifier"
+    model_name: ModelName = "text-classifier"
     """Name in the model registry."""
     experiment_name: str = "lstm-text"
     """MLflow experiment that holds the runs."""

@@ -16,7 +16,7 @@ def provenance() -> dict[str, str]:
     """Return user, git commit, digests of code and lock, Python, platform and processor."""
     lock = PROJECT / "requirements.lock"
     return {
-        "user": os.environ.get("USER") or user_name(),
+        "user": current_user(),
         **_git(),
         "code_digest": code_digest(),
         **({"lock_digest": digest_file(lock)} if lock.exists() else {}),
@@ -32,10 +32,10 @@ def code_digest() -> str:
     return digest_json([[path.relative_to(PROJECT).as_posix(), digest_file(path)] for path in files])
 
 
-def user_name() -> str:
-    """Return who runs this."""
+def current_user() -> str:
+    """Return the name of who runs this process."""
     try:
-        return getpass.getuser()
+        return os.environ.get("USER") or getpass.getuser()
     except (KeyError, OSError):  # A container's user id without an entry in passwd.
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 

@@ -31,7 +31,6 @@ from tasks.tracking import Run
 
 # mlflow-skinny serves as mlflow does, without its database, plotting and training packages.
 SERVING_PACKAGES = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "tokenizers")
-CANDIDATE = "candidate"
 
 
 class RegisteredVersion(BaseModel):
@@ -63,12 +62,11 @@ def register_classifier(
     config: RegistrationConfig,
     run: Run,
 ) -> RegisteredVersion:
-    """Log the classifier to the run, register it as a new version and give it the alias `candidate`."""
+    """Log the classifier to the run, register it as a new version, without an alias."""
     client = MlflowClient()
     registered = client.search_model_versions(f"name = '{config.model_name}' and run_id = '{run.run_id}'")
     # A retry after a lost answer finds the version that the first try registered.
     version = registered[0] if registered else _log_and_register(classifier, examples, splits, config)
-    client.set_registered_model_alias(config.model_name, CANDIDATE, version.version)
     for name, value in evaluation.facts["metrics"].items():
         client.set_model_version_tag(config.model_name, version.version, f"test_{name}", f"{value:.6g}")
     _publish(config.model_name, str(version.version), classifier.facts["labels"], run)
