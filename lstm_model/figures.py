@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+CURVES = {
+    "loss": [("train_loss", "train (with dropout)"), ("validation_log_loss", "validation")],
+    "accuracy": [("train_accuracy", "train (with dropout)"), ("validation_accuracy", "validation")],
+}
 
 
 def plot_confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> Figure:
@@ -46,25 +53,38 @@ def plot_per_class(per_class: dict[str, dict[str, float]]) -> Figure:
 def plot_curves(epochs: Sequence[dict[str, float]], best_epoch: int) -> Figure:
     """Draw loss and accuracy after each epoch, on train and validation rows."""
     figure = Figure(figsize=(10, 4), layout="constrained")
-    steps = np.arange(1, len(epochs) + 1)
-    panels: list[tuple[str, list[tuple[str, str]]]] = [
-        ("loss", [("train_loss", "train (with dropout)"), ("validation_log_loss", "validation")]),
-        ("accuracy", [("train_accuracy", "train (with dropout)"), ("validation_accuracy", "validation")]),
-    ]
-    for axes, (title, lines) in zip(figure.subplots(1, 2), panels, strict=True):
-        for key, name in lines:
-            axes.plot(steps, [epoch[key] for epoch in epochs], marker="o", label=name)
-        axes.axvline(best_epoch, color="grey", linestyle="--", label=f"best epoch {best_epoch}")
-        axes.set(title=title, xlabel="epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend()
-        axes.grid(alpha=0.3)
+    for axes, panel in zip(figure.subplots(1, 2), CURVES, strict=True):
+        _draw_curve(axes, epochs, best_epoch, panel)
     return figure
 
 
-def plot_reliability(table: dict[str, list[float]], calibration_error: float) -> Figure:
-    """Draw accuracy against confidence per bin, and how many rows each bin holds."""
-    figure = Figure(figsize=(5.5, 6.5), layout="constrained")
+def plot_curve(epochs: Sequence[dict[str, float]], best_epoch: int, panel: str) -> Figure:
+    """Draw one of CURVES alone, for narrow pages."""
+    figure = Figure(figsize=(4.6, 3.4), layout="constrained")
+    _draw_curve(figure.subplots(), epochs, best_epoch, panel)
+    return figure
+
+
+def _draw_curve(axes: Axes, epochs: Sequence[dict[str, float]], best_epoch: int, panel: str) -> None:
+    steps = np.arange(1, len(epochs) + 1)
+    for key, name in CURVES[panel]:
+        axes.plot(steps, [epoch[key] for epoch in epochs], marker="o", label=name)
+    axes.axvline(best_epoch, color="grey", linestyle="--", label=f"best epoch {best_epoch}")
+    axes.set(title=panel, xlabel="epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    axes.grid(alpha=0.3)
+
+
+def plot_reliability(
+    table: dict[str, list[float]],
+    calibration_error: float,
+    *,
+    size: tuple[float, float] = (5.5, 6.5),
+    title: str = "Reliability (test rows)",
+) -> Figure:
+    """Draw accuracy against confidence per bin, and how many rows each bin holds. size: in inches."""
+    figure = Figure(figsize=size, layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     rows, confidence, accuracy = (np.array(table[name]) for name in ("rows", "confidence", "accuracy"))
     used, width = rows > 0, 1 / len(rows)
@@ -72,10 +92,8 @@ def plot_reliability(table: dict[str, list[float]], calibration_error: float) ->
     upper.bar(middles[used], accuracy[used], width=width, edgecolor="white", label="accuracy of the bin")
     upper.plot(confidence[used], accuracy[used], "o", color="black", label="at its mean confidence")
     upper.plot([0, 1], [0, 1], "--", color="grey", label="perfectly calibrated")
-    upper.set(
-        title=f"Reliability (test rows), calibration error {calibration_error:.3f}", ylabel="accuracy", ylim=(0, 1)
-    )
-    upper.legend(loc="upper left")
+    upper.set(title=f"{title}, calibration error {calibration_error:.3f}", ylabel="accuracy", ylim=(0, 1))
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
     lower.bar(middles, rows, width=width, edgecolor="white")
     lower.set(xlabel="confidence", ylabel="rows", xlim=(0, 1))
     return figure
