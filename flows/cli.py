@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.settings import (
     CommandSettings,
+    CompareSettings,
     PredictSettings,
     ScoreSettings,
     ServeSettings,
@@ -117,6 +118,23 @@ def _predict(settings: PredictSettings) -> int:
     return _finish(settings, {"model_uri": settings.model_uri, "answers": answers})
 
 
+def _compare(settings: CompareSettings) -> int:
+    from tasks.scoring_job import check_writable
+
+    if settings.html:
+        check_writable(settings.html, overwrite=settings.overwrite)
+
+    from tasks.compare_runs import compare_runs
+    from tasks.comparison_text import comparison_text
+
+    compared = compare_runs(settings.run_a, settings.run_b)
+    print(comparison_text(compared))
+    if settings.html:
+        settings.html.write_text(compared.as_page(), encoding="utf-8")
+        print(f"\n{settings.html}")
+    return _finish(settings, compared.as_json())
+
+
 def _serve(settings: ServeSettings) -> int:
     from tasks.serving import serve_model
 
@@ -140,6 +158,7 @@ _RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
     TrainSettings: _train,
     ScoreSettings: _score,
     PredictSettings: _predict,
+    CompareSettings: _compare,
     ServeSettings: _serve,
     UiSettings: _ui,
 }

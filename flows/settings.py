@@ -137,6 +137,21 @@ class PredictSettings(CommandSettings):
         return cls(**vars(parser.parse_args(arguments)))
 
 
+class CompareSettings(CommandSettings):
+    """Put two training runs side by side: settings, figures, answers."""
+
+    command: ClassVar[str] = "compare"
+
+    run_a: CliPositionalArg[str]
+    """A run: its id, the beginning of its id, or its name."""
+    run_b: CliPositionalArg[str | None] = None
+    """Another. Unset: the run of the champion of the model that RUN_A registered."""
+    html: Path | None = None
+    """Write the comparison as one HTML page too."""
+    overwrite: bool = False
+    """Replace a page that exists."""
+
+
 class ServeSettings(CommandSettings):
     """Serve a registered model over HTTP with `mlflow models serve`."""
 
@@ -234,7 +249,7 @@ def _usage_error(settings: type[CommandSettings], error: ValidationError) -> Usa
 
 COMMANDS: dict[str, type[CommandSettings]] = {
     settings.command: settings
-    for settings in (TrainSettings, ScoreSettings, PredictSettings, ServeSettings, UiSettings)
+    for settings in (TrainSettings, ScoreSettings, PredictSettings, CompareSettings, ServeSettings, UiSettings)
 }
 
 

@@ -142,7 +142,7 @@ class ExportConfig(Section):
     compared_rows: Count = 512
     """Validation rows on which the two are compared."""
     calibrate: bool = True
-    """Fit a temperature on the validation rows, so that scores are the share of right answers; kept only if it helps."""
+    """Fit a temperature on validation rows, so that scores are the share of right answers; kept only if it helps."""
     quantize: Literal["none", "int8"] = "none"
     """int8: LSTM layers and embedding in 8 bits; faster and a quarter of the size, answers differ a little."""
     max_disagreement: Annotated[float, Field(ge=0, le=1)] = 0.005

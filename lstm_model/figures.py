@@ -76,15 +76,9 @@ def _draw_curve(axes: Axes, epochs: Sequence[dict[str, float]], best_epoch: int,
     axes.grid(alpha=0.3)
 
 
-def plot_reliability(
-    table: dict[str, list[float]],
-    calibration_error: float,
-    *,
-    size: tuple[float, float] = (5.5, 6.5),
-    title: str = "Reliability (test rows)",
-) -> Figure:
-    """Draw accuracy against confidence per bin, and how many rows each bin holds. size: in inches."""
-    figure = Figure(figsize=size, layout="constrained")
+def plot_reliability(table: dict[str, list[float]], calibration_error: float) -> Figure:
+    """Draw accuracy against confidence per bin, and how many rows each bin holds."""
+    figure = Figure(figsize=(5.5, 6.5), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     rows, confidence, accuracy = (np.array(table[name]) for name in ("rows", "confidence", "accuracy"))
     used, width = rows > 0, 1 / len(rows)
@@ -92,7 +86,9 @@ def plot_reliability(
     upper.bar(middles[used], accuracy[used], width=width, edgecolor="white", label="accuracy of the bin")
     upper.plot(confidence[used], accuracy[used], "o", color="black", label="at its mean confidence")
     upper.plot([0, 1], [0, 1], "--", color="grey", label="perfectly calibrated")
-    upper.set(title=f"{title}, calibration error {calibration_error:.3f}", ylabel="accuracy", ylim=(0, 1))
+    upper.set(
+        title=f"Reliability (test rows), calibration error {calibration_error:.3f}", ylabel="accuracy", ylim=(0, 1)
+    )
     figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
     lower.bar(middles, rows, width=width, edgecolor="white")
     lower.set(xlabel="confidence", ylabel="rows", xlim=(0, 1))

@@ -12,6 +12,7 @@ from lstm_model.pages import inline_svg, render_page
 from lstm_model.run_facts import RunFacts, changed_params
 
 SHOWN_CONFUSIONS = 10
+DIAGRAM_INCHES = (4.6, 5.2)  # Letters stay legible on a phone.
 MATRIX_LABELS = 30  # A larger confusion matrix is no longer read; its largest cells are listed.
 
 
@@ -20,7 +21,7 @@ def render_report(
     decision: Mapping[str, Any],
     run: RunFacts,
     *,
-    uncalibrated: Mapping[str, list[float]] | None = None,
+    uncalibrated: dict[str, list[float]] | None = None,
 ) -> str:
     """Return the page.
 
@@ -47,14 +48,18 @@ def render_report(
     )
 
 
-def _diagrams(reliability: dict[str, list[float]], before: Mapping[str, list[float]] | None) -> list[Markup]:
-    tables = {"as served": reliability} if before is None else {"before": dict(before), "after": reliability}
-    diagrams: list[Markup] = []
-    for when, table in tables.items():
+def _diagrams(reliability: dict[str, list[float]], before: dict[str, list[float]] | None) -> list[tuple[Markup, str]]:
+    """Return the reliability diagrams, each with what it shows."""
+    tables = {"scores as served": reliability}
+    if before is not None:
+        tables = {"scores before temperature scaling": before, "scores as served, after it": reliability}
+    diagrams: list[tuple[Markup, str]] = []
+    for shown, table in tables.items():
         error = calibration_error(table)
-        figure = plot_reliability(table, error, size=(4.4, 4.6), title=when)
-        alt = f"Reliability diagram, {when}: accuracy against confidence; calibration error {error:.3f}."
-        diagrams.append(inline_svg(figure, name=f"reliability-{len(diagrams)}", alt=alt))
+        figure = plot_reliability(table, error)
+        figure.set_size_inches(DIAGRAM_INCHES)
+        alt = f"Reliability diagram, {shown}: accuracy against confidence; calibration error {error:.3f}."
+        diagrams.append((inline_svg(figure, name=f"reliability-{len(diagrams)}", alt=alt), shown))
     return diagrams
 
 

@@ -1,14 +1,10 @@
 """The run's report (one HTML file), the version's model card, and links that lead there."""
 
-import numpy as np
-import pandas as pd
 from mlflow import MlflowClient
 from prefect import task
 from prefect.artifacts import create_link_artifact
 from prefect.cache_policies import NO_CACHE
 
-from lstm_model.answers import probability_columns
-from lstm_model.metrics import reliability
 from lstm_model.model_card import render_model_card
 from lstm_model.report import render_report
 from tasks import tracking
@@ -26,8 +22,10 @@ REPORT = "report.html"
 def write_report(version: RegisteredVersion, evaluation: StageRecord, decision: Decision, run: Run) -> str:
     """Log report.html to the run and describe the version with its model card; return the report's address."""
     judged, decided = read_json(evaluation.file("evaluation.json")), decision.model_dump(mode="json")
+    kept = judged["calibration"] and judged["calibration"]["kept"]
+    before = evaluation.facts.get("reliability_before") if kept else None
     facts = read_run_facts(run)
-    page = render_report(judged, decided, facts, uncalibrated=_uncalibrated(evaluation, judged))
+    page = render_report(judged, decided, facts, uncalibrated=before)
     client = MlflowClient()
     client.log_text(run.run_id, page, REPORT)
     client.update_model_version(version.name, version.version, render_model_card(judged, decided, facts))
@@ -39,22 +37,3 @@ def write_report(version: RegisteredVersion, evaluation: StageRecord, decision: 
         description="What was decided and why, figures, mistakes to look at",
     )
     return address
-
-
-def _uncalibrated(evaluation: StageRecord, judged: dict) -> dict[str, list[float]] | None:
-    """Return the reliability of the scores before temperature scaling; None where it was not kept.
-
-    softmax(z / T) to the power of T is softmax(z), up to a factor.
-    """
-    calibration = judged["calibration"]
-    if calibration is None or not calibration["kept"]:
-        return None
-    labels = judged["labels"]
-    rows = pd.read_parquet(evaluation.file("predictions.parquet"))
-    scaled = rows[probability_columns(labels)].to_numpy(np.float64)
-    powers = scaled ** calibration["temperature"]
-    return reliability(
-        label_ids=rows["label"].map(labels.index).to_numpy(np.int64),
-        probabilities=powers / powers.sum(axis=1, keepdims=True),
-        bins=len(judged["candidate"]["reliability"]["rows"]),
-    )
