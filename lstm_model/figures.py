@@ -50,14 +50,6 @@ def plot_per_class(per_class: dict[str, dict[str, float]]) -> Figure:
     return figure
 
 
-def plot_curves(epochs: Sequence[dict[str, float]], best_epoch: int) -> Figure:
-    """Draw loss and accuracy after each epoch, on train and validation rows."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    for axes, panel in zip(figure.subplots(1, 2), CURVES, strict=True):
-        _draw_curve(axes, epochs, best_epoch, panel)
-    return figure
-
-
 def plot_curve(epochs: Sequence[dict[str, float]], best_epoch: int, panel: str) -> Figure:
     """Draw one of CURVES alone, for narrow pages."""
     figure = Figure(figsize=(4.6, 3.4), layout="constrained")
@@ -74,6 +66,14 @@ def _draw_curve(axes: Axes, epochs: Sequence[dict[str, float]], best_epoch: int,
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     axes.grid(alpha=0.3)
+
+
+def plot_curves(epochs: Sequence[dict[str, float]], best_epoch: int) -> Figure:
+    """Draw loss and accuracy after each epoch, on train and validation rows."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    for axes, panel in zip(figure.subplots(1, 2), CURVES, strict=True):
+        _draw_curve(axes, epochs, best_epoch, panel)
+    return figure
 
 
 def plot_reliability(table: dict[str, list[float]], calibration_error: float) -> Figure:
