@@ -48,8 +48,9 @@ def against_baseline(evaluation: Mapping[str, Any]) -> Finding | None:
             "bad",
             f"The network loses to the baseline, {name}, beyond chance: {figures}. The simpler model is better here.",
         )
-    worse = " Its own figure is the lower one." if difference < 0 else ""
-    return Finding("warn", f"The network is not better than the baseline, {name}, beyond chance: {figures}.{worse}")
+    if difference > 0:
+        return Finding("warn", f"The network is ahead of the baseline, {name}, but not beyond chance: {figures}.")
+    return Finding("warn", f"The network does not beat the baseline, {name}; chance can explain it: {figures}.")
 
 
 def of_calibration(calibration: Mapping[str, Any] | None) -> Finding | None:

@@ -77,7 +77,8 @@ def test_the_decision_and_its_figures_are_told() -> None:
     ("interval", "sentence"),
     [
         ([-0.09, -0.01], "The network loses to the baseline, TF-IDF + linear SVM, beyond chance"),
-        ([-0.09, 0.04], "The network is not better than the baseline, TF-IDF + linear SVM, beyond chance"),
+        ([-0.09, 0.04], "The network does not beat the baseline, TF-IDF + linear SVM; chance can explain it"),
+        ([-0.04, 0.09], "The network is ahead of the baseline, TF-IDF + linear SVM, but not beyond chance"),
         ([0.01, 0.09], "The network beats the baseline, TF-IDF + linear SVM, beyond chance"),
     ],
 )
