@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.settings import (
     CommandSettings,
+    CompareSettings,
     HistorySettings,
     PredictSettings,
     PromoteSettings,
@@ -125,6 +126,23 @@ def _predict(settings: PredictSettings) -> int:
     return _finish(settings, {"model_uri": settings.model_uri, "answers": answers})
 
 
+def _compare(settings: CompareSettings) -> int:
+    from tasks.scoring_job import check_writable
+
+    if settings.html:
+        check_writable(settings.html, overwrite=settings.overwrite)
+
+    from tasks.compare_runs import compare_runs
+    from tasks.comparison_text import comparison_text
+
+    compared = compare_runs(settings.run_a, settings.run_b)
+    print(comparison_text(compared))
+    if settings.html:
+        settings.html.write_text(compared.as_page(), encoding="utf-8")
+        print(f"\n{settings.html}")
+    return _finish(settings, compared.as_json())
+
+
 def _promote(settings: PromoteSettings) -> int:
     from tasks.change_champion import promote_version
 
@@ -205,6 +223,7 @@ _RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
     PromoteSettings: _promote,
     RollbackSettings: _rollback,
     HistorySettings: _history,
+    CompareSettings: _compare,
     ServeSettings: _serve,
     ReproduceSettings: _reproduce,
     UiSettings: _ui,

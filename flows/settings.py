@@ -139,6 +139,21 @@ class PredictSettings(CommandSettings):
         return cls(**vars(parser.parse_args(arguments)))
 
 
+class CompareSettings(CommandSettings):
+    """Put two training runs side by side: settings, figures, answers."""
+
+    command: ClassVar[str] = "compare"
+
+    run_a: CliPositionalArg[str]
+    """A run: its id, the beginning of its id, or its name."""
+    run_b: CliPositionalArg[str | None] = None
+    """Another. Unset: the run of the champion of the model that RUN_A registered."""
+    html: Path | None = None
+    """Write the comparison as one HTML page too."""
+    overwrite: bool = False
+    """Replace a page that exists."""
+
+
 class ServeSettings(CommandSettings):
     """Serve a registered model over HTTP with `mlflow models serve`."""
 
@@ -293,6 +308,7 @@ COMMANDS: dict[str, type[CommandSettings]] = {
         PromoteSettings,
         RollbackSettings,
         HistorySettings,
+        CompareSettings,
         ServeSettings,
         ReproduceSettings,
         UiSettings,

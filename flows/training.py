@@ -32,6 +32,7 @@ from tasks.tokenize_and_pad import tokenize_and_pad
 from tasks.tracking import Run, training_run
 from tasks.train_model import train_model
 from tasks.validate_examples import validate_examples
+from tasks.write_report import write_report
 
 
 def _run_name() -> str:
@@ -78,6 +79,7 @@ def train_text_classifier(
         version = register_classifier(classifier, judged, examples, splits, config.registration, run=run)
         servable = check_servable(version, judged, run=run)
         decision = decide_promotion(version, judged, servable, config.promotion, config.evaluation, run=run)
+        write_report(version, judged, decision, run=run)
         return training_outcome(run, examples, splits, judged, version, decision)
 
 
