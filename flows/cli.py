@@ -1,6 +1,7 @@
 """The `lstm-text` command. Answers go to stdout, progress and errors to stderr; imports come late."""
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -29,11 +30,11 @@ from tasks.local_state import use_local_state
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(overview())
-        return 0 if arguments else 2
     debug = "--debug" in arguments
     try:
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print(overview(), flush=True)
+            return 0 if arguments else 2
         settings = parse(command_named(arguments[0]), arguments[1:])
         use_local_state()
         return _RUN[type(settings)](settings)
@@ -45,6 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("lstm-text: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `lstm-text history | head`: who reads has enough. Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except Exception as error:  # noqa: BLE001  the last line of defence
         return _unexpected(error, debug=debug)
 
