@@ -85,6 +85,7 @@ USAGE: dict[str, tuple[list[str], list[str]]] = {
     "negative epochs": (["--training.epochs", "-3"], ["training.epochs", "'-3'"]),
     "fractions over one": (["--split.test-fraction", "0.95"], ["below 1"]),
     "a config file that is missing": (["--config", "nowhere.yaml"], ["nowhere.yaml"]),
+    "a cases file that is missing": (["--evaluation.cases", "nowhere.csv"], ["nowhere.csv", "no such file"]),
 }
 
 
@@ -94,6 +95,27 @@ def test_bad_usage_exits_with_2_and_names_the_setting(case: str, capfd: pytest.C
     assert main(["train", *arguments]) == 2
     message = capfd.readouterr().err
     assert [word for word in words if word not in message] == [] and "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--evaluation.slice-column", "region"], ["column 'region'", "'id', 'text', 'label'", "slice-column"]),
+        (["--evaluation.cases", "{folder}/cases.csv"], ["'cat', 'dog', 'owl' in row 2", "'cow' for 'moo'"]),
+    ],
+)
+def test_what_the_evaluation_will_need_is_checked_before_anything_is_trained(
+    flags: list[str], words: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = write_tiny_file(tmp_path / "a.csv")
+    (tmp_path / "cases.csv").write_text("text,label\npurr,cat\nmoo,cow\n")
+    flags = [flag.replace("{folder}", str(tmp_path)) for flag in flags]
+    assert main(["train", "--data.path", str(path), *flags]) == 3
+    message = capfd.readouterr().err.strip().splitlines()[-1]
+    assert [word for word in words if word not in message] == []
+    run = mlflow.search_runs(experiment_names=["lstm-text"], order_by=["start_time DESC"]).iloc[0]
+    assert run["status"] == "FAILED"
+    assert "seconds.split_examples" not in mlflow.MlflowClient().get_run(run["run_id"]).data.metrics
 
 
 def test_an_unknown_key_in_the_config_file_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -156,8 +178,19 @@ def test_an_output_folder_that_is_read_only_exits_with_2(capfd: pytest.CaptureFi
 def test_json_is_the_last_line_of_stdout(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = write_tiny_file(tmp_path / "tiny.csv")
     tiny = ["--training.epochs", "1", "--model.embedding-dim", "8", "--model.lstm-units", "4"]
+    tiny += ["--promotion.min-macro-f1", "0", "--no-promotion.beat-guessing"]
     assert main(["train", "--data.path", str(path), "--registration.model-name", "cli", *tiny, "--json"]) == 0
     answer = json.loads(capfd.readouterr().out.strip().splitlines()[-1])
-    assert {"run_id", "version", "promoted", "reason", "metrics", "rows", "seconds"} <= answer.keys()
+    assert {
+        "run_id",
+        "version",
+        "promoted",
+        "decision",
+        "reason",
+        "rules",
+        "metrics",
+        "rows",
+        "seconds",
+    } <= answer.keys()
     assert main(["predict", "purr, purr", "", "--model-uri", "models:/cli@champion", "--json"]) == 0
     assert len(json.loads(capfd.readouterr().out.strip().splitlines()[-1])["answers"]) == 2
