@@ -4,16 +4,14 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 from prefect.events.filters import EventFilter, EventIDFilter
 
 from lstm_model.config import DriftConfig
+from tasks.decisions import CHAMPION, read_aliases
 from tasks.drift_history import Entry, Event, Kind, Series
-from tasks.fetch_champion import CHAMPION, is_missing
 
 EVENT = "lstm-text.drift"
 REASONS: dict[Kind, str] = {"batch": "drift", "feedback": "feedback"}
@@ -31,7 +29,7 @@ def send_if_sustained(series: Series, kind: Kind, config: DriftConfig) -> str | 
     if not lasting:
         return None
     found = f"{NEEDED} of the last {OF_LAST} inputs have drifted"
-    champion = _champion(series.model_name)
+    champion = read_aliases(series.model_name).get(CHAMPION)
     if champion != series.version:
         now = f"version {champion} is" if champion else "there is none"
         return f"{found}; no event: version {series.version} is not the champion ({now})"
@@ -67,15 +65,6 @@ def sustained(entries: list[Entry]) -> list[Entry]:
     last = list(judged.values())[:OF_LAST]
     drifted = [entry for entry in last if entry.drifted == "yes"]
     return drifted if len(drifted) >= NEEDED and last[0].drifted == "yes" else []
-
-
-def _champion(model_name: str) -> str | None:
-    try:
-        return str(MlflowClient().get_model_version_by_alias(model_name, CHAMPION).version)
-    except MlflowException as error:
-        if is_missing(error):
-            return None
-        raise
 
 
 def _send(series: Series, event: Event) -> str:
