@@ -23,6 +23,7 @@ Verdict = Literal["drifted", "stable", "not judged"]
 FIGURES = 5
 GROUPS = 10
 ROUNDS = 5_000
+DRAWN_COUNTS = 2_000_000  # Bounds the memory of the draws where there are many labels.
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,8 @@ class _StabilityIndex:
     def _chance(self, shares: Float, sizes: tuple[float, float]) -> float:
         """Return the index that samples of one distribution exceed in a share `alarm` of all draws."""
         rng = np.random.default_rng(self.seed)
-        reference, batch = (rng.multinomial(max(1, round(size)), shares, size=ROUNDS) for size in sizes)
+        rounds = max(1_000, min(ROUNDS, DRAWN_COUNTS // len(shares)))
+        reference, batch = (rng.multinomial(max(1, round(size)), shares, size=rounds) for size in sizes)
         return float(np.quantile(stability_index(reference.astype(float), batch.astype(float)), 1 - self.alarm))
 
 

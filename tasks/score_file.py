@@ -83,13 +83,13 @@ def score_file(
     watched: profile the rows on the way.
     """
     request = job.request
-    folder, classifier = _loaded(job)
-    builder = ProfileBuilder(classifier.labels, classifier.encoder) if watched else None
     progress = Progress(
         "scoring-progress", f"scoring {request.path.name}", unit="rows", total=estimate_rows(request.path)
     )
     workers = _dask(job, scheduler) if engine == "dask" else _local(job)
     try:
+        folder, classifier = _loaded(job)
+        builder = ProfileBuilder(classifier.labels, classifier.encoder) if watched else None
         with workers as (submit, window):
             chunks = _score_chunks(job, submit, window, progress, builder)
     except LstmTextError:
