@@ -19,6 +19,7 @@ from flows.settings import (
 )
 from lstm_model.errors import LstmTextError
 from tasks.local_state import use_local_state
+from tasks.servers import check_prefect_server, check_tracking_server
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = parse(command_named(arguments[0]), arguments[1:])
         use_local_state()
+        check_tracking_server()
         return _RUN[type(settings)](settings)
     except LstmTextError as error:
         if debug:
@@ -62,6 +64,7 @@ def _train(settings: TrainSettings) -> int:
 
     config = settings.pipeline()
     read_columns(config.data.path)  # A missing or broken file is told at once, before anything is started.
+    check_prefect_server()
 
     from flows.training import train_text_classifier
 
@@ -83,6 +86,7 @@ def _score(settings: ScoreSettings) -> int:
     from lstm_model.reading import read_columns
 
     read_columns(settings.input)
+    check_prefect_server()
 
     from flows.scoring import score_texts
     from tasks.scoring_job import check_output

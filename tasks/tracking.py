@@ -2,6 +2,7 @@
 
 import getpass
 import inspect
+import logging
 import os
 import re
 import subprocess
@@ -27,10 +28,11 @@ from prefect.settings import PREFECT_UI_URL
 
 from lstm_model.config import PipelineConfig, flatten
 from lstm_model.digests import digest_file, digest_text
-from lstm_model.errors import LstmTextError
+from lstm_model.errors import LstmTextError, ModelError
 from tasks.local_state import PROJECT, artifacts_root, use_local_state
 from tasks.publishing import shorten_errors
 from tasks.recording import wait_until_recorded
+from tasks.servers import EMBEDDED, is_database
 
 DEFAULT_MLFLOW_UI = "http://127.0.0.1:5001"
 DEFAULT_PREFECT_UI = "http://127.0.0.1:4200"
@@ -104,17 +106,39 @@ def failure_reason(error: BaseException) -> str:
 
 
 def ensure_experiment(name: str) -> str:
-    """Return the experiment's id, creating it; with the embedded database its artifacts go below mlruns/artifacts."""
+    """Return the experiment's id, creating it. Raises ModelError where its artifacts cannot be reached from here."""
     experiment = mlflow.get_experiment_by_name(name)
     if experiment is None:
-        local = mlflow.get_tracking_uri().startswith("sqlite")
         try:
-            return str(mlflow.create_experiment(name, artifacts_root().as_uri() if local else None))
+            return str(mlflow.create_experiment(name, _artifact_location()))
         except MlflowException:  # Another process created it in between.
             experiment = mlflow.get_experiment_by_name(name)
             if experiment is None:
                 raise
+    if is_database(mlflow.get_tracking_uri()) and experiment.artifact_location.startswith("mlflow-artifacts:"):
+        raise ModelError(
+            expected=f"the artifacts of experiment {name} where this process can write",
+            found=f"{experiment.artifact_location}, which only the MLflow server reads and writes",
+            remedy="Set MLFLOW_TRACKING_URI to the address of that server (http), or choose another experiment.",
+        )
     return str(experiment.experiment_id)
+
+
+def _artifact_location() -> str | None:
+    """Return where a new experiment keeps its artifacts; None lets the MLflow server say.
+
+    Without a server MLflow's own default is a folder relative to wherever the process runs.
+    """
+    uri = mlflow.get_tracking_uri()
+    location = os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT") or (
+        artifacts_root().as_uri() if is_database(uri) else None
+    )
+    if location and location.startswith("file:") and not uri.startswith(EMBEDDED):
+        logging.getLogger(__name__).warning(
+            "Artifacts go to %s on this machine; others do not see them. MLFLOW_DEFAULT_ARTIFACT_ROOT names a place "
+            "that all reach, such as s3://bucket/lstm-text.", location,
+        )  # fmt: skip
+    return location
 
 
 def _tags(config: PipelineConfig, trigger: str) -> dict[str, str]:

@@ -42,7 +42,7 @@ def load(values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def service(name: str, values: Mapping[str, str], addresses: Mapping[str, str]) -> Service:
-    """Return a service moved to loopback: each of the addresses (or flags) that the file has, by that of this machine."""
+    """Return a service moved to loopback: each address (or flag) of the file becomes that of this machine."""
     found = load(values)["services"][name]
 
     def moved(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from tests.team.compose import Service, service
 from tests.team.servers import (
     Postgres, find_postgres, free_port, plain_environment, postgres_server, running, wait_until,
-)  # fmt: skip
+)
 
 MISSING = "PostgreSQL's server is needed: initdb on PATH or below /usr/lib/postgresql (apt-get install postgresql)"
 
@@ -79,4 +79,6 @@ def team(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterat
                 wait_until(*arguments)
             waiting.clear()
         environment = plain_environment(folder, **services["worker"].environment, **state)
-        yield Team(postgres, f"http://127.0.0.1:{mlflow}", f"http://127.0.0.1:{prefect}/api", folder / "state", environment)
+        yield Team(
+            postgres, f"http://127.0.0.1:{mlflow}", f"http://127.0.0.1:{prefect}/api", folder / "state", environment
+        )

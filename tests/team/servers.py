@@ -43,7 +43,9 @@ def find_postgres() -> Path | None:
     """Return the folder of PostgreSQL's programs: on PATH, or the newest of Debian's; None where there is none."""
     on_path = shutil.which("initdb")
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
-    found = [Path(on_path).resolve().parent] if on_path else [folder for folder in folders if (folder / "initdb").exists()]
+    found = (
+        [Path(on_path).resolve().parent] if on_path else [folder for folder in folders if (folder / "initdb").exists()]
+    )
     return found[-1] if found else None
 
 
@@ -66,7 +68,7 @@ def postgres_server(programs: Path) -> Iterator[Postgres]:
     try:
         subprocess.run([*initdb, "--no-sync", "--encoding=UTF8"], cwd=folder, check=True, capture_output=True, **user)
         options = ["-h", "127.0.0.1", "-p", str(server.port), "-k", str(folder), "-c", "fsync=off"]
-        with open(folder / "log", "wb") as log:
+        with (folder / "log").open("wb") as log:
             command = [programs / "postgres", "-D", data, *options]
             process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, **user)
         try:
@@ -109,7 +111,7 @@ def plain_environment(home: Path, **more: str) -> dict[str, str]:
 @contextmanager
 def running(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a server from the checkout until the block ends; its whole process group is stopped."""
-    with open(log, "wb") as output:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             command, env=dict(environment), cwd=PROJECT, stdout=output, stderr=output, start_new_session=True
         )
