@@ -10,7 +10,13 @@ import pytest
 
 from tests.team.compose import Service, service
 from tests.team.servers import (
-    Postgres, find_postgres, free_port, plain_environment, postgres_server, running, wait_until,
+    Postgres,
+    find_postgres,
+    free_port,
+    plain_environment,
+    postgres_server,
+    running,
+    wait_until,
 )
 
 MISSING = "PostgreSQL's server is needed: initdb on PATH or below /usr/lib/postgresql (apt-get install postgresql)"
