@@ -43,6 +43,7 @@ def use_local_state() -> None:
         "MLFLOW_LOG_UV_FILES": "false",
         "MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "GIT_PYTHON_REFRESH": "quiet",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",

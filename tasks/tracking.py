@@ -35,6 +35,7 @@ from tasks.recording import wait_until_recorded
 from tasks.servers import EMBEDDED, is_database
 
 DEFAULT_MLFLOW_UI = "http://127.0.0.1:5001"
+RUN_NAME_LENGTH = 250  # Of the database's column: SQLite takes more, PostgreSQL refuses.
 DEFAULT_PREFECT_UI = "http://127.0.0.1:4200"
 
 
@@ -88,7 +89,7 @@ def training_run(config: PipelineConfig, *, trigger: str) -> Iterator[Run]:
 @contextmanager
 def _opened_run(config: PipelineConfig, trigger: str) -> Iterator[Run]:
     experiment_id = ensure_experiment(config.registration.experiment_name)
-    name = flow_run.name or config.data.path.stem
+    name = (flow_run.name or config.data.path.stem)[:RUN_NAME_LENGTH]
     with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=_tags(config, trigger)) as active:
         yield Run(active.info.run_id, experiment_id, name, config.data.path.name)
 
