@@ -42,7 +42,7 @@ def is_database(uri: str) -> bool:
 
 def without_password(text: str) -> str:
     """Return the text with the password of each address in it hidden."""
-    return re.sub(r"(://[^:/@\s]*):[^@/\s]+@", r"\1:***@", text)
+    return re.sub(r"(://[^:/@\s]*):\S+@", r"\1:***@", text)
 
 
 def _ask(variable: str, uri: str, *, what: str, answer: str) -> None:
