@@ -38,6 +38,8 @@ def use_local_state() -> None:
         "GX_ANALYTICS_ENABLED": "false",
         # A server that goes away is asked again for about a minute (0, 4, 8, 16, 32 s), not for MLflow's four.
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+        # What Prefect's server answers while its database restarts; the client tries again for as long.
+        "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
         # With uv on PATH, MLflow would copy the project's lock into each model and export all of it.
         "MLFLOW_UV_AUTO_DETECT": "false",
         "MLFLOW_LOG_UV_FILES": "false",
