@@ -2,10 +2,10 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliPositionalArg,
@@ -15,10 +15,12 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from lstm_model.config import PRESETS, PipelineConfig
+from lstm_model.config import PRESETS, ModelName, PipelineConfig, RegistrationConfig
 from lstm_model.errors import UsageError
 
 DEFAULT_MODEL_URI = "models:/text-classifier@champion"
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+VersionNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*$")]
 
 
 class CommandSettings(BaseSettings):
@@ -137,6 +139,21 @@ class PredictSettings(CommandSettings):
         return cls(**vars(parser.parse_args(arguments)))
 
 
+class CompareSettings(CommandSettings):
+    """Put two training runs side by side: settings, figures, answers."""
+
+    command: ClassVar[str] = "compare"
+
+    run_a: CliPositionalArg[str]
+    """A run: its id, the beginning of its id, or its name."""
+    run_b: CliPositionalArg[str | None] = None
+    """Another. Unset: the run of the champion of the model that RUN_A registered."""
+    html: Path | None = None
+    """Write the comparison as one HTML page too."""
+    overwrite: bool = False
+    """Replace a page that exists."""
+
+
 class ServeSettings(CommandSettings):
     """Serve a registered model over HTTP with `mlflow models serve`."""
 
@@ -150,6 +167,56 @@ class ServeSettings(CommandSettings):
     """Port to listen on."""
     workers: int = Field(1, ge=1)
     """Server processes."""
+    poll_seconds: float = Field(5.0, ge=0)
+    """How often the alias is looked up, to follow it to another version; 0 stays with the first."""
+
+
+class ReproduceSettings(CommandSettings):
+    """Run a recorded training again, registering nothing, and say what is equal."""
+
+    command: ClassVar[str] = "reproduce"
+
+    run: CliPositionalArg[str]
+    """Id of the MLflow run."""
+    data_path: Path | None = None
+    """The labelled file. Unset: where the run read it."""
+    keep: bool = False
+    """Keep the folder with the state of the rerun, and say where it is."""
+
+
+class PromoteSettings(CommandSettings):
+    """Make a registered version the champion, if the gate lets it pass or with --force."""
+
+    command: ClassVar[str] = "promote"
+
+    version: CliPositionalArg[VersionNumber]
+    """The version's number."""
+    reason: Reason
+    """Why; it is recorded."""
+    model_name: ModelName = RegistrationConfig().model_name
+    """Name in the model registry."""
+    force: bool = False
+    """Skip the rules of the gate, except that the version must be servable."""
+
+
+class RollbackSettings(CommandSettings):
+    """Make the previous champion the champion again."""
+
+    command: ClassVar[str] = "rollback"
+
+    reason: Reason
+    """Why; it is recorded."""
+    model_name: ModelName = RegistrationConfig().model_name
+    """Name in the model registry."""
+
+
+class HistorySettings(CommandSettings):
+    """Show every decision on a model's champion, oldest first."""
+
+    command: ClassVar[str] = "history"
+
+    model_name: ModelName = RegistrationConfig().model_name
+    """Name in the model registry."""
 
 
 class UiSettings(CommandSettings):
@@ -234,7 +301,18 @@ def _usage_error(settings: type[CommandSettings], error: ValidationError) -> Usa
 
 COMMANDS: dict[str, type[CommandSettings]] = {
     settings.command: settings
-    for settings in (TrainSettings, ScoreSettings, PredictSettings, ServeSettings, UiSettings)
+    for settings in (
+        TrainSettings,
+        ScoreSettings,
+        PredictSettings,
+        PromoteSettings,
+        RollbackSettings,
+        HistorySettings,
+        CompareSettings,
+        ServeSettings,
+        ReproduceSettings,
+        UiSettings,
+    )
 }
 
 
@@ -250,7 +328,7 @@ def overview() -> str:
             *lines,
             "",
             "lstm-text COMMAND --help lists the options. Exit codes: 0 done, 2 usage or missing input,",
-            "3 data refused, 4 model, registry or server, 130 interrupted, 1 a bug.",
+            "3 data refused, 4 model, registry or server, 5 a difference found, 130 interrupted, 1 a bug.",
         ]
     )
 
