@@ -42,8 +42,10 @@ def count_to(file: Path, times: int, environment: dict[str, str]) -> str:
     """Have two processes add to the number in a file, each reading it, waiting and writing it; return the number."""
     file.write_text("0")
     command = [sys.executable, "-c", COUNT, str(file), str(times)]
-    processes = [subprocess.Popen(command, env=environment, cwd=PROJECT) for _ in range(2)]
-    assert [process.wait(timeout=200) for process in processes] == [0, 0]
+    with file.with_suffix(".log").open("wb") as log:
+        processes = [subprocess.Popen(command, env=environment, cwd=PROJECT, stderr=log) for _ in range(2)]
+        assert [process.wait(timeout=200) for process in processes] == [0, 0]
+    assert "ERROR" not in file.with_suffix(".log").read_text()  # Waiting is no error.
     return file.read_text()
 
 
