@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from tests.models import register, write_classifier
 from tests.samples import write_tiny_file
 from tests.team.conftest import Team
-from tests.team.servers import PROJECT
+from tests.team.servers import PROJECT, tracking
 
 MODEL = "team-classifier"
 SCORED = 3_000
@@ -27,7 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 STAGES = {"load_examples", "validate_examples", "split_examples", "tokenize_and_pad", "train_model",
           "export_classifier", "evaluate_classifier", "register_classifier", "check_servable",
-          "decide_promotion"}  # fmt: skip
+          "decide_promotion", "write_report"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,8 @@ class Done:
 def done(team: Team, tmp_path_factory: pytest.TempPathFactory) -> Done:
     """A training by hand, a deployed training on the worker, and a scoring by version 1, all started together."""
     folder = tmp_path_factory.mktemp("at-once")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(team.mlflow)
-    try:
+    with tracking(team.mlflow):
         assert register(write_classifier(folder / "classifier"), MODEL) == "1"
-    finally:
-        mlflow.set_tracking_uri(before)
     by_hand, deployed = write_tiny_file(folder / "a.csv", rows=60), write_tiny_file(folder / "b.csv", rows=66)
     texts = pd.DataFrame({"id": [f"t{n}" for n in range(SCORED)], "text": [f"bark {n}" for n in range(SCORED)]})
     texts.to_csv(folder / "texts.csv", index=False)
@@ -103,23 +99,26 @@ def test_both_runs_are_finished_with_every_figure_and_file(done: Done, client: M
         assert "figures/curves.png" in {item.path for item in client.list_artifacts(run.info.run_id, "figures")}
 
 
-def test_both_versions_are_registered_and_the_alias_is_as_decided(done: Done, client: MlflowClient) -> None:
+def test_both_versions_are_registered_and_the_alias_is_as_the_decisions_say(done: Done, client: MlflowClient) -> None:
     versions = client.search_model_versions(f"name = '{MODEL}'")
     assert sorted(str(version.version) for version in versions) == ["1", "2", "3"]
     runs = {str(version.version): client.get_run(version.run_id) for version in versions}
     assert len({run.info.run_id for run in runs.values()}) == 3
-    decided = {str(version.version): version.tags.get("decision") for version in versions}
-    assert {decided["2"], decided["3"]} <= {"promoted", "rejected"}
-    promoted = {version for version, decision in decided.items() if decision == "promoted"}
-    champion = str(client.get_model_version_by_alias(MODEL, "champion").version)
-    assert champion in promoted or (not promoted and champion == "1")
+    told = {key: tag for version in versions for key, tag in version.tags.items() if key.startswith("decision.")}
+    decisions = [json.loads(told[key]) for key in sorted(told)]  # In the order of time.
+    assert sorted(one["version"] for one in decisions) == ["2", "3"]
+    champion = "1"
+    for one in decisions:  # Each was judged against the champion that the one before it left.
+        assert one["champion_before"] == champion
+        champion = one["champion_version"]
+    assert str(client.get_model_version_by_alias(MODEL, "champion").version) == champion
 
 
 def test_a_version_is_downloaded_through_the_server_alone(done: Done, team: Team, tmp_path: Path) -> None:
     for version in ("2", "3"):
-        folder = mlflow.artifacts.download_artifacts(
-            f"models:/{MODEL}/{version}", dst_path=str(tmp_path / version), tracking_uri=team.mlflow
-        )
+        (tmp_path / version).mkdir()
+        with tracking(team.mlflow):
+            folder = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}", dst_path=str(tmp_path / version))
         assert (Path(folder) / "artifacts" / "classifier" / "model.onnx").stat().st_size > 1_000
     assert {path.name for path in team.state.iterdir()} & {"mlflow.db", "artifacts"} == set()
 
@@ -136,10 +135,8 @@ def test_prefect_knows_three_completed_flow_runs_and_all_their_task_runs(done: D
     assert [run["state_type"] for run in runs] == ["COMPLETED"] * 3
     tasks = requests.post(f"{team.prefect}/task_runs/filter", json={}, timeout=30).json()
     assert {task["state_type"] for task in tasks} == {"COMPLETED"}
-    of_training = [
-        sum(task["flow_run_id"] == run["id"] for task in tasks) for run in runs if "score" not in run["name"]
-    ]
-    assert [count >= len(STAGES) for count in of_training] == [True, True, True]
+    scoring, *trainings = sorted(sum(task["flow_run_id"] == run["id"] for task in tasks) for run in runs)
+    assert scoring >= 1 and min(trainings) >= len(STAGES)
 
 
 def test_the_rows_are_in_postgresql(done: Done, team: Team) -> None:

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 
@@ -15,7 +14,7 @@ from tasks.local_state import artifacts_root
 from tasks.tracking import ensure_experiment
 from tests.models import register, write_classifier
 from tests.team.conftest import Team
-from tests.team.servers import Postgres
+from tests.team.servers import Postgres, tracking
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +27,8 @@ def database(postgres: Postgres) -> str:
 @pytest.fixture
 def direct(database: str) -> Iterator[str]:
     """MLflow keeps runs in the database for the time of a test."""
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(database)
-    yield database
-    mlflow.set_tracking_uri(before)
+    with tracking(database):
+        yield database
 
 
 def test_artifacts_go_where_the_environment_says(
@@ -53,15 +50,11 @@ def test_otherwise_they_stay_on_this_machine_which_is_said(direct: str, caplog: 
 
 
 def test_an_experiment_of_the_server_is_not_written_behind_its_back(team: Team) -> None:
-    before = mlflow.get_tracking_uri()
-    try:
-        mlflow.set_tracking_uri(team.mlflow)
+    with tracking(team.mlflow):
         ensure_experiment("of the server")
-        mlflow.set_tracking_uri(team.postgres.uri("mlflow"))
-        with pytest.raises(ModelError, match=r"mlflow-artifacts:.*address of that server"):
-            ensure_experiment("of the server")
-    finally:
-        mlflow.set_tracking_uri(before)
+    address = "mlflow-artifacts:.*address of that server"
+    with tracking(team.postgres.uri("mlflow")), pytest.raises(ModelError, match=address):
+        ensure_experiment("of the server")
 
 
 @pytest.mark.parametrize(
