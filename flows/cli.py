@@ -25,6 +25,7 @@ from flows.settings import (
 )
 from lstm_model.errors import LstmTextError
 from tasks.local_state import use_local_state
+from tasks.servers import check_prefect_server, check_tracking_server
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0 if arguments else 2
         settings = parse(command_named(arguments[0]), arguments[1:])
         use_local_state()
+        check_tracking_server()
         return _RUN[type(settings)](settings)
     except LstmTextError as error:
         if debug:
@@ -74,6 +76,7 @@ def _train(settings: TrainSettings) -> int:
     read_columns(config.data.path)  # A missing or broken file is told at once, before anything is started.
     if cases := find_cases(config.data, config.evaluation):
         read_cases(cases)
+    check_prefect_server()
 
     from flows.training import train_text_classifier
 
@@ -96,6 +99,7 @@ def _score(settings: ScoreSettings) -> int:
     from lstm_model.reading import read_columns
 
     read_columns(settings.input)
+    check_prefect_server()
 
     from flows.scoring import score_texts
     from tasks.scoring_job import check_output

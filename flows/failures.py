@@ -3,11 +3,12 @@
 import errno
 
 from lstm_model.errors import LstmTextError, ModelError, UsageError
+from tasks.servers import without_password
 
 
 def known_failure(error: BaseException) -> LstmTextError | None:
     """Return what a person can do about an error of MLflow, Prefect, the network or the disk; None for a bug."""
-    text = " ".join(str(error).split())[:300]
+    text = without_password(" ".join(str(error).split()))[:300]
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
         return UsageError(
             expected=f"to write {error.filename or 'the output'}",
@@ -15,7 +16,7 @@ def known_failure(error: BaseException) -> LstmTextError | None:
             remedy="Free space, or mend the permissions; LSTM_TEXT_STATE names another folder for run state.",
         )
     module = type(error).__module__.split(".")[0]
-    if module in ("mlflow", "sqlalchemy", "requests", "urllib3", "httpx", "httpcore", "prefect"):
+    if module in ("mlflow", "sqlalchemy", "requests", "urllib3", "httpx", "httpcore", "prefect", "psycopg", "botocore"):
         return ModelError(
             expected="an answer from the tracking server and registry (MLflow) and the orchestrator (Prefect)",
             found=f"{type(error).__name__}: {text}",

@@ -1,6 +1,7 @@
 """The MLflow run of a flow run: opened once, closed with a status whatever happens, linked both ways with Prefect."""
 
 import inspect
+import logging
 import os
 import re
 import time
@@ -25,13 +26,15 @@ from prefect.settings import PREFECT_UI_URL
 
 from lstm_model.config import PipelineConfig, flatten
 from lstm_model.digests import digest_text
-from lstm_model.errors import LstmTextError
+from lstm_model.errors import LstmTextError, ModelError
 from tasks.local_state import artifacts_root, use_local_state
 from tasks.provenance import provenance
 from tasks.publishing import shorten_errors
 from tasks.recording import wait_until_recorded
+from tasks.servers import EMBEDDED, is_database
 
 DEFAULT_MLFLOW_UI = "http://127.0.0.1:5001"
+RUN_NAME_LENGTH = 250  # Of the database's column: SQLite takes more, PostgreSQL refuses.
 BATCH_METRICS = 1_000  # More in one request are refused by MLflow.
 DEFAULT_PREFECT_UI = "http://127.0.0.1:4200"
 CONFIG_FILE = "config.json"
@@ -87,7 +90,7 @@ def training_run(config: PipelineConfig, *, trigger: str) -> Iterator[Run]:
 @contextmanager
 def _opened_run(config: PipelineConfig, trigger: str) -> Iterator[Run]:
     experiment_id = ensure_experiment(config.registration.experiment_name)
-    name = flow_run.name or config.data.path.stem
+    name = (flow_run.name or config.data.path.stem)[:RUN_NAME_LENGTH]
     with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=_tags(config, trigger)) as active:
         yield Run(active.info.run_id, experiment_id, name, config.data.path.name)
 
@@ -105,17 +108,39 @@ def failure_reason(error: BaseException) -> str:
 
 
 def ensure_experiment(name: str) -> str:
-    """Return the experiment's id, creating it; with the embedded database its artifacts go below mlruns/artifacts."""
+    """Return the experiment's id, creating it. Raises ModelError where its artifacts cannot be reached from here."""
     experiment = mlflow.get_experiment_by_name(name)
     if experiment is None:
-        local = mlflow.get_tracking_uri().startswith("sqlite")
         try:
-            return str(mlflow.create_experiment(name, artifacts_root().as_uri() if local else None))
+            return str(mlflow.create_experiment(name, _artifact_location()))
         except MlflowException:  # Another process created it in between.
             experiment = mlflow.get_experiment_by_name(name)
             if experiment is None:
                 raise
+    if is_database(mlflow.get_tracking_uri()) and experiment.artifact_location.startswith("mlflow-artifacts:"):
+        raise ModelError(
+            expected=f"the artifacts of experiment {name} where this process can write",
+            found=f"{experiment.artifact_location}, which only the MLflow server reads and writes",
+            remedy="Set MLFLOW_TRACKING_URI to the address of that server (http), or choose another experiment.",
+        )
     return str(experiment.experiment_id)
+
+
+def _artifact_location() -> str | None:
+    """Return where a new experiment keeps its artifacts; None lets the MLflow server say.
+
+    Without a server MLflow's own default is a folder relative to wherever the process runs.
+    """
+    uri = mlflow.get_tracking_uri()
+    location = os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT") or (
+        artifacts_root().as_uri() if is_database(uri) else None
+    )
+    if location and location.startswith("file:") and not uri.startswith(EMBEDDED):
+        logging.getLogger(__name__).warning(
+            "Artifacts go to %s on this machine; others do not see them. MLFLOW_DEFAULT_ARTIFACT_ROOT names a place "
+            "that all reach, such as s3://bucket/lstm-text.", location,
+        )  # fmt: skip
+    return location
 
 
 def _tags(config: PipelineConfig, trigger: str) -> dict[str, str]:
