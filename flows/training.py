@@ -28,8 +28,8 @@ from tasks.outcome import TrainingOutcome, training_outcome
 from tasks.register_classifier import register_classifier
 from tasks.split_examples import split_examples
 from tasks.tokenize_and_pad import tokenize_and_pad
-from tasks.tracking import training_run
 from tasks.train_model import train_model
+from tasks.training_run import training_run
 from tasks.validate_examples import validate_examples
 
 

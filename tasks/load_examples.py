@@ -28,7 +28,7 @@ def _report(record: StageRecord, run: Run) -> None:
     publish_markdown("raw-rows", markdown_table(["", "found"], rows), "What the labelled file holds")
 
 
-@stage("raw", report=_report, reads=_contents, retries=2, retry_delay_seconds=2)
+@stage("raw", report=_report, reads=_contents)
 def load_examples(folder: Path, config: DataConfig) -> dict[str, Any]:
     """Read the labelled file into raw.parquet: example_id, text, label, split and problem, whichever the file gives."""
     columns = read_columns(config.path)

@@ -59,6 +59,8 @@ def train_model(
         logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
 
     checkpoint = folder.with_name(f"{folder.name}.checkpoint")
+    if checkpoint.exists() and checkpoint.stat().st_mtime < run.stages_since:
+        shutil.rmtree(checkpoint)
     history = train_network(
         network, train, validation, training, checkpoint=checkpoint, on_batch=on_batch, on_epoch=on_epoch
     )
