@@ -1,11 +1,12 @@
 """The flags of each subcommand, one settings class each. Precedence: command line, file, preset, defaults."""
 
 import argparse
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliPositionalArg,
@@ -15,10 +16,12 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from lstm_model.config import PRESETS, PipelineConfig
+from lstm_model.config import PRESETS, ModelName, PipelineConfig, RegistrationConfig
 from lstm_model.errors import UsageError
 
 DEFAULT_MODEL_URI = "models:/text-classifier@champion"
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+VersionNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*$")]
 
 
 class CommandSettings(BaseSettings):
@@ -66,6 +69,12 @@ class TrainSettings(CommandSettings, PipelineConfig):
     """A YAML file with sections as here."""
     preset: Literal[tuple(PRESETS)] = "default"  # type: ignore[valid-type]
     """A named configuration to start from."""
+    trigger: Literal["manual", "schedule", "drift", "feedback"] = "manual"
+    """What starts this run; with schedule it ends early if nothing has changed since the last decided run."""
+    cache: bool = True
+    """Use what earlier runs left in the stage store; with --no-cache everything is computed anew."""
+    force_retrain: bool = False
+    """Train on schedule also if nothing has changed."""
 
     @classmethod
     def settings_customise_sources(
@@ -137,6 +146,21 @@ class PredictSettings(CommandSettings):
         return cls(**vars(parser.parse_args(arguments)))
 
 
+class CompareSettings(CommandSettings):
+    """Put two training runs side by side: settings, figures, answers."""
+
+    command: ClassVar[str] = "compare"
+
+    run_a: CliPositionalArg[str]
+    """A run: its id, the beginning of its id, or its name."""
+    run_b: CliPositionalArg[str | None] = None
+    """Another. Unset: the run of the champion of the model that RUN_A registered."""
+    html: Path | None = None
+    """Write the comparison as one HTML page too."""
+    overwrite: bool = False
+    """Replace a page that exists."""
+
+
 class ServeSettings(CommandSettings):
     """Serve a registered model over HTTP with `mlflow models serve`."""
 
@@ -150,6 +174,74 @@ class ServeSettings(CommandSettings):
     """Port to listen on."""
     workers: int = Field(1, ge=1)
     """Server processes."""
+    poll_seconds: float = Field(5.0, ge=0)
+    """How often the alias is looked up, to follow it to another version; 0 stays with the first."""
+
+
+class ReproduceSettings(CommandSettings):
+    """Run a recorded training again, registering nothing, and say what is equal."""
+
+    command: ClassVar[str] = "reproduce"
+
+    run: CliPositionalArg[str]
+    """Id of the MLflow run."""
+    data_path: Path | None = None
+    """The labelled file. Unset: where the run read it."""
+    keep: bool = False
+    """Keep the folder with the state of the rerun, and say where it is."""
+
+
+class PromoteSettings(CommandSettings):
+    """Make a registered version the champion, if the gate lets it pass or with --force."""
+
+    command: ClassVar[str] = "promote"
+
+    version: CliPositionalArg[VersionNumber]
+    """The version's number."""
+    reason: Reason
+    """Why; it is recorded."""
+    model_name: ModelName = RegistrationConfig().model_name
+    """Name in the model registry."""
+    force: bool = False
+    """Skip the rules of the gate, except that the version must be servable."""
+
+
+class RollbackSettings(CommandSettings):
+    """Make the previous champion the champion again."""
+
+    command: ClassVar[str] = "rollback"
+
+    reason: Reason
+    """Why; it is recorded."""
+    model_name: ModelName = RegistrationConfig().model_name
+    """Name in the model registry."""
+
+
+class HistorySettings(CommandSettings):
+    """Show every decision on a model's champion, oldest first."""
+
+    command: ClassVar[str] = "history"
+
+    model_name: ModelName = RegistrationConfig().model_name
+    """Name in the model registry."""
+
+
+class CleanSettings(CommandSettings):
+    """Remove old stages, downloads, runs and versions; never a version with an alias, or its run."""
+
+    command: ClassVar[str] = "clean"
+
+    older_than: Annotated[str, Field(pattern=r"^\d+[dh]$")]
+    """Age since the last use, in days or hours: 30d, 12h."""
+    experiment_name: str = RegistrationConfig().experiment_name
+    """MLflow experiment whose runs are looked at."""
+    dry_run: bool = False
+    """Say what would be removed, and remove nothing."""
+
+    @property
+    def age(self) -> timedelta:
+        number, unit = int(self.older_than[:-1]), self.older_than[-1]
+        return timedelta(days=number) if unit == "d" else timedelta(hours=number)
 
 
 class UiSettings(CommandSettings):
@@ -234,7 +326,19 @@ def _usage_error(settings: type[CommandSettings], error: ValidationError) -> Usa
 
 COMMANDS: dict[str, type[CommandSettings]] = {
     settings.command: settings
-    for settings in (TrainSettings, ScoreSettings, PredictSettings, ServeSettings, UiSettings)
+    for settings in (
+        TrainSettings,
+        ScoreSettings,
+        PredictSettings,
+        PromoteSettings,
+        RollbackSettings,
+        HistorySettings,
+        CompareSettings,
+        ServeSettings,
+        ReproduceSettings,
+        CleanSettings,
+        UiSettings,
+    )
 }
 
 
@@ -250,7 +354,7 @@ def overview() -> str:
             *lines,
             "",
             "lstm-text COMMAND --help lists the options. Exit codes: 0 done, 2 usage or missing input,",
-            "3 data refused, 4 model, registry or server, 130 interrupted, 1 a bug.",
+            "3 data refused, 4 model, registry or server, 5 a difference found, 130 interrupted, 1 a bug.",
         ]
     )
 

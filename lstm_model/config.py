@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+ModelName = Annotated[str, Field(pattern=r"^[^/:.@%\"'\s]+$")]
 
 
 class Section(BaseModel):
@@ -130,6 +131,8 @@ class TrainingConfig(Section):
     """The validation figure that picks the best epoch."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: rows of rare labels weigh more, in inverse proportion to their number."""
+    warm_start: Literal["none", "champion"] = "none"
+    """champion: start from the champion's weights where tokens, labels and sizes agree, instead of from random ones."""
     seed: int = 42
     """Decides initial weights, order and dropout, together with the epoch."""
 
@@ -173,7 +176,7 @@ class EvaluationConfig(Section):
 class RegistrationConfig(Section):
     """Where the model goes."""
 
-    model_name: Annotated[str, Field(pattern=r"^[^/:.@%\"'\s]+$")] = "text-classifier"
+    model_name: ModelName = "text-classifier"
     """Name in the model registry."""
     experiment_name: str = "lstm-text"
     """MLflow experiment that holds the runs."""

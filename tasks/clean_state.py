@@ -90,6 +90,11 @@ def size_of(folder: Path) -> int:
     return total
 
 
+def size_text(size: int) -> str:
+    """Return bytes in a unit that reads well."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
 def _clean_registry(before: float, experiment_name: str, *, dry_run: bool) -> list[Cleaned]:
     runs, versions = Cleaned("runs"), Cleaned("model versions")
     experiment = mlflow.get_experiment_by_name(experiment_name)

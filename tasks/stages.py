@@ -30,7 +30,10 @@ from tasks.patience import may_pass
 from tasks.tracking import Run, log_seconds
 
 MANIFEST = "manifest.json"
-PLUMBING = {"stages", "tracking", "training_run", "patience", "publishing", "local_state", "recording"}
+PLUMBING = {
+    "stages", "tracking", "training_run", "provenance", "patience", "publishing", "recording", "local_state",
+    "local_server",
+}  # fmt: skip
 RETRY_SECONDS = [2, 10, 30]  # Room on a disk comes back in minutes, not in milliseconds.
 Write = Callable[..., dict[str, Any]]
 Report = Callable[["StageRecord", Run], None]

@@ -23,6 +23,8 @@ from tasks.local_state import artifacts_root
 from tasks.patience import client
 
 DEFAULT_MLFLOW_UI = "http://127.0.0.1:5001"
+BATCH_METRICS = 1_000  # More in one request are refused by MLflow.
+CONFIG_FILE = "config.json"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def log_metrics(run: Run, figures: Mapping[str, float], *, step: int = 0) -> Non
     now = get_current_time_millis()
     known = client().get_run(run.run_id).data.metrics if run.resumed and not step else {}
     metrics = [Metric(name, float(value), now, step) for name, value in figures.items() if known.get(name) != value]
-    client().log_batch(run.run_id, metrics=metrics)
+    for first in range(0, len(metrics), BATCH_METRICS):
+        client().log_batch(run.run_id, metrics=metrics[first : first + BATCH_METRICS])
 
 
 def label_key(label: str) -> str:

@@ -5,9 +5,7 @@ and epochs that were done are not done again, and what the run holds already is 
 """
 
 import asyncio
-import getpass
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,15 +21,18 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_UI_URL
 from prefect.states import Crashed
 
+from lstm_model.cases import find_cases
 from lstm_model.config import PipelineConfig, flatten
-from lstm_model.digests import digest_file, digest_json, digest_sources
+from lstm_model.digests import digest_file, digest_json
 from lstm_model.errors import LstmTextError, ModelError
+from lstm_model.reading import file_format
 from tasks.local_server import stop_orphaned_servers
-from tasks.local_state import PROJECT, state_root, use_local_state
+from tasks.local_state import state_root, use_local_state
 from tasks.patience import client, patiently
+from tasks.provenance import provenance
 from tasks.publishing import shorten_errors
 from tasks.recording import wait_until_recorded
-from tasks.tracking import Run, ensure_experiment
+from tasks.tracking import CONFIG_FILE, Run, ensure_experiment
 
 DEFAULT_PREFECT_UI = "http://127.0.0.1:4200"
 INTERRUPTIONS = (KeyboardInterrupt, TerminationSignal, asyncio.CancelledError)
@@ -60,7 +61,7 @@ def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True
     key = resume_key(config)
     with recorded_flow(), sole_holder(key), _opened_run(config, trigger, key, use_cache) as run:
         try:
-            _log_params(run, config)
+            _log_config(run, config)
             _publish_link(run)
             yield run
         except INTERRUPTIONS:
@@ -74,18 +75,15 @@ def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True
 def resume_key(config: PipelineConfig) -> str | None:
     """Return a digest over data, config and code; None where the data cannot be read, which a stage will tell."""
     try:
-        contents = [digest_file(path) for path in (config.data.path, config.evaluation.cases) if path]
-    except OSError:
+        kind = file_format(config.data.path)
+        contents = [
+            digest_file(path) for path in (config.data.path, find_cases(config.data, config.evaluation)) if path
+        ]
+    except (OSError, LstmTextError):
         return None
     settings = config.model_dump(mode="json", exclude={"data": {"path"}, "evaluation": {"cases"}})
-    return digest_json([contents, config.data.path.suffix, settings, code_digest()])
-
-
-def code_digest() -> str:
-    """Return a digest over the project's source and requirements.lock."""
-    sources = [path for name in ("lstm_model", "tasks", "flows") for path in (PROJECT / name).glob("*.py")]
-    lock = PROJECT / "requirements.lock"
-    return digest_json([digest_sources(sources), digest_file(lock) if lock.exists() else None])
+    made_by = provenance()
+    return digest_json([contents, kind, settings, made_by["code_digest"], made_by.get("lock_digest")])
 
 
 @contextmanager
@@ -186,46 +184,21 @@ def failure_reason(error: BaseException) -> str:
 
 def _tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str, str]:
     url = f"{PREFECT_UI_URL.value() or DEFAULT_PREFECT_UI}/runs/flow-run/{flow_run.id}"
-    tags = {
+    return {
         "mlflow.note.content": f"Prefect flow run [{flow_run.name}]({url})",  # The description: tags are no links.
         "data_file": str(config.data.path),
         "trigger": trigger,
-        "user": os.environ.get("USER") or _user(),
         "prefect.flow_run_id": flow_run.id or "",
         "prefect.flow_run_name": flow_run.name or "",
         "prefect.flow_run_url": url,
-        "code_digest": code_digest(),
         **({"resume_key": key} if key else {}),
-        **_git_tags(),
+        **provenance(),
     }
-    lock = PROJECT / "requirements.lock"
-    if lock.exists():
-        tags["lock_digest"] = digest_file(lock)
-    return tags
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # A container's user id without an entry in passwd.
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-
-
-def _git_tags() -> dict[str, str]:
-    """Return the commit of the checkout, and whether tracked files differ from it; nothing outside a checkout."""
-
-    def git(*words: str) -> str:
-        result = subprocess.run(["git", "-C", str(PROJECT), *words], capture_output=True, text=True, check=True)
-        return result.stdout.strip()
-
-    try:
-        dirty = "true" if git("status", "--porcelain", "--untracked-files=no") else "false"
-        return {"git_commit": git("rev-parse", "HEAD"), "git_dirty": dirty}
-    except (OSError, subprocess.CalledProcessError):
-        return {}
-
-
-def _log_params(run: Run, config: PipelineConfig) -> None:
+def _log_config(run: Run, config: PipelineConfig) -> None:
+    """Log the settings twice: as params to compare runs by, and as config.json, exact, to run again from."""
+    client().log_text(run.run_id, config.model_dump_json(indent=1) + "\n", CONFIG_FILE)
     params = [Param(key, str(value)[:6_000]) for key, value in flatten(config).items()]
     client().log_batch(run.run_id, params=params)
 
