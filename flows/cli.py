@@ -5,9 +5,11 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from flows.settings import (
+    CleanSettings,
     CommandSettings,
     CompareSettings,
     HistorySettings,
@@ -80,10 +82,14 @@ def _train(settings: TrainSettings) -> int:
 
     from flows.training import train_text_classifier
 
-    outcome = train_text_classifier(**{name: getattr(config, name) for name in type(config).model_fields})
-    decision = "is the champion" if outcome.promoted else "is not promoted"
-    print(f"\n{outcome.table}\n\n{outcome.rules_table}")
-    print(f"\n{outcome.model_name} version {outcome.version} {decision}: {outcome.reason}")
+    outcome = train_text_classifier(
+        **{name: getattr(config, name) for name in type(config).model_fields},
+        trigger=settings.trigger,
+        use_cache=settings.cache,
+        force_retrain=settings.force_retrain,
+    )
+    print(f"\n{outcome.table}\n\n{outcome.rules_table}\n" if outcome.table else "")
+    print(f"{outcome.model_name} version {outcome.version} {outcome.told}")
     print(f"MLflow run {outcome.run_id}")
     print(
         "\nNext:\n"
@@ -92,7 +98,7 @@ def _train(settings: TrainSettings) -> int:
         "  .venv/bin/lstm-text predict 'Striker signs'       answers in the terminal\n"
         "  .venv/bin/lstm-text score FILE --output OUT.parquet    answers for a file"
     )
-    return _finish(settings, outcome.model_dump(mode="json", exclude={"table", "rules_table"}))
+    return _finish(settings, outcome.model_dump(mode="json", exclude={"table", "rules_table", "told"}))
 
 
 def _score(settings: ScoreSettings) -> int:
@@ -211,6 +217,17 @@ def _reproduce(settings: ReproduceSettings) -> int:
     return 0
 
 
+def _clean(settings: CleanSettings) -> int:
+    from tasks.clean_state import clean_state, size_text
+
+    cleaned = clean_state(older_than=settings.age, experiment_name=settings.experiment_name, dry_run=settings.dry_run)
+    for kind in cleaned:
+        print(f"{kind.what:24}{kind.count:>7,}{size_text(kind.bytes):>12}")
+    done = "would be removed" if settings.dry_run else "removed"
+    print(f"{size_text(sum(kind.bytes for kind in cleaned))} {done} (last used more than {settings.older_than} ago)")
+    return _finish(settings, {"dry_run": settings.dry_run, "cleaned": [asdict(kind) for kind in cleaned]})
+
+
 def _ui(settings: UiSettings) -> int:
     from tasks.serving import serve_pages
 
@@ -234,6 +251,7 @@ _RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
     CompareSettings: _compare,
     ServeSettings: _serve,
     ReproduceSettings: _reproduce,
+    CleanSettings: _clean,
     UiSettings: _ui,
 }
 
