@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import flow
 
 from lstm_model.config import DriftConfig
-from tasks.tracking import recorded_flow
+from tasks.training_run import recorded_flow
 from tasks.watch_file import WatchOutcome, WatchRequest, completed, watch_file
 
 

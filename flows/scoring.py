@@ -10,7 +10,7 @@ from lstm_model.config import DriftConfig
 from tasks.compare_batch import compare_scored
 from tasks.score_file import Engine, ScoringOutcome, open_scoring, score_file
 from tasks.scoring_job import ScoringRequest, check_output, sole_writer
-from tasks.tracking import recorded_flow
+from tasks.training_run import recorded_flow
 
 
 @flow(name="score-texts", flow_run_name="{path}")

@@ -10,6 +10,7 @@ from lstm_model.config import ModelConfig, TrainingConfig
 from lstm_model.encoded import EncodedRows
 from lstm_model.figures import plot_curves
 from tasks import tracking
+from tasks.fetch_champion import RegisteredClassifier
 from tasks.publishing import Progress, markdown_table, publish_markdown
 from tasks.stages import StageRecord, read_json, stage, write_json
 from tasks.tracking import Run
@@ -22,6 +23,8 @@ def _report(record: StageRecord, run: Run) -> None:
     best = {f"best_{name}": figure for name, figure in epochs[best_epoch - 1].items()}
     tracking.log_metrics(run, {"best_epoch": best_epoch, "epochs": len(epochs), **best})
     tracking.log_metrics(run, {"parameters": record.facts["parameters"]})
+    if started := record.facts["warm_start"]:
+        tracking.log_metrics(run, {"warm_start.tokens": started["tokens"], "warm_start.layers": len(started["layers"])})
     tracking.log_figure(run, plot_curves(epochs, best_epoch), "curves")
     rows = [[epoch, *figures.values()] for epoch, figures in enumerate(epochs, start=1)]
     publish_markdown(
@@ -34,9 +37,17 @@ def _report(record: StageRecord, run: Run) -> None:
 
 @stage("trained", report=_report)
 def train_model(
-    folder: Path, encoded: StageRecord, model: ModelConfig, training: TrainingConfig, run: Run
+    folder: Path,
+    encoded: StageRecord,
+    start: RegisteredClassifier | None,
+    model: ModelConfig,
+    training: TrainingConfig,
+    run: Run,
 ) -> dict[str, Any]:
-    """Fit the network, stop early on validation rows and restore the best weights; write network.keras."""
+    """Fit the network, stop early on validation rows and restore the best weights; write network.keras.
+
+    start: the registered version whose weights it starts from, as far as the two have parts in common.
+    """
     # Imported here: TensorFlow takes 4 s that a cached stage does not need.
     from lstm_model.network import build_network
     from lstm_model.training import train_network
@@ -48,6 +59,7 @@ def train_model(
         num_classes=len(encoded.facts["labels"]),
         seed=training.seed,
     )
+    taken = _take_over(network, start, encoded) if start is not None else None
     progress = Progress("training-progress", "training", total=len(train) * training.epochs, unit="rows")
     logger = get_run_logger()
 
@@ -59,6 +71,8 @@ def train_model(
         logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
 
     checkpoint = folder.with_name(f"{folder.name}.checkpoint")
+    if checkpoint.exists() and checkpoint.stat().st_mtime < run.stages_since:
+        shutil.rmtree(checkpoint)
     history = train_network(
         network, train, validation, training, checkpoint=checkpoint, on_batch=on_batch, on_epoch=on_epoch
     )
@@ -66,4 +80,32 @@ def train_model(
     write_json(folder / "history.json", {"epochs": history.epochs, "best_epoch": history.best_epoch})
     progress.close(f"trained {len(history.epochs)} epochs, the best was {history.best_epoch}")
     shutil.rmtree(checkpoint, ignore_errors=True)
-    return {"parameters": network.count_params(), "best_epoch": history.best_epoch, "epochs": len(history.epochs)}
+    return {
+        "parameters": network.count_params(),
+        "best_epoch": history.best_epoch,
+        "epochs": len(history.epochs),
+        "warm_start": taken,
+    }
+
+
+def _take_over(network: Any, start: RegisteredClassifier, encoded: StageRecord) -> dict[str, Any]:
+    """Give the network the version's weights; return version, tokens and layers that it took over."""
+    import keras
+    from tokenizers import Tokenizer
+
+    from lstm_model.warm_start import take_over
+
+    vocabs = [
+        Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8")).get_vocab()
+        for folder in (encoded.folder, start.folder)
+    ]
+    taken = take_over(
+        network,
+        keras.saving.load_model(start.folder / "model.keras", compile=False),
+        vocab=vocabs[0],
+        donor_vocab=vocabs[1],
+        labels=encoded.facts["labels"],
+        donor_labels=read_json(start.folder / "classifier.json")["labels"],
+    )
+    get_run_logger().info("started from version %s: %d tokens, layers %s", start.version, taken.tokens, taken.layers)
+    return {"version": start.version, "tokens": taken.tokens, "layers": taken.layers}
