@@ -167,8 +167,9 @@ def test_ctrl_c_ends_within_seconds_and_the_run_goes_on_later(data: Path, tmp_pa
     flags = ["--training.epochs", "400", "--training.patience", "400"]
     with (tmp_path / "stdout").open("w") as out, (tmp_path / "stderr").open("w") as err:
         process = subprocess.Popen(
-            [*command(data), *flags], env=environment(tmp_path), stdout=out, stderr=err, start_new_session=True
-        )
+            [*command(data), *flags], env=environment(tmp_path), stdout=out, stderr=err, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # A background shell ignores it.
+        )  # fmt: skip
         deadline = time.monotonic() + 240
         while "epoch 2:" not in (tmp_path / "stderr").read_text() and time.monotonic() < deadline:
             time.sleep(0.1)
