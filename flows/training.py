@@ -1,7 +1,7 @@
 """The training flow: from a labelled file to a registered, judged, served classifier."""
 
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from prefect import flow
 from prefect.runtime import flow_run
@@ -32,13 +32,19 @@ from tasks.tracking import training_run
 from tasks.train_model import train_model
 from tasks.validate_examples import validate_examples
 
+Trigger = Literal["manual", "schedule", "drift", "feedback"]
 
-def _run_name() -> str:
-    parameters: dict[str, Any] = flow_run.parameters
-    data = parameters.get("data") or DataConfig()
+
+def name_run(what: str) -> str:
+    """Return the flow run's name: its data, what it is, when it was due."""
+    data = flow_run.parameters.get("data") or DataConfig()
     path = data.get("path", DataConfig().path) if isinstance(data, dict) else data.path
     started = flow_run.scheduled_start_time.strftime("%Y-%m-%d %H:%M:%S")
-    return f"{Path(path).stem} {parameters.get('trigger', 'manual')} {started}"
+    return f"{Path(path).stem} {what} {started}"
+
+
+def _run_name() -> str:
+    return name_run(flow_run.parameters.get("trigger", "manual"))
 
 
 @flow(name="train-text-classifier", flow_run_name=_run_name)
@@ -52,7 +58,7 @@ def train_text_classifier(
     evaluation: EvaluationConfig = EvaluationConfig(),
     registration: RegistrationConfig = RegistrationConfig(),
     promotion: PromotionConfig = PromotionConfig(),
-    trigger: str = "manual",
+    trigger: Trigger = "manual",
 ) -> TrainingOutcome:
     """Train a text classifier on a labelled file, judge it on held-out rows, register it, and promote it if it is good.
 
@@ -66,7 +72,7 @@ def train_text_classifier(
         evaluation: How the classifier is judged.
         registration: Where the model goes.
         promotion: When the new version becomes champion.
-        trigger: What started this run: manual, schedule or drift.
+        trigger: What started this run.
     """
     config = PipelineConfig(
         data=data, tokenization=tokenization, split=split, model=model, training=training,

@@ -106,6 +106,7 @@ def stage(
             log_seconds(run, stage=write.__name__, seconds=time.monotonic() - started)
             return record
 
+        call.digest_of = digest_of  # type: ignore[attr-defined]  # For who builds the stage another way.
         return call
 
     return decorate

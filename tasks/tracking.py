@@ -24,6 +24,7 @@ from prefect import Task
 from prefect.artifacts import create_link_artifact
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_UI_URL
+from pydantic import BaseModel
 
 from lstm_model.config import PipelineConfig, flatten
 from lstm_model.digests import digest_file, digest_text
@@ -72,8 +73,8 @@ def training_run(config: PipelineConfig, *, trigger: str) -> Iterator[Run]:
     """Open an MLflow run, log what identifies it, and end it FINISHED, FAILED or KILLED with the reason as a tag."""
     with recorded_flow(), _opened_run(config, trigger) as run:
         try:
-            _log_params(run, config)
-            _publish_link(run)
+            log_params(run, config)
+            publish_link(run)
             yield run
         except KeyboardInterrupt:
             end_run(run, status="KILLED", reason="interrupted")
@@ -87,7 +88,7 @@ def training_run(config: PipelineConfig, *, trigger: str) -> Iterator[Run]:
 def _opened_run(config: PipelineConfig, trigger: str) -> Iterator[Run]:
     experiment_id = ensure_experiment(config.registration.experiment_name)
     name = flow_run.name or config.data.path.stem
-    with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=_tags(config, trigger)) as active:
+    with mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=run_tags(config, trigger)) as active:
         yield Run(active.info.run_id, experiment_id, name, config.data.path.name)
 
 
@@ -117,7 +118,8 @@ def ensure_experiment(name: str) -> str:
     return str(experiment.experiment_id)
 
 
-def _tags(config: PipelineConfig, trigger: str) -> dict[str, str]:
+def run_tags(config: PipelineConfig, trigger: str) -> dict[str, str]:
+    """Return what identifies a run: data, trigger, user, flow run, code."""
     url = f"{PREFECT_UI_URL.value() or DEFAULT_PREFECT_UI}/runs/flow-run/{flow_run.id}"
     tags = {
         "mlflow.note.content": f"Prefect flow run [{flow_run.name}]({url})",  # The description: tags are no links.
@@ -156,12 +158,14 @@ def _git_tags() -> dict[str, str]:
         return {}
 
 
-def _log_params(run: Run, config: PipelineConfig) -> None:
-    params = [Param(key, str(value)[:6_000]) for key, value in flatten(config).items()]
+def log_params(run: Run, config: BaseModel, *, prefix: str = "") -> None:
+    """Log all settings as params."""
+    params = [Param(key, str(value)[:6_000]) for key, value in flatten(config, prefix).items()]
     MlflowClient().log_batch(run.run_id, params=params)
 
 
-def _publish_link(run: Run) -> None:
+def publish_link(run: Run) -> None:
+    """Show a link to the run on the flow run's page."""
     create_link_artifact(
         link=run.url, link_text=f"MLflow run {run.name}", key="mlflow-run", description="The run's page in MLflow"
     )
