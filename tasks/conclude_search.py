@@ -20,7 +20,7 @@ from tasks import tracking
 from tasks.local_state import state_root
 from tasks.publishing import markdown_table, publish_markdown
 from tasks.run_trials import build_trained
-from tasks.search import Search, best_trial, trial_settings
+from tasks.search import Search, beats_start, best_trial, trial_settings
 from tasks.stages import StageRecord
 
 SHOWN = {
@@ -36,10 +36,10 @@ class TuningOutcome(BaseModel):
     run_url: str
     config_path: Path
     best_trial: int
+    best_settings: dict[str, Any]
     improved: bool
-    settings: dict[str, Any]
-    start: dict[str, float]
-    best: dict[str, float]
+    start: dict[str, int | float]
+    best: dict[str, int | float]
     macro_f1_difference: float
     macro_f1_interval: tuple[float, float]
     validation_rows: int
@@ -47,7 +47,7 @@ class TuningOutcome(BaseModel):
     table: str
 
 
-@task(cache_policy=NO_CACHE)
+@task(name="conclude-search", cache_policy=NO_CACHE)
 def conclude_search(search: Search, encoded: StageRecord, output: Path | None) -> TuningOutcome:
     """Write the best configuration, log the tables and return the outcome."""
     best = best_trial(search)
@@ -59,8 +59,8 @@ def conclude_search(search: Search, encoded: StageRecord, output: Path | None) -
         run_url=search.run.url,
         config_path=(output or state_root() / "tuned" / f"{search.base.data.path.stem}.yaml").absolute(),
         best_trial=best.number,
-        improved=best.number > 0,
-        settings=settings,
+        best_settings=settings,
+        improved=beats_start(search, best),
         start=_figures(search.study.trials[0]),
         best=_figures(best),
         macro_f1_difference=difference,
@@ -91,8 +91,8 @@ def check_config_output(path: Path | None, *, overwrite: bool) -> None:
 
 
 def best_config(base: PipelineConfig, outcome: TuningOutcome) -> PipelineConfig:
-    """Return the configuration that the file holds."""
-    return with_settings(base, outcome.settings)
+    """Return the configuration that the file holds: the best that was tried, or base if nothing beat it."""
+    return with_settings(base, outcome.best_settings if outcome.improved else {})
 
 
 def _difference(search: Search, encoded: StageRecord, settings: dict[str, Any]) -> tuple[float, tuple[float, float]]:
@@ -128,22 +128,20 @@ def _comparison(search: Search, outcome: TuningOutcome) -> str:
     """Return the table of what the search started from and what it found, and what to think of the difference."""
     given = flatten(search.base)
     rows = [[name, outcome.start[key], outcome.best[key]] for key, name in SHOWN.items()]
-    rows += [[name, given[name], value] for name, value in outcome.settings.items()]
+    rows += [[name, str(given[name]), str(value)] for name, value in outcome.best_settings.items()]
     header = [f"validation rows: {outcome.validation_rows:,}", "started from", f"best: trial {outcome.best_trial}"]
     return f"{markdown_table(header, rows)}\n\n{_verdict(search, outcome)}"
 
 
 def _verdict(search: Search, outcome: TuningOutcome) -> str:
-    count, base = sum(outcome.trials.values()), search.base
-    if not outcome.improved:
-        return f"None of {count - 1} other configurations beat the one that the search started from."
     low, high = outcome.macro_f1_interval
-    chance = "more than chance" if low > 0 or high < 0 else "within chance"
-    return (
-        f"The best of {count} trials by {base.training.monitor.replace('_', ' ')}. Its macro-F1 differs by "
-        f"{outcome.macro_f1_difference:+.4f} ({base.evaluation.confidence:.0%} interval {low:+.4f} to {high:+.4f}: "
-        f"{chance}). The best of many is partly luck: expect less on test rows, which no trial has seen."
+    difference = (
+        f"The best trial's macro-F1 differs by {outcome.macro_f1_difference:+.4f} ({search.base.evaluation.confidence:.0%} interval "
+        f"{low:+.4f} to {high:+.4f}: {'more than' if low > 0 or high < 0 else 'within'} chance)."
     )
+    if not outcome.improved:
+        return f"No trial beat the configuration that the search started from; the file holds that one. {difference}"
+    return f"{difference} The best of many is partly luck: expect less on test rows, which no trial has seen."
 
 
 def _trials_table(search: Search) -> str:
@@ -161,16 +159,18 @@ def _trials_table(search: Search) -> str:
 
 def _write_config(search: Search, outcome: TuningOutcome) -> None:
     """Write what differs from the defaults, and all that was searched, as YAML."""
-    defaults, kept = flatten(PipelineConfig()), {}
-    best = best_config(search.base, outcome).model_dump(mode="json")
-    for name, value in flatten(best_config(search.base, outcome)).items():
+    best, defaults = best_config(search.base, outcome), flatten(PipelineConfig())
+    dumped = best.model_dump(mode="json")
+    kept: dict[str, dict[str, Any]] = {}
+    for name, value in flatten(best).items():
         section, key = name.split(".")
         if value != defaults[name] or name in search.tuning.space:
-            kept.setdefault(section, {})[key] = best[section][key]
+            kept.setdefault(section, {})[key] = dumped[section][key]
+    kind = f"trial {outcome.best_trial}" if outcome.improved else "what the search started from, which no trial beat"
+    figure = (outcome.best if outcome.improved else outcome.start)[search.monitor]
     comment = (
-        f"# lstm-text tune, MLflow run {outcome.run_id}: trial {outcome.best_trial} of {sum(outcome.trials.values())}, "
-        f"{search.monitor.replace('_', ' ')} {outcome.best[search.monitor]:.4f} ({outcome.start[search.monitor]:.4f} "
-        "where the search started).\n# lstm-text train --config THIS_FILE\n"
+        f"# By lstm-text tune, {sum(outcome.trials.values())} trials, MLflow run {outcome.run_id}:\n"
+        f"# {kind}; {search.monitor.replace('_', ' ')} {figure:.4f}.\n"
     )
     outcome.config_path.parent.mkdir(parents=True, exist_ok=True)
     outcome.config_path.write_text(comment + yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), "utf-8")

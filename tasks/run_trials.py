@@ -14,6 +14,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 from prefect import get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from pydantic import ValidationError
 
@@ -21,7 +22,6 @@ from lstm_model.config import PipelineConfig
 from lstm_model.errors import ModelError
 from lstm_model.search_space import with_settings
 from tasks import tracking
-from tasks.publishing import Progress
 from tasks.search import START, Search, trial_settings
 from tasks.stages import StageRecord, build
 from tasks.tracking import Run
@@ -36,20 +36,19 @@ def run_trials(search: Search, encoded: StageRecord) -> None:
 
     Raises ModelError where the configuration that the search starts from gives no figure to compare with.
     """
-    minutes, trials = search.tuning.minutes, search.tuning.trials
-    deadline = time.monotonic() + 60 * minutes if minutes else math.inf
-    progress = Progress("tuning-progress", "tuning", total=trials, unit="trials")
-    progress.skip(len(search.finished))
-    while (done := len(search.finished)) < trials and (time.monotonic() < deadline or not done):
+    deadline = time.monotonic() + 60 * (search.tuning.minutes or math.inf)
+    artifact = create_progress_artifact(0.0, key="tuning-progress", description="trials")
+    while len(search.finished) < search.tuning.trials and (time.monotonic() < deadline or not search.finished):
         trial = _next_trial(search)
         if trial is not None:
             run_trial.with_options(task_run_name=f"trial-{trial.number}")(search, trial, encoded)
         _require_start(search)
-        progress.set(len(search.finished))
-    progress.close(f"{done} trials{', out of time' if done < trials else ''}")
+        update_progress_artifact(artifact, 100.0 * len(search.finished) / search.tuning.trials)
+    if len(search.finished) < search.tuning.trials:
+        get_run_logger().info("out of time after %d of %d trials", len(search.finished), search.tuning.trials)
 
 
-@task(cache_policy=NO_CACHE)
+@task(name="run-trial", cache_policy=NO_CACHE)
 def run_trial(search: Search, trial: optuna.Trial, encoded: StageRecord) -> None:
     """Train with the settings that a trial proposes and tell the study what came of it."""
     logger = get_run_logger()
@@ -64,11 +63,14 @@ def run_trial(search: Search, trial: optuna.Trial, encoded: StageRecord) -> None
         state, figures = _judge(search, trial, encoded, config, child)
         tracking.set_tags(child, {"trial_state": state.name.lower()})
     trial.set_user_attr("figures", figures)
-    value = figures.get(search.monitor)
-    search.study.tell(trial, value if state is TrialState.COMPLETE else None, state=state)
     if state is TrialState.COMPLETE:
-        tracking.log_metrics(search.run, {f"trial_{search.monitor}": figures[search.monitor]}, step=trial.number)
-    logger.info("trial %d: %s, %s %s", trial.number, state.name.lower(), search.monitor.replace("_", " "), value)
+        value = figures[search.monitor]
+        search.study.tell(trial, value)
+        tracking.log_metrics(search.run, {f"trial_{search.monitor}": value}, step=trial.number)
+        logger.info("trial %d: %s %.4f", trial.number, search.monitor.replace("_", " "), value)
+    else:
+        search.study.tell(trial, state=state)
+        logger.info("trial %d: %s", trial.number, "cut short" if state is TrialState.PRUNED else "not a number")
 
 
 def build_trained(encoded: StageRecord, config: PipelineConfig, **listeners: Any) -> StageRecord:

@@ -70,11 +70,18 @@ def open_search(base: PipelineConfig, tuning: TuningConfig) -> Iterator[Search]:
 
 
 def best_trial(search: Search) -> FrozenTrial:
-    """Return the completed trial with the best figure, the earliest among equals: the start is not beaten by a tie."""
-    sign = 1 if search.study.direction is StudyDirection.MINIMIZE else -1
-    return min(
-        search.study.get_trials(states=[TrialState.COMPLETE]), key=lambda trial: (sign * trial.value, trial.number)
-    )
+    """Return the completed trial with the best figure among those tried; where all were cut short, the start."""
+    start, *tried = search.study.get_trials(states=[TrialState.COMPLETE])
+    return min(tried, key=lambda trial: _badness(search, trial), default=start)
+
+
+def beats_start(search: Search, trial: FrozenTrial) -> bool:
+    """Return whether the trial's figure is better than that of the configuration that the search starts from."""
+    return _badness(search, trial) < _badness(search, search.study.trials[0])
+
+
+def _badness(search: Search, trial: FrozenTrial) -> float:
+    return float(trial.value if search.study.direction is StudyDirection.MINIMIZE else -trial.value)
 
 
 def trial_settings(search: Search, trial: FrozenTrial | optuna.Trial) -> dict[str, Any]:
