@@ -6,6 +6,7 @@ from typing import Literal
 from prefect import flow
 from prefect.runtime import flow_run
 
+from flows.forms import readable
 from lstm_model.config import (
     DataConfig,
     EvaluationConfig,
@@ -24,6 +25,7 @@ from tasks.evaluate_classifier import evaluate_classifier
 from tasks.export_classifier import export_classifier
 from tasks.fetch_champion import fetch_champion
 from tasks.load_examples import load_examples
+from tasks.notifications import tell_failure
 from tasks.outcome import TrainingOutcome, training_outcome
 from tasks.register_classifier import register_classifier
 from tasks.split_examples import split_examples
@@ -47,7 +49,8 @@ def _run_name() -> str:
     return name_run(flow_run.parameters.get("trigger", "manual"))
 
 
-@flow(name="train-text-classifier", flow_run_name=_run_name)
+@flow(name="train-text-classifier", flow_run_name=_run_name, on_failure=[tell_failure], on_crashed=[tell_failure])
+@readable
 def train_text_classifier(
     data: DataConfig = DataConfig(),
     tokenization: TokenizationConfig = TokenizationConfig(),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.forms import readable
 from flows.training import name_run, train_text_classifier
 from lstm_model.config import (
     DataConfig,
@@ -21,6 +22,7 @@ from lstm_model.config import (
 from lstm_model.search_space import check_space
 from tasks.conclude_search import TuningOutcome, best_config, conclude_search
 from tasks.load_examples import load_examples
+from tasks.notifications import tell_failure
 from tasks.run_trials import run_trials
 from tasks.search import open_search
 from tasks.split_examples import split_examples
@@ -28,7 +30,13 @@ from tasks.tokenize_and_pad import tokenize_and_pad
 from tasks.validate_examples import validate_examples
 
 
-@flow(name="tune-text-classifier", flow_run_name=lambda: name_run("tuning"))
+@flow(
+    name="tune-text-classifier",
+    flow_run_name=lambda: name_run("tuning"),
+    on_failure=[tell_failure],
+    on_crashed=[tell_failure],
+)
+@readable
 def tune_text_classifier(
     data: DataConfig = DataConfig(),
     tuning: TuningConfig = TuningConfig(),

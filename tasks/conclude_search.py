@@ -135,9 +135,10 @@ def _comparison(search: Search, outcome: TuningOutcome) -> str:
 
 def _verdict(search: Search, outcome: TuningOutcome) -> str:
     low, high = outcome.macro_f1_interval
+    chance = "more than chance" if low > 0 or high < 0 else "within chance"
     difference = (
-        f"The best trial's macro-F1 differs by {outcome.macro_f1_difference:+.4f} ({search.base.evaluation.confidence:.0%} interval "
-        f"{low:+.4f} to {high:+.4f}: {'more than' if low > 0 or high < 0 else 'within'} chance)."
+        f"The best trial's macro-F1 differs by {outcome.macro_f1_difference:+.4f} "
+        f"({search.base.evaluation.confidence:.0%} interval {low:+.4f} to {high:+.4f}: {chance})."
     )
     if not outcome.improved:
         return f"No trial beat the configuration that the search started from; the file holds that one. {difference}"

@@ -29,7 +29,7 @@ from tasks.local_state import PROJECT, stages_root
 from tasks.tracking import Run, log_seconds
 
 MANIFEST = "manifest.json"
-PLUMBING = {"stages", "tracking", "publishing", "local_state", "recording"}
+PLUMBING = {"stages", "tracking", "publishing", "local_state", "recording", "missed_slots"}
 Write = Callable[..., dict[str, Any]]
 Report = Callable[["StageRecord", Run], None]
 

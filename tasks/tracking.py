@@ -30,6 +30,7 @@ from lstm_model.config import PipelineConfig, flatten
 from lstm_model.digests import digest_file, digest_text
 from lstm_model.errors import LstmTextError
 from tasks.local_state import PROJECT, artifacts_root, use_local_state
+from tasks.missed_slots import cancel_missed_slots
 from tasks.publishing import shorten_errors
 from tasks.recording import wait_until_recorded
 
@@ -59,9 +60,10 @@ def mlflow_ui() -> str:
 
 @contextmanager
 def recorded_flow() -> Iterator[None]:
-    """What every flow's body runs in: local state, short errors, and task runs recorded before it returns."""
+    """What every flow's body runs in: local state, short errors, missed slots, task runs recorded at the end."""
     use_local_state()
     shorten_errors()
+    cancel_missed_slots()
     try:
         yield
     finally:
@@ -118,9 +120,14 @@ def ensure_experiment(name: str) -> str:
     return str(experiment.experiment_id)
 
 
+def prefect_url(flow_run_id: str) -> str:
+    """Return the address of a flow run's page in Prefect."""
+    return f"{PREFECT_UI_URL.value() or DEFAULT_PREFECT_UI}/runs/flow-run/{flow_run_id}"
+
+
 def run_tags(config: PipelineConfig, trigger: str) -> dict[str, str]:
     """Return what identifies a run: data, trigger, user, flow run, code."""
-    url = f"{PREFECT_UI_URL.value() or DEFAULT_PREFECT_UI}/runs/flow-run/{flow_run.id}"
+    url = prefect_url(flow_run.id)
     tags = {
         "mlflow.note.content": f"Prefect flow run [{flow_run.name}]({url})",  # The description: tags are no links.
         "data_file": str(config.data.path),
