@@ -13,12 +13,21 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-ACRONYMS = {"lstm": "LSTM", "id": "ID", "f1": "F1", "uri": "URI", "dim": "dimension", "vocab": "vocabulary"}
+WORDS = {
+    "lstm": "LSTM",
+    "id": "ID",
+    "f1": "F1",
+    "uri": "URI",
+    "dim": "dimension",
+    "vocab": "vocabulary",
+    "min": "minimum",
+    "max": "maximum",
+}
 
 
 def title(name: str) -> str:
     """Return a setting's name for a form: lstm_units is "LSTM units"."""
-    words = [ACRONYMS.get(word, word) for word in name.split("_")]
+    words = [WORDS.get(word, word) for word in name.split("_")]
     return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
