@@ -8,7 +8,12 @@ from typing import Any
 
 from flows.settings import (
     CommandSettings,
+    CompareSettings,
+    HistorySettings,
     PredictSettings,
+    PromoteSettings,
+    ReproduceSettings,
+    RollbackSettings,
     ScoreSettings,
     ServeSettings,
     TrainSettings,
@@ -59,16 +64,20 @@ def _unexpected(error: Exception, *, debug: bool) -> int:
 
 
 def _train(settings: TrainSettings) -> int:
+    from lstm_model.cases import find_cases, read_cases
     from lstm_model.reading import read_columns
 
     config = settings.pipeline()
     read_columns(config.data.path)  # A missing or broken file is told at once, before anything is started.
+    if cases := find_cases(config.data, config.evaluation):
+        read_cases(cases)
 
     from flows.training import train_text_classifier
 
     outcome = train_text_classifier(**{name: getattr(config, name) for name in type(config).model_fields})
     decision = "is the champion" if outcome.promoted else "is not promoted"
-    print(f"\n{outcome.table}\n\n{outcome.model_name} version {outcome.version} {decision}: {outcome.reason}")
+    print(f"\n{outcome.table}\n\n{outcome.rules_table}")
+    print(f"\n{outcome.model_name} version {outcome.version} {decision}: {outcome.reason}")
     print(f"MLflow run {outcome.run_id}")
     print(
         "\nNext:\n"
@@ -77,7 +86,7 @@ def _train(settings: TrainSettings) -> int:
         "  .venv/bin/lstm-text predict 'Striker signs'       answers in the terminal\n"
         "  .venv/bin/lstm-text score FILE --output OUT.parquet    answers for a file"
     )
-    return _finish(settings, outcome.model_dump(mode="json", exclude={"table"}))
+    return _finish(settings, outcome.model_dump(mode="json", exclude={"table", "rules_table"}))
 
 
 def _tune(settings: TuneSettings) -> int:
@@ -136,10 +145,81 @@ def _predict(settings: PredictSettings) -> int:
     return _finish(settings, {"model_uri": settings.model_uri, "answers": answers})
 
 
-def _serve(settings: ServeSettings) -> int:
-    from tasks.serving import serve_model
+def _compare(settings: CompareSettings) -> int:
+    from tasks.scoring_job import check_writable
 
-    return serve_model(settings.model_uri, host=settings.host, port=settings.port, workers=settings.workers)
+    if settings.html:
+        check_writable(settings.html, overwrite=settings.overwrite)
+
+    from tasks.compare_runs import compare_runs
+    from tasks.comparison_text import comparison_text
+
+    compared = compare_runs(settings.run_a, settings.run_b)
+    print(comparison_text(compared))
+    if settings.html:
+        settings.html.write_text(compared.as_page(), encoding="utf-8")
+        print(f"\n{settings.html}")
+    return _finish(settings, compared.as_json())
+
+
+def _promote(settings: PromoteSettings) -> int:
+    from tasks.change_champion import promote_version
+
+    decision = promote_version(settings.model_name, settings.version, force=settings.force, note=settings.reason)
+    return _decided(settings, decision)
+
+
+def _rollback(settings: RollbackSettings) -> int:
+    from tasks.change_champion import roll_back
+
+    return _decided(settings, roll_back(settings.model_name, note=settings.reason))
+
+
+def _decided(settings: CommandSettings, decision: Any) -> int:
+    from tasks.decide_promotion import rules_table
+
+    champion = decision.champion_version or "none"
+    print(f"{rules_table(decision.rules)}\n\n{decision.model_name} version {decision.version} {decision.told}")
+    print(
+        f"champion: {decision.champion_before or 'none'} -> {champion}" if decision.moves else f"champion: {champion}"
+    )
+    if decision.moves:
+        print("A `make serve` (lstm-text serve) of the champion follows by itself; restart other servers.")
+    return _finish(settings, decision.model_dump(mode="json"))
+
+
+def _history(settings: HistorySettings) -> int:
+    from tasks.history import history_text, read_history
+
+    history = read_history(settings.model_name)
+    print(history_text(history))
+    return _finish(settings, history)
+
+
+def _serve(settings: ServeSettings) -> int:
+    from tasks.serve_model import serve_model
+
+    return serve_model(
+        settings.model_uri,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        poll_seconds=settings.poll_seconds,
+    )
+
+
+def _reproduce(settings: ReproduceSettings) -> int:
+    from tasks.reproduce_run import reproduce_run
+
+    command = [sys.executable, "-P", "-m", "flows.reproduction"]
+    found = reproduce_run(settings.run, command, data_path=settings.data_path, keep=settings.keep)
+    print(found.table)
+    if found.state:
+        print(f"The state of the rerun is in {found.state}")
+    _finish(settings, found.model_dump(mode="json"))
+    if difference := found.difference():
+        raise difference
+    return 0
 
 
 def _ui(settings: UiSettings) -> int:
@@ -160,7 +240,12 @@ _RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
     TuneSettings: _tune,
     ScoreSettings: _score,
     PredictSettings: _predict,
+    PromoteSettings: _promote,
+    RollbackSettings: _rollback,
+    HistorySettings: _history,
+    CompareSettings: _compare,
     ServeSettings: _serve,
+    ReproduceSettings: _reproduce,
     UiSettings: _ui,
 }
 

@@ -2,10 +2,10 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliPositionalArg,
@@ -15,11 +15,13 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from lstm_model.config import PRESETS, PipelineConfig, TuningConfig
+from lstm_model.config import PRESETS, ModelName, PipelineConfig, RegistrationConfig, TuningConfig
 from lstm_model.errors import UsageError
 from lstm_model.search_space import check_space
 
 DEFAULT_MODEL_URI = "models:/text-classifier@champion"
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+VersionNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*$")]
 
 
 class CommandSettings(BaseSettings):
@@ -159,6 +161,21 @@ class PredictSettings(CommandSettings):
         return cls(**vars(parser.parse_args(arguments)))
 
 
+class CompareSettings(CommandSettings):
+    """Put two training runs side by side: settings, figures, answers."""
+
+    command: ClassVar[str] = "compare"
+
+    run_a: CliPositionalArg[str]
+    """A run: its id, the beginning of its id, or its name."""
+    run_b: CliPositionalArg[str | None] = None
+    """Another. Unset: the run of the champion of the model that RUN_A registered."""
+    html: Path | None = None
+    """Write the comparison as one HTML page too."""
+    overwrite: bool = False
+    """Replace a page that exists."""
+
+
 class ServeSettings(CommandSettings):
     """Serve a registered model over HTTP with `mlflow models serve`."""
 
@@ -172,6 +189,56 @@ class ServeSettings(CommandSettings):
     """Port to listen on."""
     workers: int = Field(1, ge=1)
     """Server processes."""
+    poll_seconds: float = Field(5.0, ge=0)
+    """How often the alias is looked up, to follow it to another version; 0 stays with the first."""
+
+
+class ReproduceSettings(CommandSettings):
+    """Run a recorded training again, registering nothing, and say what is equal."""
+
+    command: ClassVar[str] = "reproduce"
+
+    run: CliPositionalArg[str]
+    """Id of the MLflow run."""
+    data_path: Path | None = None
+    """The labelled file. Unset: where the run read it."""
+    keep: bool = False
+    """Keep the folder with the state of the rerun, and say where it is."""
+
+
+class PromoteSettings(CommandSettings):
+    """Make a registered version the champion, if the gate lets it pass or with --force."""
+
+    command: ClassVar[str] = "promote"
+
+    version: CliPositionalArg[VersionNumber]
+    """The version's number."""
+    reason: Reason
+    """Why; it is recorded."""
+    model_name: ModelName = RegistrationConfig().model_name
+    """Name in the model registry."""
+    force: bool = False
+    """Skip the rules of the gate, except that the version must be servable."""
+
+
+class RollbackSettings(CommandSettings):
+    """Make the previous champion the champion again."""
+
+    command: ClassVar[str] = "rollback"
+
+    reason: Reason
+    """Why; it is recorded."""
+    model_name: ModelName = RegistrationConfig().model_name
+    """Name in the model registry."""
+
+
+class HistorySettings(CommandSettings):
+    """Show every decision on a model's champion, oldest first."""
+
+    command: ClassVar[str] = "history"
+
+    model_name: ModelName = RegistrationConfig().model_name
+    """Name in the model registry."""
 
 
 class UiSettings(CommandSettings):
@@ -256,7 +323,19 @@ def _usage_error(settings: type[CommandSettings], error: ValidationError) -> Usa
 
 COMMANDS: dict[str, type[CommandSettings]] = {
     settings.command: settings
-    for settings in (TrainSettings, TuneSettings, ScoreSettings, PredictSettings, ServeSettings, UiSettings)
+    for settings in (
+        TrainSettings,
+        TuneSettings,
+        ScoreSettings,
+        PredictSettings,
+        PromoteSettings,
+        RollbackSettings,
+        HistorySettings,
+        CompareSettings,
+        ServeSettings,
+        ReproduceSettings,
+        UiSettings,
+    )
 }
 
 
@@ -272,7 +351,7 @@ def overview() -> str:
             *lines,
             "",
             "lstm-text COMMAND --help lists the options. Exit codes: 0 done, 2 usage or missing input,",
-            "3 data refused, 4 model, registry or server, 130 interrupted, 1 a bug.",
+            "3 data refused, 4 model, registry or server, 5 a difference found, 130 interrupted, 1 a bug.",
         ]
     )
 

@@ -19,20 +19,22 @@ from lstm_model.config import (
     TokenizationConfig,
     TrainingConfig,
 )
+from tasks.check_cases_file import check_cases_file
 from tasks.check_servable import check_servable
 from tasks.decide_promotion import decide_promotion
 from tasks.evaluate_classifier import evaluate_classifier
 from tasks.export_classifier import export_classifier
-from tasks.fetch_champion import fetch_champion
 from tasks.load_examples import load_examples
 from tasks.notifications import tell_failure
 from tasks.outcome import TrainingOutcome, training_outcome
 from tasks.register_classifier import register_classifier
 from tasks.split_examples import split_examples
+from tasks.stages import StageRecord
 from tasks.tokenize_and_pad import tokenize_and_pad
-from tasks.tracking import training_run
+from tasks.tracking import Run, training_run
 from tasks.train_model import train_model
 from tasks.validate_examples import validate_examples
+from tasks.write_report import write_report
 
 Trigger = Literal["manual", "schedule", "drift", "feedback"]
 
@@ -82,17 +84,24 @@ def train_text_classifier(
         export=export, evaluation=evaluation, registration=registration, promotion=promotion,
     )  # fmt: skip
     with training_run(config, trigger=trigger) as run:
-        raw = load_examples(config.data, run=run)
-        examples = validate_examples(raw, config.data, run=run)
-        splits = split_examples(examples, config.split, run=run)
-        encoded = tokenize_and_pad(examples, splits, config.tokenization, run=run)
-        trained = train_model(encoded, config.model, config.training, run=run)
-        classifier = export_classifier(
-            trained, encoded, examples, splits, config.model, config.tokenization, config.export, run=run
-        )
-        champion = fetch_champion(config.registration, run=run)
-        judged = evaluate_classifier(classifier, examples, splits, champion, config.evaluation, run=run)
+        examples, splits, classifier, judged = build_and_evaluate(config, run)
         version = register_classifier(classifier, judged, examples, splits, config.registration, run=run)
-        unservable = check_servable(version, judged, examples, splits, run=run)
-        decision = decide_promotion(version, judged, unservable, config.promotion, run=run)
+        servable = check_servable(version, judged, run=run)
+        decision = decide_promotion(version, judged, servable, config.promotion, config.evaluation, run=run)
+        write_report(version, judged, decision, run=run)
         return training_outcome(run, examples, splits, judged, version, decision)
+
+
+def build_and_evaluate(config: PipelineConfig, run: Run) -> tuple[StageRecord, StageRecord, StageRecord, StageRecord]:
+    """Return examples, splits, classifier and evaluation; what `lstm-text reproduce` runs again."""
+    raw = load_examples(config.data, config.evaluation.slice_column, run=run)
+    examples = validate_examples(raw, config.data, run=run)
+    check_cases_file(examples, config.data, config.evaluation, run=run)
+    splits = split_examples(examples, config.split, run=run)
+    encoded = tokenize_and_pad(examples, splits, config.tokenization, run=run)
+    trained = train_model(encoded, config.model, config.training, run=run)
+    classifier = export_classifier(
+        trained, encoded, examples, splits, config.model, config.tokenization, config.export, run=run
+    )
+    judged = evaluate_classifier(classifier, examples, splits, config.data, config.evaluation, run=run)
+    return examples, splits, classifier, judged

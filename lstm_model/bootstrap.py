@@ -57,7 +57,8 @@ def interval(values: Float, confidence: float) -> Interval:
 
 def _members(ids: Int, num_classes: int) -> Float:
     """Return float64[cells, C]: 1 where the cell has the class."""
-    return (ids[:, None] == np.arange(num_classes)).astype(np.float64)
+    members: Float = (ids[:, None] == np.arange(num_classes)).astype(np.float64)
+    return members
 
 
 def _figures(drawn: Float, actual: Float, predicted: Float) -> dict[str, Float]:

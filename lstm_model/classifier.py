@@ -22,7 +22,7 @@ from lstm_model.errors import ModelError
 from lstm_model.text_encoder import Int32, Int64, TextEncoder
 
 FORMAT_VERSION = 1
-BATCH_ROWS = 32
+BATCH_ROWS = 16  # 32 takes 2 % less time and 7 MB more.
 BATCH_TOKENS = 8_192  # Bounds the memory of one batch: tokens including padding.
 
 
@@ -79,8 +79,9 @@ class Classifier:
             _check_format(folder, stored["format_version"])
             description = ClassifierDescription(**stored)
             tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
+            # By its path: read into memory first, the file would stay there beside the network.
             session = onnxruntime.InferenceSession(
-                (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
+                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
             )
             width = session.get_outputs()[0].shape[1]
             if width != len(description.labels):
@@ -100,7 +101,15 @@ class Classifier:
         return self.predict_encoded(*self.encoder.encode(texts))
 
     def predict_encoded(self, token_ids: Int32, offsets: Int64) -> npt.NDArray[np.float32]:
-        """Return float32[N, C] for token_ids: int32[sum of lengths] and offsets: int64[N + 1].
+        """Return float32[N, C] for token_ids: int32[sum of lengths] and offsets: int64[N + 1]."""
+        return self.scale(self.predict_logits(token_ids, offsets))
+
+    def scale(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the probabilities float32[N, C] that logits: float32[N, C] stand for."""
+        return softmax(logits / np.float32(self.description.temperature))
+
+    def predict_logits(self, token_ids: Int32, offsets: Int64) -> npt.NDArray[np.float32]:
+        """Return the network's output float32[N, C] for token_ids: int32[sum of lengths] and offsets: int64[N + 1].
 
         Rows are run in batches of similar length; a row's answer depends on no other row and on no padding.
         """
@@ -117,7 +126,7 @@ class Classifier:
             list(self.threads.map(run, reversed(batches)))
         elif batches:
             run(batches[0])  # Handing one batch to a thread would cost a short request a switch.
-        return softmax(logits / np.float32(self.description.temperature))
+        return logits
 
 
 def _check_format(folder: Path, version: int) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+ModelName = Annotated[str, Field(pattern=r"^[^/:.@%\"'\s]+$")]
 
 
 WORDS = {
@@ -166,7 +167,7 @@ class ExportConfig(Section):
     compared_rows: Count = 512
     """Validation rows on which the two are compared."""
     calibrate: bool = True
-    """Fit a temperature on the validation rows, so that scores are the share of right answers; kept only if it helps."""
+    """Fit a temperature on validation rows, so that a score is the share of right answers; kept only if it helps."""
     quantize: Literal["none", "int8"] = "none"
     """int8: LSTM layers and embedding in 8 bits; faster and a quarter of the size, answers differ a little."""
     max_disagreement: Annotated[float, Field(ge=0, le=1)] = 0.005
@@ -197,7 +198,7 @@ class EvaluationConfig(Section):
 class RegistrationConfig(Section):
     """Where the model goes."""
 
-    model_name: Annotated[str, Field(pattern=r"^[^/:.@%\"'\s]+$")] = "text-classifier"
+    model_name: ModelName = "text-classifier"
     """Name in the model registry."""
     experiment_name: str = "lstm-text"
     """MLflow experiment that holds the runs."""

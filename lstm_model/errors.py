@@ -3,7 +3,8 @@
 LstmTextError
 ├── UsageError          2  a flag, a config value, a missing input, an unwritable output
 ├── ContentError        3  the data was read and is refused
-└── ModelError          4  a model, a registry or a server does not answer as it must
+├── ModelError          4  a model, a registry or a server does not answer as it must
+└── DifferenceError     5  what was compared is not equal
 """
 
 
@@ -41,3 +42,9 @@ class ModelError(LstmTextError):
     """A model, a registry or a server does not answer as it must."""
 
     exit_code = 4
+
+
+class DifferenceError(LstmTextError):
+    """What was compared is not equal."""
+
+    exit_code = 5

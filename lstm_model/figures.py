@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+CURVES = {
+    "loss": [("train_loss", "train (with dropout)"), ("validation_log_loss", "validation")],
+    "accuracy": [("train_accuracy", "train (with dropout)"), ("validation_accuracy", "validation")],
+}
 
 
 def plot_confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> Figure:
@@ -43,27 +50,39 @@ def plot_per_class(per_class: dict[str, dict[str, float]]) -> Figure:
     return figure
 
 
-def plot_curves(epochs: Sequence[dict[str, float]], best_epoch: int) -> Figure:
-    """Draw loss and accuracy after each epoch, on train and validation rows."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    steps = np.arange(1, len(epochs) + 1)
-    panels: list[tuple[str, list[tuple[str, str]]]] = [
-        ("loss", [("train_loss", "train (with dropout)"), ("validation_log_loss", "validation")]),
-        ("accuracy", [("train_accuracy", "train (with dropout)"), ("validation_accuracy", "validation")]),
-    ]
-    for axes, (title, lines) in zip(figure.subplots(1, 2), panels, strict=True):
-        for key, name in lines:
-            axes.plot(steps, [epoch[key] for epoch in epochs], marker="o", label=name)
-        axes.axvline(best_epoch, color="grey", linestyle="--", label=f"best epoch {best_epoch}")
-        axes.set(title=title, xlabel="epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend()
-        axes.grid(alpha=0.3)
+def plot_curve(epochs: Sequence[dict[str, float]], best_epoch: int, panel: str) -> Figure:
+    """Draw one of CURVES alone, for narrow pages."""
+    figure = Figure(figsize=(4.6, 3.4), layout="constrained")
+    _draw_curve(figure.subplots(), epochs, best_epoch, panel)
     return figure
 
 
-def plot_reliability(table: dict[str, list[float]], calibration_error: float) -> Figure:
-    """Draw accuracy against confidence per bin, and how many rows each bin holds."""
+def _draw_curve(axes: Axes, epochs: Sequence[dict[str, float]], best_epoch: int, panel: str) -> None:
+    steps = np.arange(1, len(epochs) + 1)
+    for key, name in CURVES[panel]:
+        axes.plot(steps, [epoch[key] for epoch in epochs], marker="o", label=name)
+    axes.axvline(best_epoch, color="grey", linestyle="--", label=f"best epoch {best_epoch}")
+    axes.set(title=panel, xlabel="epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    axes.grid(alpha=0.3)
+
+
+def plot_curves(epochs: Sequence[dict[str, float]], best_epoch: int) -> Figure:
+    """Draw loss and accuracy after each epoch, on train and validation rows."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    for axes, panel in zip(figure.subplots(1, 2), CURVES, strict=True):
+        _draw_curve(axes, epochs, best_epoch, panel)
+    return figure
+
+
+def plot_reliability(
+    table: dict[str, list[float]], calibration_error: float, *, before: dict[str, list[float]] | None = None
+) -> Figure:
+    """Draw accuracy against confidence per bin, and how many rows each bin holds.
+
+    table: of `metrics.reliability`. before: the same without the temperature, where there is one.
+    """
     figure = Figure(figsize=(5.5, 6.5), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     rows, confidence, accuracy = (np.array(table[name]) for name in ("rows", "confidence", "accuracy"))
@@ -71,11 +90,15 @@ def plot_reliability(table: dict[str, list[float]], calibration_error: float) ->
     middles = (np.arange(len(rows)) + 0.5) * width
     upper.bar(middles[used], accuracy[used], width=width, edgecolor="white", label="accuracy of the bin")
     upper.plot(confidence[used], accuracy[used], "o", color="black", label="at its mean confidence")
+    if before is not None:
+        filled = np.array(before["rows"]) > 0
+        points = (np.array(before[name])[filled] for name in ("confidence", "accuracy"))
+        upper.plot(*points, "x", color="tab:orange", label="the same without the temperature")
     upper.plot([0, 1], [0, 1], "--", color="grey", label="perfectly calibrated")
     upper.set(
         title=f"Reliability (test rows), calibration error {calibration_error:.3f}", ylabel="accuracy", ylim=(0, 1)
     )
-    upper.legend(loc="upper left")
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
     lower.bar(middles, rows, width=width, edgecolor="white")
     lower.set(xlabel="confidence", ylabel="rows", xlim=(0, 1))
     return figure

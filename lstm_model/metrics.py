@@ -1,6 +1,6 @@
 """How good predictions are. Functions return numbers; logging them is a task's job."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,12 @@ Float = npt.NDArray[np.floating[Any]]
 Int = npt.NDArray[np.integer[Any]]
 
 
+def ids_of(names: Iterable[str], labels: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return int64[N]: the place of each name in the C labels."""
+    places = {label: place for place, label in enumerate(labels)}
+    return np.array([places[name] for name in names], dtype=np.int64)
+
+
 def log_loss(*, label_ids: Int, probabilities: Float) -> float:
     """Return the mean negative log-likelihood in nats. label_ids: int[N], probabilities: float[N, C]."""
     chosen = probabilities[np.arange(len(label_ids)), label_ids].astype(np.float64)
@@ -19,9 +25,23 @@ def log_loss(*, label_ids: Int, probabilities: Float) -> float:
 
 def macro_f1(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> float:
     """Return the unweighted mean of the F1 of all classes; a class never predicted and never true counts 0."""
+    return float(f1_scores(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=num_classes).mean())
+
+
+def f1_scores(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> npt.NDArray[np.float64]:
+    """Return the F1 of each class: float64[C]; 0 for a class never predicted and never true."""
     confusion = confusion_matrix(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=num_classes)
-    true_or_predicted = confusion.sum(0) + confusion.sum(1)
-    return float((2 * np.diag(confusion) / np.maximum(true_or_predicted, 1)).mean())
+    scores: npt.NDArray[np.float64] = 2 * np.diag(confusion) / np.maximum(confusion.sum(0) + confusion.sum(1), 1)
+    return scores
+
+
+def guessing_macro_f1(num_classes: int) -> float:
+    """Return the macro-F1 of guessing: 1 / C, of labels drawn at random in proportion to their frequency.
+
+    Drawn so, a label of share p has precision and recall p, and the shares add up to 1. Always naming the most frequent
+    label gets less: F1 2p / (1 + p) for one label and 0 for the others.
+    """
+    return 1 / num_classes
 
 
 def confusion_matrix(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> npt.NDArray[np.int64]:

@@ -273,7 +273,8 @@ def _parquet_chunks(path: Path, present: Mapping[str, str], chunk_rows: int) -> 
     for name, source in present.items():
         _check_parquet_type(path, name, source, file.schema_arrow.field(source).type)
     try:
-        for batch in file.iter_batches(batch_size=chunk_rows, columns=list(present.values()), use_threads=False):
+        sources = list(dict.fromkeys(present.values()))  # Two names may have one source.
+        for batch in file.iter_batches(batch_size=chunk_rows, columns=sources, use_threads=False):
             # A dictionary column is cast to its values; integers to their digits.
             columns = [batch.column(source).cast(pa.string()).to_pylist() for source in present.values()]
             if batch.num_rows:

@@ -54,6 +54,15 @@ def missing_columns(config: DataConfig, columns: list[str]) -> ContentError:
     )
 
 
+def missing_slice_column(config: DataConfig, slice_column: str, columns: list[str]) -> ContentError:
+    """Return the error for a file that lacks the column by whose values figures are wanted."""
+    return ContentError(
+        expected=f"the column {slice_column!r} in {config.path}",
+        found=", ".join(map(repr, columns)),
+        remedy="Name a column of the file with --evaluation.slice-column, or leave it out.",
+    )
+
+
 def row_rules(config: DataConfig, *, given_validation: bool) -> list[RowRule]:
     """Return the rules for one row, in the order in which a person should read them."""
     needed = 3 if config.split_column is None else 1 if given_validation else 2

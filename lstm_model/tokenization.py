@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from lstm_model.config import TokenizationConfig
-from lstm_model.text_encoder import UNK_ID, Int32
+from lstm_model.text_encoder import UNK_ID, Int32, Int64
 
 PAD, UNK = "[PAD]", "[UNK]"
 # Runs of letters, digits and marks, an inner apostrophe kept (don't); any other visible character alone.
@@ -95,3 +96,10 @@ def _with_truncation(tokenizer: Tokenizer, config: TokenizationConfig) -> Tokeni
 def unknown_rate(token_ids: Int32) -> float:
     """Return the share of tokens that are [UNK]."""
     return float(np.mean(token_ids == UNK_ID)) if token_ids.size else 0.0
+
+
+def unknown_rates(token_ids: Int32, offsets: Int64) -> npt.NDArray[np.float64]:
+    """Return the share of [UNK] among the tokens of each row: float64[N]; every row has a token."""
+    unknown = np.concatenate([np.zeros(1, np.int64), np.cumsum(token_ids == UNK_ID)])[offsets]
+    rates: npt.NDArray[np.float64] = np.diff(unknown) / np.diff(offsets)
+    return rates

@@ -1,27 +1,25 @@
-"""The gate: does the new version become champion? The alias moves here and nowhere else."""
+"""The gate: does the new version become champion? Judged and carried out under the lock, and written down."""
 
+from typing import Any
+
+import pandas as pd
 from mlflow import MlflowClient
-from prefect import get_run_logger, task
+from prefect import task
 from prefect.cache_policies import NO_CACHE
-from pydantic import BaseModel, ConfigDict
 
-from lstm_model.config import PromotionConfig
+from lstm_model.config import EvaluationConfig, PromotionConfig
+from lstm_model.errors import ModelError
+from lstm_model.gate import Rule
 from tasks import tracking
-from tasks.fetch_champion import CHAMPION
-from tasks.publishing import markdown_table, publish_markdown
+from tasks.check_servable import Servability
+from tasks.decision_lock import decision_lock
+from tasks.decisions import CANDIDATE, CHAMPION, Decision, carry_out, move_by, new_decision, read_aliases
+from tasks.evidence import Evidence, read_manifest
+from tasks.judge_version import Candidate, judge_version
+from tasks.publishing import markdown_table, plain_table, publish_markdown, run_logger
 from tasks.register_classifier import RegisteredVersion
 from tasks.stages import StageRecord, read_json, worth_a_retry
 from tasks.tracking import Run
-
-
-class Decision(BaseModel):
-    """Whether the version became champion, and why."""
-
-    model_config = ConfigDict(frozen=True)
-
-    promoted: bool
-    reason: str
-    champion_version: str | None
 
 
 @tracking.timed
@@ -29,36 +27,81 @@ class Decision(BaseModel):
     name="decide-promotion", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry
 )
 def decide_promotion(
-    version: RegisteredVersion, evaluation: StageRecord, unservable: str | None, config: PromotionConfig, run: Run
+    version: RegisteredVersion,
+    evaluation: StageRecord,
+    servable: Servability,
+    promotion: PromotionConfig,
+    judged: EvaluationConfig,
+    run: Run,
 ) -> Decision:
     """Give the version the alias `champion` if it deserves it; record the decision on version and run."""
-    judged = read_json(evaluation.file("evaluation.json"))
-    promoted, reason = _judge(judged, unservable, config)
-    client = MlflowClient()
-    if promoted:
-        client.set_registered_model_alias(version.name, CHAMPION, version.version)
-    before = judged["champion"]["version"] if judged["champion"] else None
-    tags = {"decision": "promoted" if promoted else "rejected", "decision_reason": reason}
-    for key, value in tags.items():
-        client.set_model_version_tag(version.name, version.version, key, value)
-    tracking.set_tags(run, tags)
-    tracking.log_metrics(run, {"promoted": float(promoted)})
-    champion = version.version if promoted else before
-    rows = [["candidate", version.version], ["decision", tags["decision"]], ["reason", reason], ["champion", champion]]
-    publish_markdown("decision", markdown_table(["", "decided"], rows), "Does the candidate become champion?")
-    get_run_logger().info("version %s %s: %s", version.version, tags["decision"], reason)
-    return Decision(promoted=promoted, reason=reason, champion_version=champion)
+    candidate = Candidate(version.name, version.version, _evidence(evaluation, run), servable, promotion, judged)
+    tags = MlflowClient().get_run(run.run_id).data.tags
+    decision = decide(
+        candidate,
+        run_id=run.run_id,
+        trigger=tags.get("trigger", "manual"),
+        flow_run_id=tags.get("prefect.flow_run_id") or None,
+    )
+    tracking.log_metrics(run, {"promoted": float(decision.promoted)})
+    rows = [
+        ["candidate", version.version],
+        ["decision", decision.kind],
+        ["reason", decision.reason],
+        ["champion", decision.champion_version or "none"],
+    ]
+    table = markdown_table(["", "decided"], rows)
+    rules = markdown_table(["rule", "verdict", "found"], rule_rows(decision.rules))
+    publish_markdown("decision", f"{table}\n\n{rules}", "Does the candidate become champion?")
+    run_logger().info("version %s %s: %s", version.version, decision.kind, decision.reason)
+    return decision
 
 
-def _judge(judged: dict[str, object], unservable: str | None, config: PromotionConfig) -> tuple[bool, str]:
-    if unservable:
-        return False, f"servability: {unservable}"
-    candidate, champion = judged["candidate"], judged["champion"]
-    assert isinstance(candidate, dict)
-    if not isinstance(champion, dict):
-        return True, f"first champion; test macro-F1 {candidate['macro_f1']:.4f}"
-    if champion["figures"] is None:
-        return False, f"labels differ from those of the champion, version {champion['version']}"
-    ours, theirs = candidate["macro_f1"], champion["figures"]["macro_f1"]
-    figures = f"test macro-F1 {ours:.4f} against {theirs:.4f} of the champion, version {champion['version']}"
-    return ours >= theirs - config.max_macro_f1_drop, figures
+def decide(candidate: Candidate, **told: Any) -> Decision:
+    """Judge a version against the champion of this moment, record the decision and move the aliases.
+
+    told: run_id, trigger, flow_run_id and note, for the record.
+    """
+    name, version = candidate.name, candidate.version
+    with decision_lock(name):
+        champion = read_aliases(name).get(CHAMPION)
+        if champion == version and (earlier := move_by(name, version, told.get("flow_run_id"))):
+            return earlier  # A retry after a lost answer finds the alias moved.
+        judgement = judge_version(candidate, champion)
+        decision = new_decision(
+            kind=judgement.kind,
+            model_name=name,
+            version=version,
+            champion_before=champion,
+            reason=judgement.reason,
+            rules=judgement.rules,
+            comparison=judgement.comparison,
+            servability=candidate.servable.model_dump(mode="json"),
+            **told,
+        )
+        if candidate.servable.reason is None:
+            MlflowClient().set_registered_model_alias(name, CANDIDATE, version)
+        carry_out(decision)
+    return decision
+
+
+def rule_rows(rules: list[Rule]) -> list[list[str]]:
+    """Return the rules as rows of a table."""
+    return [[rule.name, rule.verdict, rule.text] for rule in rules]
+
+
+def rules_table(rules: list[Rule]) -> str:
+    """Return the rules as a table for the terminal."""
+    return plain_table(["rule", "verdict", "found"], rule_rows(rules))
+
+
+def _evidence(evaluation: StageRecord, run: Run) -> Evidence:
+    manifest = read_manifest(run.run_id)
+    if manifest is None:
+        raise ModelError(
+            expected=f"split/splits.parquet in the MLflow run {run.run_id}",
+            found="no such artifact",
+            remedy="Check that the artifact store can be read, and train again.",
+        )
+    predictions = pd.read_parquet(evaluation.file("predictions.parquet"))
+    return Evidence(read_json(evaluation.file("evaluation.json")), predictions, manifest)

@@ -1,5 +1,6 @@
-"""Candidate and champion predict the test rows here, once; the gate and every report read what is written."""
+"""The classifier answers the test rows here, once; the gate and every report read what is written."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,98 +9,116 @@ import numpy.typing as npt
 import pandas as pd
 
 from lstm_model.answers import answer_table
-from lstm_model.classifier import Classifier
-from lstm_model.config import EvaluationConfig
-from lstm_model.figures import plot_confusion, plot_per_class, plot_reliability
-from lstm_model.metrics import classification_metrics
-from tasks import tracking
-from tasks.fetch_champion import RegisteredClassifier
-from tasks.publishing import Progress, markdown_table, publish_markdown
+from lstm_model.baseline import predict_with_baseline
+from lstm_model.behaviour import check_cases, check_invariance
+from lstm_model.cases import find_cases, read_cases
+from lstm_model.classifier import Classifier, softmax
+from lstm_model.config import DataConfig, EvaluationConfig
+from lstm_model.digests import digest_file, digest_text
+from lstm_model.evaluation import judge_answers, judge_slices
+from lstm_model.metrics import calibration_error, ids_of, reliability
+from lstm_model.mistakes import confident_mistakes, label_errors
+from lstm_model.tokenization import unknown_rates
+from tasks.evaluation_report import HEADLINE, report_evaluation
+from tasks.publishing import Progress
 from tasks.split_examples import read_split
-from tasks.stages import StageRecord, read_json, stage, write_json
-from tasks.tracking import Run
+from tasks.stages import StageRecord, stage, write_json
 
-HEADLINE = ("accuracy", "macro_f1", "log_loss", "calibration_error", "majority_accuracy")
 PROGRESS_ROWS = 10_000
 
 
-def _report(record: StageRecord, run: Run) -> None:
-    evaluation = read_json(record.file("evaluation.json"))
-    figures = evaluation["candidate"]
-    tracking.log_metrics(run, {f"test_{name}": figures[name] for name in (*HEADLINE, "rows")})
-    for label, per_class in figures["per_class"].items():
-        tracking.log_metrics(
-            run, {f"test_{name}/{tracking.label_key(label)}": value for name, value in per_class.items()}
-        )
-    labels = evaluation["labels"]
-    tracking.log_figure(run, plot_confusion(figures["confusion_matrix"], labels), "confusion_matrix")
-    tracking.log_figure(run, plot_per_class(figures["per_class"]), "per_class")
-    tracking.log_figure(run, plot_reliability(figures["reliability"], figures["calibration_error"]), "reliability")
-    for name in ("evaluation.json", "predictions.parquet"):
-        tracking.log_file(run, record.file(name), "evaluation")
-    publish_markdown("evaluation", evaluation_markdown(evaluation), "How good the candidate is on test rows")
+def _cases_read(data: DataConfig, config: EvaluationConfig, **others: Any) -> list[str] | None:
+    path = find_cases(data, config)
+    return [path.name, digest_file(path)] if path else None
 
 
-def evaluation_markdown(evaluation: dict[str, Any]) -> str:
-    """Return the metrics table, beside the champion's where there is one that knows the same labels."""
-    candidate, champion = evaluation["candidate"], evaluation["champion"]
-    header = ["test rows: " + f"{candidate['rows']:,}", "candidate"]
-    rows = [[name.replace("_", " "), candidate[name]] for name in HEADLINE]
-    if champion and champion["figures"]:
-        header.append(f"champion (version {champion['version']})")
-        rows = [[*row, champion["figures"][name]] for row, name in zip(rows, HEADLINE, strict=True)]
-    classes = [
-        [label, figures["precision"], figures["recall"], figures["f1"], figures["support"]]
-        for label, figures in candidate["per_class"].items()
-    ]
-    return (
-        markdown_table(header, rows) + "\n\n" + markdown_table(["label", "precision", "recall", "F1", "rows"], classes)
-    )
-
-
-@stage("evaluation", report=_report)
+@stage("evaluation", report=report_evaluation, reads=_cases_read)
 def evaluate_classifier(
     folder: Path,
     classifier: StageRecord,
     examples: StageRecord,
     splits: StageRecord,
-    champion: RegisteredClassifier | None,
+    data: DataConfig,
     config: EvaluationConfig,
 ) -> dict[str, Any]:
-    """Predict the test rows with candidate and champion; write evaluation.json and predictions.parquet."""
-    rows = read_split(examples, splits, "test")
-    labels = classifier.facts["labels"]
-    label_ids = rows["label"].map(labels.index).to_numpy(np.int64)
-    probabilities = _predict(Classifier.load(classifier.folder), rows["text"].tolist(), "candidate")
-    candidate = classification_metrics(
-        label_ids=label_ids, probabilities=probabilities, labels=labels, calibration_bins=config.calibration_bins
+    """Answer the test rows; write predictions.parquet, evaluation.json, mistakes.csv and label_errors.csv."""
+    served = Classifier.load(classifier.folder)
+    also = () if config.slice_column is None else ("slice",)
+    answers, logits = _answer(served, read_split(examples, splits, "test", also=also), "test")
+    held_out, _ = _answer(served, read_split(examples, splits, "validation"), "validation")
+    seconds = _answer_with_baseline(answers, read_split(examples, splits, "train")) if config.baseline else None
+    evaluation = {"labels": served.labels, **judge_answers(answers, labels=served.labels, config=config)}
+    if seconds is not None:
+        evaluation["baseline"]["seconds"] = seconds
+    before = reliability(
+        label_ids=ids_of(answers["label"], served.labels), probabilities=softmax(logits), bins=config.calibration_bins
     )
-    table = _predictions(rows, labels, probabilities)
-    judged = None
-    if champion is not None:
-        other = Classifier.load(champion.folder)
-        judged = {"version": champion.version, "labels": other.labels, "figures": None}
-        if other.labels == labels:
-            theirs = _predict(other, rows["text"].tolist(), "champion")
-            judged["figures"] = classification_metrics(
-                label_ids=label_ids, probabilities=theirs, labels=labels, calibration_bins=config.calibration_bins
-            )
-            table["champion_predicted"] = [labels[i] for i in theirs.argmax(axis=1)]
-    table.to_parquet(folder / "predictions.parquet", index=False)
-    write_json(folder / "evaluation.json", {"labels": labels, "candidate": candidate, "champion": judged})
-    return {"metrics": {name: candidate[name] for name in (*HEADLINE, "rows")}}
+    evaluation["calibration"] = _calibration(classifier.facts["calibration"], before, evaluation["candidate"])
+    evaluation["slices"] = judge_slices(answers, labels=served.labels, config=config)
+    evaluation["behaviour"] = _behaviour(served, answers, find_cases(data, config), config)
+    tables = _rows_to_look_at(served, answers, held_out)
+    for name, table in tables.items():
+        evaluation[name] = table.head(config.shown_mistakes).to_dict("records")
+        table.head(config.shown_mistakes).to_csv(folder / f"{name}.csv", index=False)
+    write_json(folder / "evaluation.json", evaluation)
+    answers.to_parquet(folder / "predictions.parquet", index=False)
+    return {
+        "metrics": {name: evaluation["candidate"][name] for name in (*HEADLINE, "rows")},
+        "label_errors": len(tables["label_errors"]),
+        "reliability_before": before,
+    }
 
 
-def _predict(classifier: Classifier, texts: list[str], who: str) -> npt.NDArray[np.float32]:
-    progress = Progress(f"evaluate-{who}", f"{who} predicts test rows", total=len(texts), unit="rows")
+def _rows_to_look_at(served: Classifier, answers: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return all mistakes on test rows, and all likely label errors on test and validation rows."""
+    both = pd.concat([answers.assign(split="test"), held_out.assign(split="validation")], ignore_index=True)
+    return {"mistakes": confident_mistakes(answers), "label_errors": label_errors(both, labels=served.labels)}
+
+
+def _answer(served: Classifier, rows: pd.DataFrame, part: str) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
+    """Return the rows with what the classifier makes of them, and its logits: float32[N, C]."""
+    texts = rows["text"].tolist()
+    progress = Progress(f"evaluate-{part}", f"answering {part} rows", total=len(texts), unit="rows")
     parts = []
     for first in range(0, len(texts), PROGRESS_ROWS):
-        parts.append(classifier.predict_probabilities(texts[first : first + PROGRESS_ROWS]))
-        progress.set(first + len(parts[-1]))
-    progress.close(f"{who} predicted {len(texts):,} test rows")
-    return np.concatenate(parts)
+        token_ids, offsets = served.encoder.encode(texts[first : first + PROGRESS_ROWS])
+        parts.append((served.predict_logits(token_ids, offsets), np.diff(offsets), unknown_rates(token_ids, offsets)))
+        progress.set(min(first + PROGRESS_ROWS, len(texts)))
+    progress.close(f"answered {len(texts):,} {part} rows")
+    logits, tokens, unknown = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    table = answer_table(served.scale(logits), served.labels).rename(columns={"label": "predicted"})
+    table.insert(0, "tokens", tokens)
+    table.insert(1, "unknown_rate", unknown)
+    answers = pd.concat([rows, table], axis=1)
+    answers.insert(2, "text_digest", rows["text"].map(digest_text))
+    return answers, logits
 
 
-def _predictions(rows: pd.DataFrame, labels: list[str], probabilities: npt.NDArray[np.float32]) -> pd.DataFrame:
-    answers = answer_table(probabilities, labels).rename(columns={"label": "predicted"})
-    return pd.concat([rows[["example_id", "label"]], answers], axis=1)
+def _answer_with_baseline(answers: pd.DataFrame, train: pd.DataFrame) -> float:
+    """Add column baseline_predicted to the answers; return how many seconds it took to fit and to answer."""
+    started = time.monotonic()
+    answers["baseline_predicted"] = predict_with_baseline(
+        train_texts=train["text"].tolist(), train_labels=train["label"].tolist(), texts=answers["text"].tolist()
+    )
+    return time.monotonic() - started
+
+
+def _calibration(fitted: dict[str, Any], before: dict[str, Any], candidate: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "temperature": fitted["temperature"],
+        "kept": fitted["temperature_kept"],
+        "validation_log_loss": {"before": fitted["log_loss_before"], "after": fitted["log_loss_after"]},
+        "test_calibration_error": {"before": calibration_error(before), "after": candidate["calibration_error"]},
+    }
+
+
+def _behaviour(
+    served: Classifier, answers: pd.DataFrame, path: Path | None, config: EvaluationConfig
+) -> dict[str, Any]:
+    invariance = check_invariance(served.predict_probabilities, answers, labels=served.labels)
+    if path is None:
+        return {"invariance": invariance, "cases": None}
+    cases = read_cases(path, labels=served.labels)
+    found = check_cases(served.predict_probabilities, cases, labels=served.labels)
+    found["failed"] = found["failed"][: config.shown_mistakes]
+    return {"invariance": invariance, "cases": {"file": path.name, **found}}

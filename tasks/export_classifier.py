@@ -1,11 +1,13 @@
 """The trained network -> the classifier that is served, compared with Keras on real rows before anyone relies on it."""
 
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lstm_model.calibration import Calibration, calibrate
 from lstm_model.classifier import Classifier, ClassifierDescription, softmax
 from lstm_model.config import ExportConfig, ModelConfig, TokenizationConfig
 from lstm_model.encoded import EncodedRows
@@ -34,7 +36,18 @@ def _report(record: StageRecord, run: Run) -> None:
             ["validation accuracy, float", f"{quantized['accuracy_float']:.4f}"],
             ["validation accuracy, int8", f"{quantized['accuracy']:.4f}"],
         ]
+    tracking.log_metrics(run, {f"export.{name}": value for name, value in facts["calibration"].items()})
+    rows += _calibration_rows(facts["calibration"])
     publish_markdown("export", markdown_table(["Keras and ONNX Runtime", ""], rows), "Does the classifier agree?")
+
+
+def _calibration_rows(calibration: dict[str, Any]) -> list[list[Any]]:
+    note = "" if calibration["temperature_kept"] else f", for {calibration['temperature_fitted']:.4f} does not help"
+    return [
+        ["temperature", f"{calibration['temperature']:.4f}{note}"],
+        ["validation log loss without it", calibration["log_loss_before"]],
+        ["validation log loss with one fitted on other folds", calibration["log_loss_after"]],
+    ]
 
 
 @stage("classifier", report=_report)
@@ -62,16 +75,20 @@ def export_classifier(
     shutil.copyfile(encoded.file("tokenizer.json"), folder / "tokenizer.json")
     made_with = {"model": model, "tokenization": tokenization, "export": config}
     described = {name: section.model_dump(mode="json") for name, section in made_with.items()}
-    ClassifierDescription(labels=encoded.facts["labels"], config=described).write(folder)
+    description = ClassifierDescription(labels=encoded.facts["labels"], config=described)
+    description.write(folder)
     texts = read_split(examples, splits, "validation")["text"].tolist()
     rows = EncodedRows.load(encoded.file("validation.npz"))
     difference = _compare_with_keras(folder, network, texts[: config.compared_rows], rows, config)
     quantized = _quantize(folder, network, model, rows, config) if config.quantize == "int8" else None
+    calibration = _calibrate(folder, rows, config)
+    replace(description, temperature=calibration.temperature).write(folder)
     return {
         "labels": encoded.facts["labels"],
         "max_difference": difference,
         "compared": min(len(texts), config.compared_rows),
         "int8": quantized,
+        "calibration": asdict(calibration),
         "bytes": sum((folder / name).stat().st_size for name in SERVED_FILES),
     }
 
@@ -89,6 +106,12 @@ def _compare_with_keras(folder: Path, network: Any, texts: list[str], rows: Enco
             remedy="Raise --export.max-difference if that is acceptable; otherwise report the configuration.",
         )
     return difference
+
+
+def _calibrate(folder: Path, rows: EncodedRows, config: ExportConfig) -> Calibration:
+    """Fit the temperature on the answers of the graph that is served, the quantized one if there is one."""
+    logits = Classifier.load(folder).predict_logits(rows.token_ids, rows.offsets)
+    return calibrate(logits=logits, label_ids=rows.label_ids, wanted=config.calibrate)
 
 
 def _quantize(

@@ -1,4 +1,4 @@
-"""The registered champion -> a local classifier folder, or None where there is none yet."""
+"""A registered version, by number or alias -> its classifier in a local folder."""
 
 import contextlib
 import shutil
@@ -9,18 +9,11 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
-from lstm_model.config import RegistrationConfig
 from lstm_model.digests import digest_json, digest_sources
 from lstm_model.errors import ModelError
 from tasks.local_state import state_root
-from tasks.stages import worth_a_retry
-from tasks.tracking import timed
-
-CHAMPION = "champion"
 
 
 class RegisteredClassifier(BaseModel):
@@ -33,19 +26,6 @@ class RegisteredClassifier(BaseModel):
     run_id: str
     folder: Path
     digest: str
-
-
-@timed
-@task(name="fetch-champion", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry)
-def fetch_champion(config: RegistrationConfig) -> RegisteredClassifier | None:
-    """Return the model that carries the alias `champion` now, or None."""
-    try:
-        version = MlflowClient().get_model_version_by_alias(config.model_name, CHAMPION)
-    except MlflowException as error:
-        if is_missing(error):
-            return None
-        raise
-    return download_version(config.model_name, str(version.version))
 
 
 def is_missing(error: MlflowException) -> bool:
@@ -66,7 +46,7 @@ def resolve_model(model_uri: str) -> tuple[str, str, str]:
             raise ModelError(
                 expected="models:/NAME@ALIAS or models:/NAME/VERSION",
                 found=repr(model_uri),
-                remedy=_what_exists(client),
+                remedy=what_exists(client),
             )
         found = (
             client.get_model_version_by_alias(name, rest) if "@" in model_uri else client.get_model_version(name, rest)
@@ -75,12 +55,13 @@ def resolve_model(model_uri: str) -> tuple[str, str, str]:
         raise ModelError(
             expected=f"the registered model {model_uri}",
             found=str(error).splitlines()[0],
-            remedy=_what_exists(client),
+            remedy=what_exists(client),
         ) from None
     return found.name, str(found.version), found.run_id or ""
 
 
-def _what_exists(client: MlflowClient) -> str:
+def what_exists(client: MlflowClient) -> str:
+    """Return a sentence that lists the models of the registry, for an error's remedy."""
     try:
         models = client.search_registered_models()
     except MlflowException:

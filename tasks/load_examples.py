@@ -9,14 +9,14 @@ from lstm_model.config import DataConfig
 from lstm_model.digests import digest_file
 from lstm_model.errors import ContentError
 from lstm_model.reading import file_format, read_chunks, read_columns
-from lstm_model.rules import missing_columns, wanted_columns
+from lstm_model.rules import missing_columns, missing_slice_column, wanted_columns
 from tasks import tracking
 from tasks.publishing import Progress, markdown_table, publish_markdown
 from tasks.stages import StageRecord, stage
 from tasks.tracking import Run
 
 
-def _contents(config: DataConfig) -> list[str]:
+def _contents(config: DataConfig, **others: Any) -> list[str]:
     return [file_format(config.path), digest_file(config.path)]
 
 
@@ -29,14 +29,21 @@ def _report(record: StageRecord, run: Run) -> None:
 
 
 @stage("raw", report=_report, reads=_contents, retries=2, retry_delay_seconds=2)
-def load_examples(folder: Path, config: DataConfig) -> dict[str, Any]:
-    """Read the labelled file into raw.parquet: example_id, text, label, split and problem, whichever the file gives."""
+def load_examples(folder: Path, config: DataConfig, slice_column: str | None) -> dict[str, Any]:
+    """Read the labelled file into raw.parquet, all strings, whichever the file gives and the configuration names.
+
+    Columns: example_id, text, label, split, slice, and problem (why a text is no text).
+    """
     columns = read_columns(config.path)
     wanted = wanted_columns(config)
     if "example_id" not in wanted and "id" in columns:
         wanted["example_id"] = "id"
     if not {config.text_column, config.label_column} & set(columns):
         raise missing_columns(config, columns)
+    if slice_column is not None:
+        if slice_column not in columns:
+            raise missing_slice_column(config, slice_column, columns)
+        wanted["slice"] = slice_column
     progress = Progress("load-progress", f"reading {config.path.name}", total=None, unit="rows")
     chunks: list[pd.DataFrame] = []
     rows = 0

@@ -5,8 +5,10 @@ from typing import Any
 from mlflow import MlflowClient
 from pydantic import BaseModel
 
-from tasks.decide_promotion import Decision
-from tasks.evaluate_classifier import evaluation_markdown
+from lstm_model.gate import Rule
+from tasks.decide_promotion import rules_table
+from tasks.decisions import Decision, Kind
+from tasks.evaluation_report import evaluation_markdown
 from tasks.register_classifier import RegisteredVersion
 from tasks.stages import StageRecord, read_json
 from tasks.tracking import Run
@@ -20,12 +22,15 @@ class TrainingOutcome(BaseModel):
     model_name: str
     version: str
     promoted: bool
+    decision: Kind
     reason: str
     champion_version: str | None
     metrics: dict[str, float]
     rows: dict[str, int]
     seconds: dict[str, float]
+    rules: list[Rule]
     table: str
+    rules_table: str
 
 
 def training_outcome(
@@ -47,10 +52,13 @@ def training_outcome(
         model_name=version.name,
         version=version.version,
         promoted=decision.promoted,
+        decision=decision.kind,
         reason=decision.reason,
         champion_version=decision.champion_version,
         metrics=evaluation.facts["metrics"],
         rows={**splits.facts["rows"], "quarantined": examples.facts["quarantined"]},
         seconds=seconds,
+        rules=decision.rules,
         table=evaluation_markdown(read_json(evaluation.file("evaluation.json"))),
+        rules_table=rules_table(decision.rules),
     )

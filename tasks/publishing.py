@@ -9,6 +9,8 @@ from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_logger
 from tqdm import tqdm
 
 from lstm_model.errors import LstmTextError
@@ -28,6 +30,21 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     lines = ["| " + " | ".join(header) + " |", "|" + "|".join(" ---: " if n else " --- " for n in numeric) + "|"]
     lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table for the terminal, columns aligned; the last one is as wide as it needs to be."""
+    lines = [header, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header) - 1)]
+    return "\n".join("  ".join([*(c.ljust(w) for c, w in zip(line, [*widths, 0], strict=True))]) for line in lines)
+
+
+def run_logger() -> logging.LoggerAdapter[Any] | logging.Logger:
+    """Return the logger of the current flow or task run; outside one, that of the terminal."""
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return get_logger("lstm-text")
 
 
 def publish_markdown(key: str, markdown: str, description: str) -> None:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lstm_model.answers import AnswerOptions, probability_columns
 from lstm_model.config import RegistrationConfig
+from lstm_model.digests import digest_file
 from tasks import tracking
 from tasks.local_state import PROJECT
 from tasks.publishing import markdown_table, publish_markdown
@@ -30,7 +31,6 @@ from tasks.tracking import Run
 
 # mlflow-skinny serves as mlflow does, without its database, plotting and training packages.
 SERVING_PACKAGES = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "tokenizers")
-CANDIDATE = "candidate"
 
 
 class RegisteredVersion(BaseModel):
@@ -62,12 +62,11 @@ def register_classifier(
     config: RegistrationConfig,
     run: Run,
 ) -> RegisteredVersion:
-    """Log the classifier to the run, register it as a new version and give it the alias `candidate`."""
+    """Log the classifier to the run, register it as a new version, without an alias."""
     client = MlflowClient()
     registered = client.search_model_versions(f"name = '{config.model_name}' and run_id = '{run.run_id}'")
     # A retry after a lost answer finds the version that the first try registered.
     version = registered[0] if registered else _log_and_register(classifier, examples, splits, config)
-    client.set_registered_model_alias(config.model_name, CANDIDATE, version.version)
     for name, value in evaluation.facts["metrics"].items():
         client.set_model_version_tag(config.model_name, version.version, f"test_{name}", f"{value:.6g}")
     _publish(config.model_name, str(version.version), classifier.facts["labels"], run)
@@ -85,7 +84,10 @@ def _log_and_register(
 
 
 def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[str, Any]) -> str:
-    """Log the files of a classifier as a model of the active run; return its address. metadata holds its labels."""
+    """Log the files of a classifier as a model of the active run; return its address.
+
+    metadata holds its labels; the SHA-256 of each file is added, so that damage in the registry is noticed.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         # MLflow names an artifact after its folder, which in the store is a digest.
         folder = Path(scratch) / "classifier"
@@ -100,7 +102,7 @@ def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[s
             signature=serving_signature(metadata["labels"]),
             input_example=example,
             pip_requirements=serving_requirements(Path(scratch) / "constraints.txt"),
-            metadata=metadata,
+            metadata={**metadata, "files": {file.name: digest_file(file) for file in files}},
         )
     return str(info.model_uri)
 

@@ -117,6 +117,11 @@ def check_output(output: Path, *, overwrite: bool) -> None:
         raise UsageError(
             expected=f"an output that ends in {' or '.join(OUTPUT_FORMATS)}", found=output.name, remedy="Rename it."
         )
+    check_writable(output, overwrite=overwrite)
+
+
+def check_writable(output: Path, *, overwrite: bool) -> None:
+    """Raise UsageError where a file exists that may not be replaced, or none can be made."""
     if output.exists() and not overwrite:
         raise UsageError(
             expected=f"no file at {output}", found="one", remedy="Add --overwrite, or name another output."

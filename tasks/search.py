@@ -93,7 +93,7 @@ def trial_settings(search: Search, trial: FrozenTrial | optuna.Trial) -> dict[st
 def search_key(base: PipelineConfig, tuning: TuningConfig) -> str:
     """Return what a search shares with its continuation: a digest of data, code, settings, space and seed."""
     stages = [
-        load_examples.digest_of({"config": base.data}),
+        load_examples.digest_of({"config": base.data, "slice_column": base.evaluation.slice_column}),
         validate_examples.digest_of({"config": base.data}),
         split_examples.digest_of({"config": base.split}),
         tokenize_and_pad.digest_of({"config": base.tokenization}),

@@ -1,53 +1,104 @@
-"""Servers as child processes: the champion over HTTP, and the pages of MLflow and Prefect. Loopback by default."""
+"""Servers as child processes: a registered version over HTTP, the pages of MLflow and Prefect. Loopback by default."""
 
-import contextlib
-import os
-import signal
+import http.client
+import re
 import socket
-import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
 
 from lstm_model.errors import ModelError
-from tasks.fetch_champion import resolve_model
+from tasks.child_processes import BIN, Process, child_process, interruptible
 from tasks.local_state import artifacts_root
 
-STOP_SECONDS = 10.0
+LOOPBACK = "127.0.0.1"
 
 
-def serve_model(model_uri: str, *, host: str, port: int, workers: int) -> int:
-    """Run `mlflow models serve` in this environment until it ends or Ctrl-C; return its exit code."""
-    name, version, _ = resolve_model(model_uri)
-    _check_port(host, port)
-    print(f"Serving {name} version {version} on http://{host}:{port}/invocations", file=sys.stderr)
-    command = ["mlflow", "models", "serve", "--model-uri", f"models:/{name}/{version}", "--env-manager", "local"]
-    command += ["--host", host, "--port", str(port), "--workers", str(workers)]
-    return _run_until_interrupted([command])
+@dataclass(frozen=True)
+class ModelServer:
+    """`mlflow models serve` of one version, on its way up or answering."""
+
+    process: Process
+    host: str
+    port: int
+    log: Path | None
+    started: float
+
+    def connect(self, *, timeout: float) -> http.client.HTTPConnection:
+        """Return a connection, which no proxy of the environment comes between."""
+        host = LOOPBACK if self.host == "0.0.0.0" else self.host
+        return http.client.HTTPConnection(host, self.port, timeout=timeout)
+
+    def wait_until_up(self, *, seconds: float) -> str | None:
+        """Return None once it takes requests; otherwise why it does not."""
+        while self.process.poll() is None:
+            if self._answers():
+                return None
+            if time.monotonic() > self.started + seconds:
+                return f"its server did not answer within {seconds:g} s"
+            time.sleep(0.05)
+        return self.ending()
+
+    def ending(self) -> str:
+        """Return how the server ended, in one line."""
+        error = last_error(self.log.read_text("utf-8", errors="replace")) if self.log else ""
+        return f"its server ended with exit code {self.process.poll()}" + (f": {error}" if error else "")
+
+    def _answers(self) -> bool:
+        connection = self.connect(timeout=2)
+        try:
+            connection.request("GET", "/ping")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
 
-def serve_pages(*, mlflow_port: int, prefect_port: int) -> int:
-    """Run the MLflow and Prefect servers on loopback until one ends or Ctrl-C; return the exit code."""
-    for port in (mlflow_port, prefect_port):
-        _check_port("127.0.0.1", port)
-    os.environ["PREFECT_UI_API_URL"] = f"http://127.0.0.1:{prefect_port}/api"
-    print(f"MLflow   http://127.0.0.1:{mlflow_port}\nPrefect  http://127.0.0.1:{prefect_port}", file=sys.stderr)
-    if mlflow.get_tracking_uri().startswith("http"):
-        raise ModelError(
-            expected="MLFLOW_TRACKING_URI to be a database that pages can be served from",
-            found=mlflow.get_tracking_uri(),
-            remedy="That server has its pages already: open its address, and start `prefect server start` alone.",
-        )
-    tracking = ["mlflow", "server", "--backend-store-uri", mlflow.get_tracking_uri()]
-    tracking += ["--artifacts-destination", str(artifacts_root()), "--host", "127.0.0.1", "--workers", "1"]
-    tracking += ["--port", str(mlflow_port)]
-    prefect = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(prefect_port)]
-    return _run_until_interrupted([tracking, prefect])
+@contextmanager
+def model_server(
+    name: str, version: str, *, host: str = LOOPBACK, port: int, workers: int = 1, quiet: bool = False
+) -> Iterator[ModelServer]:
+    """Run `mlflow models serve` on a version in this environment; stop it when the block ends.
+
+    quiet: keep what it prints in a file, for the reason if it fails, and off the terminal.
+    """
+    command = [f"{BIN}/mlflow", "models", "serve", "--model-uri", f"models:/{name}/{version}"]
+    command += ["--env-manager", "local", "--host", host, "--port", str(port), "--workers", str(workers)]
+    # A model that comes from another machine is left behind in the temporary folder: it gets one that is removed.
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lstm-text-serve-")))
+        environment = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "TMPDIR": str(scratch)}
+        log = scratch / "server.log" if quiet else None
+        output = stack.enter_context(log.open("wb")) if log else None
+        started = time.monotonic()
+        process = stack.enter_context(child_process(command, environment, output=output))
+        yield ModelServer(process, host, port, log, started)
 
 
-def _check_port(host: str, port: int) -> None:
+def last_error(log: str) -> str:
+    """Return the last error that a server's output names, without its traceback; "" where it names none."""
+    named = [line for line in log.splitlines() if re.match(r"(?!INFO|WARNING)[A-Za-z_][\w.]*: +\S", line)]
+    # What `mlflow` itself says of the server that it started comes last and tells nothing.
+    telling = [line for line in named if "returned non zero return code" not in line]
+    return telling[-1][:300] if telling else ""
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise ModelError where something listens on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -60,48 +111,31 @@ def _check_port(host: str, port: int) -> None:
             ) from None
 
 
-def _run_until_interrupted(commands: list[list[str]]) -> int:
-    """Run the commands side by side; when one ends, or on a signal, stop all and return the exit code.
-
-    MLflow runs `uvicorn` from PATH: this environment's bin folder goes first, activated or not.
-    """
-    bin_folder = str(Path(sys.executable).parent)
-    environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}"}
-    environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    environment["MLFLOW_TRACKING_URI"] = mlflow.get_tracking_uri()
-    previous = signal.signal(signal.SIGTERM, _interrupt)
-    processes = [
-        # A session of its own: the whole group is stopped, workers included.
-        subprocess.Popen([f"{bin_folder}/{name}", *arguments], env=environment, start_new_session=True)
-        for name, *arguments in commands
-    ]
-    try:
-        while all(process.poll() is None for process in processes):
-            time.sleep(0.2)
-        return next(process.returncode for process in processes if process.returncode is not None)
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        _stop(processes)
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        _signal_group(process, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    for process in processes:
+def serve_pages(*, mlflow_port: int, prefect_port: int) -> int:
+    """Run the MLflow and Prefect servers on loopback until one ends or Ctrl-C; return the exit code."""
+    for port in (mlflow_port, prefect_port):
+        check_port(LOOPBACK, port)
+    uri = mlflow.get_tracking_uri()
+    print(f"MLflow   http://{LOOPBACK}:{mlflow_port}\nPrefect  http://{LOOPBACK}:{prefect_port}", file=sys.stderr)
+    if uri.startswith("http"):
+        raise ModelError(
+            expected="MLFLOW_TRACKING_URI to be a database that pages can be served from",
+            found=uri,
+            remedy="That server has its pages already: open its address, and start `prefect server start` alone.",
+        )
+    tracking = [f"{BIN}/mlflow", "server", "--backend-store-uri", uri, "--artifacts-destination", str(artifacts_root())]
+    tracking += ["--host", LOOPBACK, "--workers", "1", "--port", str(mlflow_port)]
+    prefect = [f"{BIN}/prefect", "server", "start", "--host", LOOPBACK, "--port", str(prefect_port)]
+    environment = {
+        "MLFLOW_TRACKING_URI": uri,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PREFECT_UI_API_URL": f"http://{LOOPBACK}:{prefect_port}/api",
+    }
+    with interruptible(), ExitStack() as stack:
         try:
-            process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            _signal_group(process, signal.SIGKILL)
-            process.wait()
-
-
-def _signal_group(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
+            processes = [stack.enter_context(child_process(command, environment)) for command in (tracking, prefect)]
+            while all(process.poll() is None for process in processes):
+                time.sleep(0.2)
+            return next(process.returncode for process in processes if process.returncode is not None)
+        except KeyboardInterrupt:
+            return 130

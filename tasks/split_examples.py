@@ -57,8 +57,8 @@ def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> 
     }
 
 
-def read_split(examples: StageRecord, splits: StageRecord, name: str) -> pd.DataFrame:
-    """Return the rows of one part, in the order of the file: example_id, text, label."""
-    rows = pd.read_parquet(examples.file("examples.parquet"), columns=["example_id", "text", "label"])
+def read_split(examples: StageRecord, splits: StageRecord, name: str, *, also: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Return the rows of one part, in the order of the file: example_id, text, label, and the columns named."""
+    rows = pd.read_parquet(examples.file("examples.parquet"), columns=["example_id", "text", "label", *also])
     manifest = pd.read_parquet(splits.file("splits.parquet"), columns=["split"])
     return rows[manifest["split"] == name].reset_index(drop=True)

@@ -1,10 +1,8 @@
 """The MLflow run of a flow run: opened once, closed with a status whatever happens, linked both ways with Prefect."""
 
-import getpass
 import inspect
 import os
 import re
-import subprocess
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -24,18 +22,20 @@ from prefect import Task
 from prefect.artifacts import create_link_artifact
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_UI_URL
-from pydantic import BaseModel
 
 from lstm_model.config import PipelineConfig, flatten
-from lstm_model.digests import digest_file, digest_text
+from lstm_model.digests import digest_text
 from lstm_model.errors import LstmTextError
-from tasks.local_state import PROJECT, artifacts_root, use_local_state
+from tasks.local_state import artifacts_root, use_local_state
 from tasks.missed_slots import cancel_missed_slots
+from tasks.provenance import provenance
 from tasks.publishing import shorten_errors
 from tasks.recording import wait_until_recorded
 
 DEFAULT_MLFLOW_UI = "http://127.0.0.1:5001"
+BATCH_METRICS = 1_000  # More in one request are refused by MLflow.
 DEFAULT_PREFECT_UI = "http://127.0.0.1:4200"
+CONFIG_FILE = "config.json"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def training_run(config: PipelineConfig, *, trigger: str) -> Iterator[Run]:
     """Open an MLflow run, log what identifies it, and end it FINISHED, FAILED or KILLED with the reason as a tag."""
     with recorded_flow(), _opened_run(config, trigger) as run:
         try:
-            log_params(run, config)
+            _log_config(run, config)
             publish_link(run)
             yield run
         except KeyboardInterrupt:
@@ -126,47 +126,27 @@ def prefect_url(flow_run_id: str) -> str:
 
 
 def run_tags(config: PipelineConfig, trigger: str) -> dict[str, str]:
-    """Return what identifies a run: data, trigger, user, flow run, code."""
+    """Return what identifies a run: data, trigger, flow run, code, user."""
     url = prefect_url(flow_run.id)
-    tags = {
+    return {
         "mlflow.note.content": f"Prefect flow run [{flow_run.name}]({url})",  # The description: tags are no links.
         "data_file": str(config.data.path),
         "trigger": trigger,
-        "user": os.environ.get("USER") or _user(),
         "prefect.flow_run_id": flow_run.id or "",
         "prefect.flow_run_name": flow_run.name or "",
         "prefect.flow_run_url": url,
-        **_git_tags(),
+        **provenance(),
     }
-    lock = PROJECT / "requirements.lock"
-    if lock.exists():
-        tags["lock_digest"] = digest_file(lock)
-    return tags
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # A container's user id without an entry in passwd.
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-
-
-def _git_tags() -> dict[str, str]:
-    """Return the commit of the checkout, and whether tracked files differ from it; nothing outside a checkout."""
-
-    def git(*words: str) -> str:
-        result = subprocess.run(["git", "-C", str(PROJECT), *words], capture_output=True, text=True, check=True)
-        return result.stdout.strip()
-
-    try:
-        dirty = "true" if git("status", "--porcelain", "--untracked-files=no") else "false"
-        return {"git_commit": git("rev-parse", "HEAD"), "git_dirty": dirty}
-    except (OSError, subprocess.CalledProcessError):
-        return {}
+def _log_config(run: Run, config: PipelineConfig) -> None:
+    """Log the settings twice: as params to compare runs by, and as config.json, exact, to run again from."""
+    MlflowClient().log_text(run.run_id, config.model_dump_json(indent=1) + "\n", CONFIG_FILE)
+    log_params(run, config)
 
 
 def log_params(run: Run, config: BaseModel, *, prefix: str = "") -> None:
-    """Log all settings as params."""
+    """Log settings as params."""
     params = [Param(key, str(value)[:6_000]) for key, value in flatten(config, prefix).items()]
     MlflowClient().log_batch(run.run_id, params=params)
 
@@ -182,7 +162,8 @@ def log_metrics(run: Run, figures: Mapping[str, float], *, step: int = 0) -> Non
     """Log figures to the run."""
     now = get_current_time_millis()
     metrics = [Metric(name, float(value), now, step) for name, value in figures.items()]
-    MlflowClient().log_batch(run.run_id, metrics=metrics)
+    for first in range(0, len(metrics), BATCH_METRICS):
+        MlflowClient().log_batch(run.run_id, metrics=metrics[first : first + BATCH_METRICS])
 
 
 def label_key(label: str) -> str:

@@ -85,6 +85,7 @@ USAGE: dict[str, tuple[list[str], list[str]]] = {
     "negative epochs": (["--training.epochs", "-3"], ["training.epochs", "'-3'"]),
     "fractions over one": (["--split.test-fraction", "0.95"], ["below 1"]),
     "a config file that is missing": (["--config", "nowhere.yaml"], ["nowhere.yaml"]),
+    "a cases file that is missing": (["--evaluation.cases", "nowhere.csv"], ["nowhere.csv", "no such file"]),
 }
 
 
@@ -94,6 +95,26 @@ def test_bad_usage_exits_with_2_and_names_the_setting(case: str, capfd: pytest.C
     assert main(["train", *arguments]) == 2
     message = capfd.readouterr().err
     assert [word for word in words if word not in message] == [] and "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--evaluation.slice-column", "region"], ["column 'region'", "'id', 'text', 'label'", "slice-column"]),
+        (["--evaluation.cases", "{folder}/cases.csv"], ["'cat', 'dog', 'owl' in row 2", "'cow' for 'moo'"]),
+    ],
+)
+def test_what_the_evaluation_will_need_is_checked_before_anything_is_trained(
+    flags: list[str], words: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = write_tiny_file(tmp_path / "a.csv")
+    (tmp_path / "cases.csv").write_text("text,label\npurr,cat\nmoo,cow\n")
+    flags = [flag.replace("{folder}", str(tmp_path)) for flag in flags]
+    assert main(["train", "--data.path", str(path), *flags]) == 3
+    message = capfd.readouterr().err.strip().splitlines()[-1]
+    assert [word for word in words if word not in message] == []
+    run = mlflow.search_runs(experiment_names=["lstm-text"], order_by=["start_time DESC"]).iloc[0]
+    assert run["status"] == "FAILED" and pd.isna(run["metrics.seconds.tokenize_and_pad"])
 
 
 def test_an_unknown_key_in_the_config_file_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

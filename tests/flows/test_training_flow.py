@@ -26,8 +26,8 @@ from lstm_model.export import write_onnx
 from tests.samples import write_tiny_file
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
-STAGES = ["load-examples", "validate-examples", "split-examples", "tokenize-and-pad", "train-model",
-          "export-classifier", "fetch-champion", "evaluate-classifier", "register-classifier", "check-servable",
+STAGES = ["load-examples", "validate-examples", "check-cases-file", "split-examples", "tokenize-and-pad",
+          "train-model", "export-classifier", "evaluate-classifier", "register-classifier", "check-servable",
           "decide-promotion"]  # fmt: skip
 TINY: dict[str, Any] = {
     "tokenization": TokenizationConfig(vocab_size=200, max_length=20),
@@ -112,7 +112,7 @@ def test_a_rerun_reuses_the_stages_and_logs_the_same_curves(tiny_outcome: tuple[
     first, path = tiny_outcome
     again = train(path, "tiny")
     states = task_states(again)
-    assert {name for name, state in states.items() if state == "Cached"} >= set(STAGES[:6])
+    assert {name for name, state in states.items() if state == "Cached"} >= set(STAGES[:8]) - {"check-cases-file"}
     client = MlflowClient()
     curves = [[m.value for m in client.get_metric_history(run, "train_loss")] for run in (first.run_id, again.run_id)]
     assert curves[0] == curves[1] and len(curves[0]) == 2
@@ -231,3 +231,25 @@ def test_presets_and_options_run_from_the_command_line(flags: list[str], tmp_pat
     arguments = ["--data.path", str(tmp_path / "tiny.csv"), "--registration.model-name", name, "--training.epochs", "1"]
     assert main(["train", *arguments, *flags]) == 0
     assert str(MlflowClient().get_model_version_by_alias(name, "champion").version) == "1"
+
+
+def test_a_version_whose_vocabulary_is_gone_is_rejected_as_unservable(
+    tiny_outcome: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, path = tiny_outcome
+    register_model = mlflow.register_model
+
+    def lose_the_vocabulary(uri: str, *rest: Any, **options: Any) -> Any:
+        folder = Path(mlflow.artifacts.download_artifacts(uri))  # A local store hands out its own folder.
+        (folder / "artifacts" / "classifier" / "tokenizer.json").unlink()
+        return register_model(uri, *rest, **options)
+
+    good = train(path, "damaged")
+    monkeypatch.setattr(mlflow, "register_model", lose_the_vocabulary)
+    damaged = train(path, "damaged")
+    assert not damaged.promoted and damaged.version == "2"
+    assert damaged.reason == "servability: tokenizer.json is missing in the registry"
+    assert str(MlflowClient().get_model_version_by_alias("damaged", "champion").version) == good.version
+    assert {"servability.cold_start_seconds", "servability.p95_milliseconds"} <= set(
+        MlflowClient().get_run(good.run_id).data.metrics
+    )

@@ -210,6 +210,14 @@ def test_a_column_that_the_file_lacks_is_absent(tmp_path: Path, ending: str) -> 
     assert len(frame) == len(TUPLES)
 
 
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_column_may_be_read_under_two_names(tmp_path: Path, ending: str) -> None:
+    path = write_rows(tmp_path / f"rows{ending}", TUPLES)
+    frame = frame_of(path, {"label": "label", "slice": "label", "example_id": "id", "other": "id"})
+    assert list(frame["slice"]) == list(frame["label"]) == [label for _, _, label in TUPLES]
+    assert list(frame["other"]) == list(frame["example_id"])
+
+
 def test_a_frame_without_the_text_column_has_no_problem_column(tmp_path: Path) -> None:
     assert list(frame_of(put(tmp_path / "a.csv", "id,label\n1,b\n")).columns) == ["example_id", "label"]
 

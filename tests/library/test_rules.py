@@ -5,7 +5,15 @@ import pytest
 
 from lstm_model.config import DataConfig
 from lstm_model.reading import text_problem
-from lstm_model.rules import RowRule, derive_columns, list_bad_rows, missing_columns, row_rules, wanted_columns
+from lstm_model.rules import (
+    RowRule,
+    derive_columns,
+    list_bad_rows,
+    missing_columns,
+    missing_slice_column,
+    row_rules,
+    wanted_columns,
+)
 
 GOOD = [(f"{label}{number}", f"text {number} of {label}", label) for label in "xy" for number in range(3)]
 
@@ -152,4 +160,11 @@ def test_a_missing_column_is_named_with_the_flag_that_mends_it() -> None:
     assert message == (
         "Expected the columns 'body', 'label', 'key' in rows.csv; found 'label', 'content'. "
         "Name the right column with --data.text-column and --data.id-column."
+    )
+
+
+def test_a_missing_slice_column_is_named_with_its_flag() -> None:
+    assert str(missing_slice_column(config(path="rows.csv"), "source", ["text", "label"])) == (
+        "Expected the column 'source' in rows.csv; found 'text', 'label'. "
+        "Name a column of the file with --evaluation.slice-column, or leave it out."
     )

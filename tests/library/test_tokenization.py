@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from lstm_model.batches import PAD_ID, length_batches, pad_batch
 from lstm_model.config import TokenizationConfig
 from lstm_model.text_encoder import UNK_ID, encode_texts
-from lstm_model.tokenization import fit_tokenizer, unknown_rate
+from lstm_model.tokenization import fit_tokenizer, unknown_rate, unknown_rates
 
 KINDS = ["word", "bpe"]
 TEXTS = ["The cat sat on the mat.", "Don't the dogs bark?", "cat & dog: 3 of [PAD], 4 of [UNK]", "Élan, naïve café"]
@@ -206,3 +206,9 @@ def test_a_padded_row_is_the_row_and_then_zeros(rows: list[list[int]], data: st.
     longest = max(len(rows[place]) for place in chosen)
     assert padded.dtype == np.int32
     assert padded.tolist() == [rows[place] + [0] * (longest - len(rows[place])) for place in chosen]
+
+
+def test_each_row_has_its_own_share_of_unknown_tokens() -> None:
+    tokenizer = fit_tokenizer(["red green"], config())
+    rates = unknown_rates(*encode_texts(tokenizer, ["red blue", "green", "", "red red red blue"]))
+    assert rates.tolist() == [0.5, 0.0, 1.0, 0.25]

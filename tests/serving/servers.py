@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import mlflow
@@ -15,7 +15,7 @@ import requests
 
 
 @contextmanager
-def serving(model_uri: str) -> Iterator[str]:
+def serving(model_uri: str, *flags: str, stderr: Path | None = None) -> Iterator[str]:
     """Serve the model until the block ends; yield the address. Afterwards nothing is left on the port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -23,7 +23,8 @@ def serving(model_uri: str) -> Iterator[str]:
     # The environment's bin folder is not on PATH, as when the environment is not activated.
     environment = {**os.environ, "PATH": "/usr/bin:/bin", "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
     command = [f"{Path(sys.executable).parent}/lstm-text", "serve", "--model-uri", model_uri, "--port", str(port)]
-    process = subprocess.Popen(command, env=environment)
+    with stderr.open("wb") if stderr else nullcontext() as told:
+        process = subprocess.Popen([*command, *flags], env=environment, stderr=told)
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{address}/ping", process)

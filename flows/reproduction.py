@@ -1,0 +1,31 @@
+"""What `lstm-text reproduce` runs in a process with run state of its own: a recorded training, up to its evaluation."""
+
+import sys
+from pathlib import Path
+
+from prefect import flow
+
+from flows.training import build_and_evaluate
+from lstm_model.config import PipelineConfig
+from lstm_model.errors import LstmTextError
+from tasks.child_processes import interruptible
+from tasks.tracking import training_run
+
+
+@flow(name="reproduce-text-classifier")
+def rebuild_text_classifier(config: PipelineConfig) -> None:
+    """Train and evaluate as the settings say; register nothing.
+
+    Args:
+        config: The settings of the recorded run.
+    """
+    with training_run(config, trigger="reproduce") as run:
+        build_and_evaluate(config, run)
+
+
+if __name__ == "__main__":
+    try:
+        with interruptible():
+            rebuild_text_classifier(PipelineConfig.model_validate_json(Path(sys.argv[1]).read_text("utf-8")))
+    except LstmTextError as error:
+        sys.exit(str(error))

@@ -1,0 +1,97 @@
+"""A registered model over HTTP; where its address is an alias, the server follows it to another version."""
+
+import sys
+import threading
+import time
+
+from lstm_model.errors import LstmTextError
+from tasks.child_processes import interruptible
+from tasks.fetch_champion import resolve_model
+from tasks.serving import ModelServer, check_port, model_server
+
+UP_SECONDS = 120.0  # For a version that the alias has moved to; the one before it is started again then.
+
+
+class AliasWatch:
+    """The version that an alias means, looked up in a thread: a registry that hangs must not hide a server's end."""
+
+    def __init__(self, model_uri: str, version: str) -> None:
+        self.model_uri, self.version, self.lost = model_uri, version, False
+
+    def start(self, *, seconds: float) -> None:
+        """Look the alias up every so many seconds, as long as this process lives."""
+
+        def watch() -> None:
+            while True:
+                time.sleep(seconds)
+                self.look()
+
+        threading.Thread(target=watch, daemon=True).start()
+
+    def look(self) -> None:
+        """Look the alias up once. Where that fails the version stays, and the first failure is told."""
+        try:
+            self.version = resolve_model(self.model_uri)[1]
+        except Exception as error:  # noqa: BLE001  whatever is wrong with the registry, answering goes on
+            if not self.lost:
+                found = error.found if isinstance(error, LstmTextError) else f"{type(error).__name__}: {error}"
+                _say(f"{self.model_uri} is not found ({' '.join(found.split())[:200]}); serving goes on")
+            self.lost = True
+        else:
+            if self.lost:
+                _say(f"{self.model_uri} is found again: version {self.version}")
+            self.lost = False
+
+
+def serve_model(model_uri: str, *, host: str, port: int, workers: int, poll_seconds: float) -> int:
+    """Run `mlflow models serve` in this environment until it ends or Ctrl-C; return its exit code.
+
+    An alias is looked up every poll_seconds (0: never), and the server started again with the version it has moved to.
+    """
+    name, version, _ = resolve_model(model_uri)
+    check_port(host, port)
+    follows = f", following {model_uri}" if "@" in model_uri and poll_seconds > 0 else ""
+    _say(f"Serving {name} version {version} on http://{host}:{port}/invocations{follows}")
+    with interruptible():
+        try:
+            watch = AliasWatch(model_uri, version)
+            if follows:
+                watch.start(seconds=poll_seconds)
+            return _follow(watch, name, host=host, port=port, workers=workers)
+        except KeyboardInterrupt:
+            return 130
+
+
+def _follow(watch: AliasWatch, name: str, *, host: str, port: int, workers: int) -> int:
+    """Serve the version that the alias means, until a server ends by itself; return its exit code."""
+    version, before, refused, restarted = watch.version, None, None, False
+    while True:
+        with model_server(name, version, host=host, port=port, workers=workers) as server:
+            reason = server.wait_until_up(seconds=UP_SECONDS) if restarted else None
+            if reason is not None and before is not None:
+                _say(f"{name} version {version} does not come up: {reason}; version {before} is started again")
+                version, before, refused = before, None, version
+                continue
+            if restarted and reason is None:
+                _say(f"{name} version {version} answers, {time.monotonic() - server.started:.1f} s after its start")
+            moved_to = _wait(server, watch, version, refused)
+            if moved_to is None:
+                return int(server.process.returncode)
+        _say(f"{watch.model_uri} moved from version {version} to version {moved_to}, which is started")
+        version, before, refused, restarted = moved_to, version, None, True
+
+
+def _wait(server: ModelServer, watch: AliasWatch, version: str, refused: str | None) -> str | None:
+    """Return the version to go on with, or None when the server has ended; one that was refused is let be."""
+    while server.process.poll() is None:
+        wanted = watch.version
+        if wanted == version:
+            refused = None  # The alias has come back: should it move again, the version is tried again.
+        elif wanted != refused:
+            return wanted
+        time.sleep(0.2)
+    return None
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

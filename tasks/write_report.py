@@ -1,0 +1,39 @@
+"""The run's report (one HTML file), the version's model card, and links that lead there."""
+
+from mlflow import MlflowClient
+from prefect import task
+from prefect.artifacts import create_link_artifact
+from prefect.cache_policies import NO_CACHE
+
+from lstm_model.model_card import render_model_card
+from lstm_model.report import render_report
+from tasks import tracking
+from tasks.decisions import Decision
+from tasks.register_classifier import RegisteredVersion
+from tasks.run_facts import read_run_facts
+from tasks.stages import StageRecord, read_json, worth_a_retry
+from tasks.tracking import Run
+
+REPORT = "report.html"
+
+
+@tracking.timed
+@task(name="write-report", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry)
+def write_report(version: RegisteredVersion, evaluation: StageRecord, decision: Decision, run: Run) -> str:
+    """Log report.html to the run and describe the version with its model card; return the report's address."""
+    judged, decided = read_json(evaluation.file("evaluation.json")), decision.model_dump(mode="json")
+    kept = judged["calibration"] and judged["calibration"]["kept"]
+    before = evaluation.facts.get("reliability_before") if kept else None
+    facts = read_run_facts(run)
+    page = render_report(judged, decided, facts, uncalibrated=before)
+    client = MlflowClient()
+    client.log_text(run.run_id, page, REPORT)
+    client.update_model_version(version.name, version.version, render_model_card(judged, decided, facts))
+    address = f"{run.url}/artifacts/{REPORT}"
+    create_link_artifact(
+        link=address,
+        link_text=f"Report on {version.name} version {version.version}",
+        key="report",
+        description="What was decided and why, figures, mistakes to look at",
+    )
+    return address

@@ -1,0 +1,148 @@
+"""`lstm-text reproduce` on a tiny training. Slow: a rerun is a process that loads TensorFlow and Great Expectations."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+
+from flows.cli import main
+from lstm_model.config import DataConfig, ModelConfig, RegistrationConfig, TokenizationConfig, TrainingConfig
+from tests.samples import write_tiny_file
+
+Recorded = tuple[str, Path]
+
+
+@pytest.fixture(scope="module")
+def recorded(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """A run with what is hard to write down as a param: labels, a split column, rows set aside."""
+    from flows.training import train_text_classifier
+
+    path = write_tiny_file(tmp_path_factory.mktemp("recorded") / "tiny.csv", rows=66)
+    lines = path.read_text().splitlines()
+    parts = ["part", *("test" if number % 10 > 7 else "train" for number in range(66))]
+    rows = [f"{line},{part}" for line, part in zip(lines, parts, strict=True)]
+    path.write_text("\n".join([*rows, "r66,,cat,train"]) + "\n")
+    outcome = train_text_classifier(
+        data=DataConfig(path=path, split_column="part", labels=("cat", "dog", "owl"), on_bad_rows="quarantine"),
+        tokenization=TokenizationConfig(vocab_size=200, max_length=20),
+        model=ModelConfig(embedding_dim=8, lstm_units=4),
+        training=TrainingConfig(epochs=2, batch_size=16),
+        registration=RegistrationConfig(model_name="reproduced"),
+    )
+    return outcome.run_id, path
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_written(
+    recorded: Recorded, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Neither runs, versions nor stages are added, and no temporary folder stays behind."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+
+    def everything() -> list[Any]:
+        runs = MlflowClient().search_runs([e.experiment_id for e in MlflowClient().search_experiments()])
+        versions = MlflowClient().search_model_versions("name = 'reproduced'")
+        return [len(runs), len(versions), sorted((state / "stages").glob("*/*")), list(scratch.iterdir())]
+
+    before = everything()
+    yield
+    assert everything() == before
+
+
+@pytest.fixture
+def config(recorded: Recorded) -> Iterator[Path]:
+    """The recorded settings in the artifact store, put back after the test."""
+    file = Path(mlflow.artifacts.download_artifacts(run_id=recorded[0], artifact_path="config.json"))
+    kept = file.read_text()
+    yield file
+    file.write_text(kept)
+
+
+def test_the_same_code_and_data_give_the_same_bits(
+    recorded: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copyfile(recorded[1], tmp_path / "copy.csv")
+    assert main(["reproduce", recorded[0], "--data-path", str(tmp_path / "copy.csv"), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert answer["equal"] and answer["run_id"] == recorded[0] and answer["notes"] == []
+    assert [item["name"] for item in answer["items"]] == [
+        "data", "settings", "code", "lock", "split", "metrics", "predictions",
+    ]  # fmt: skip
+
+
+def test_an_edited_seed_and_other_code_are_named(
+    recorded: Recorded, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edited = json.loads(config.read_text())
+    edited["training"]["seed"] = 7
+    config.write_text(json.dumps(edited))
+    code_digest = MlflowClient().get_run(recorded[0]).data.tags["code_digest"]
+    MlflowClient().set_tag(recorded[0], "code_digest", "0" * 64)
+    try:
+        assert main(["reproduce", recorded[0]]) == 5
+    finally:
+        MlflowClient().set_tag(recorded[0], "code_digest", code_digest)
+    told = capsys.readouterr()
+    assert "found differences in settings, code, metrics, predictions." in told.err
+    table = told.out.splitlines()
+    assert "settings    DIFFERS  training.seed 42" in table
+    assert "              here     training.seed 7" in table
+    assert "0" * 64 in told.out and code_digest in told.out
+    assert any(line.startswith("data        equal") for line in table)
+
+
+def test_edited_data_is_named_before_anything_runs(recorded: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    text = recorded[1].read_text()
+    recorded[1].write_text(text.replace("came at 59", "went at 59"))
+    try:
+        assert main(["reproduce", recorded[0]]) == 5
+    finally:
+        recorded[1].write_text(text)
+    assert f"found other content in {recorded[1]}" in capsys.readouterr().err
+
+
+def test_data_that_is_gone_is_told(recorded: Recorded, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["reproduce", recorded[0], "--data-path", str(tmp_path / "gone.csv")]) == 2
+    assert "Name it with --data-path" in capsys.readouterr().err
+
+
+def test_an_unknown_run_is_told(recorded: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", "0" * 32]) == 4
+    assert f"Expected a run {'0' * 32}" in capsys.readouterr().err
+
+
+def test_a_run_without_its_settings_is_told(
+    recorded: Recorded, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.unlink()
+    assert main(["reproduce", recorded[0]]) == 4
+    assert "Expected config.json among the artifacts" in capsys.readouterr().err
+
+
+def test_settings_that_this_version_does_not_know_are_told(
+    recorded: Recorded, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config.read_text().replace('"lstm_units"', '"units"'))
+    assert main(["reproduce", recorded[0]]) == 4
+    told = capsys.readouterr().err
+    assert "model.units: Extra inputs are not permitted" in told and "check out commit" in told
+
+
+def test_a_run_that_failed_is_refused(recorded: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    client = MlflowClient()
+    failed = client.create_run(client.get_run(recorded[0]).info.experiment_id)
+    client.set_tag(failed.info.run_id, "failure_reason", "out of rows")
+    client.set_terminated(failed.info.run_id, "FAILED")
+    try:
+        assert main(["reproduce", failed.info.run_id]) == 4
+    finally:
+        client.delete_run(failed.info.run_id)
+    assert "found status FAILED: out of rows" in capsys.readouterr().err

@@ -1,0 +1,111 @@
+"""Registered versions with what a training run leaves behind, made without training: for decisions on them."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+from lstm_model.answers import answer_table
+from lstm_model.bootstrap import Resampling, bootstrap, interval
+from lstm_model.classifier import Classifier
+from lstm_model.config import EvaluationConfig, PromotionConfig
+from lstm_model.digests import digest_text
+from lstm_model.metrics import classification_metrics
+from tasks.check_servable import Servability
+from tasks.evidence import read_evidence
+from tasks.judge_version import Candidate
+from tests.models import TEXTS
+
+WORDS = ["purr", "bark", "hoot", "meow", "woof", "0", "1", "2", "3", "4", "a", "b"]
+ROWS = [f"{first} {second}" for first in WORDS for second in WORDS]  # 144, which random weights answer variously.
+BALANCED_SEEDS = (28, 12, 9)  # Of write_classifier: each label is the answer to a good part of ROWS.
+SERVABLE = Servability(reason=None, asked=1, cold_start_seconds=None, p95_milliseconds=None)
+LENIENT = PromotionConfig(min_compared_rows=20, min_macro_f1=0, beat_guessing=False, min_class_f1=0)
+
+
+def answers_of(folder: Path) -> list[str]:
+    """Return what the classifier says to ROWS: taken for the truth, it is never wrong."""
+    classifier = Classifier.load(folder)
+    return [classifier.labels[best] for best in classifier.predict_probabilities(ROWS).argmax(axis=1)]
+
+
+def register_judged(
+    folder: Path, name: str, truth: Sequence[str], *, seen: Sequence[str] = (), manifest: bool = True
+) -> tuple[str, str]:
+    """Register a classifier, without an alias, whose run holds its evaluation on ROWS; return version and run id.
+
+    truth: the label of each row. seen: texts in the train part of its split manifest, beside one of its own.
+    """
+    from tasks.register_classifier import log_classifier
+    from tasks.tracking import ensure_experiment
+
+    classifier = Classifier.load(folder)
+    evaluation, predictions = _evaluation(classifier, truth)
+    split = pd.DataFrame({"text_digest": predictions["text_digest"], "split": "test"})
+    for text in (*seen, "a text of its train part"):
+        split.loc[len(split)] = [digest_text(text), "train"]
+    params = {f"promotion.{key}": str(value) for key, value in LENIENT.model_dump().items()}
+    with mlflow.start_run(experiment_id=ensure_experiment("models-for-tests")) as run:
+        mlflow.log_params({**params, "evaluation.bootstrap_rounds": "200"})
+        mlflow.log_dict(evaluation, "evaluation/evaluation.json")
+        _log_table(predictions, "evaluation/predictions.parquet")
+        if manifest:
+            _log_table(split, "split/splits.parquet")
+        example = pd.DataFrame({"text": TEXTS[:2]})
+        uri = log_classifier(list(folder.iterdir()), example, metadata={"labels": classifier.labels})
+    return str(mlflow.register_model(uri, name).version), run.info.run_id
+
+
+def candidate(name: str, version: str, run_id: str, **changes: Any) -> Candidate:
+    """Return the version as the training flow would hand it to the gate; promotion, servable ... may be changed."""
+    evidence = read_evidence(run_id, version=version)
+    return replace(
+        Candidate(name, version, evidence, SERVABLE, LENIENT, EvaluationConfig(bootstrap_rounds=200)), **changes
+    )
+
+
+def relabelled(folder: Path, target: Path, labels: Sequence[str]) -> Path:
+    """Copy a classifier with other names for its labels."""
+    target.mkdir(parents=True)
+    for file in folder.iterdir():
+        (target / file.name).write_bytes(file.read_bytes())
+    described = json.loads((target / "classifier.json").read_text("utf-8"))
+    (target / "classifier.json").write_text(json.dumps({**described, "labels": list(labels)}), encoding="utf-8")
+    return target
+
+
+def _evaluation(classifier: Classifier, truth: Sequence[str]) -> tuple[dict[str, Any], pd.DataFrame]:
+    labels, resampling = classifier.labels, Resampling(rounds=200)
+    probabilities = classifier.predict_probabilities(ROWS)
+    label_ids = np.array([labels.index(label) if label in labels else 0 for label in truth])
+    drawn = bootstrap(
+        label_ids=label_ids,
+        predictions={"it": probabilities.argmax(axis=1)},
+        num_classes=len(labels),
+        resampling=resampling,
+    )["it"]["macro_f1"]
+    evaluation = {
+        "labels": labels,
+        "candidate": classification_metrics(
+            label_ids=label_ids, probabilities=probabilities, labels=labels, calibration_bins=5
+        ),
+        "intervals": {"macro_f1": interval(drawn, 0.95)},
+        "guessing": {"macro_f1": 1 / len(labels)},
+        "baseline": None,
+    }
+    answers = answer_table(probabilities, labels).rename(columns={"label": "predicted"})
+    rows = {"example_id": [str(n) for n in range(len(ROWS))], "text": ROWS, "text_digest": map(digest_text, ROWS)}
+    return evaluation, pd.concat([pd.DataFrame({**rows, "label": [labels[i] for i in label_ids]}), answers], axis=1)
+
+
+def _log_table(table: pd.DataFrame, artifact: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / Path(artifact).name
+        table.to_parquet(path, index=False)
+        mlflow.log_artifact(str(path), str(Path(artifact).parent))

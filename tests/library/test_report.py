@@ -1,0 +1,124 @@
+"""The report: whole, safe against what texts hold, and in need of nothing but itself."""
+
+import re
+from typing import Any
+
+import pytest
+
+from lstm_model.report import render_report
+from tests.evaluations import decision, evaluation, predictions, run_facts
+from tests.pages import Page
+
+SECTIONS = ["Decision: not promoted", "Figures", "Classes", "Slices", "Calibration", "Behaviour", "Confident mistakes",
+            "Likely label errors", "Training", "Data and settings", "Reproduce"]  # fmt: skip
+ODD = '<script>alert(1)</script><img src="http://evil.example/x.png" onerror=alert(2)>'
+
+
+def variant(name: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return evaluation, decision and changed facts of one of the runs that the contract allows."""
+    labels = {"two classes": ["no", "yes"], "30 classes": [f"class {n}" for n in range(30)],
+              "31 classes": [f"class {n}" for n in range(31)]}.get(name, ["cat", "dog", "owl"])  # fmt: skip
+    judged = evaluation(labels, predictions(labels, rows=124, skill=1.0 if name == "no mistakes" else 0.8))
+    if name == "bare":
+        judged |= {"baseline": None, "calibration": None, "slices": [], "mistakes": [], "label_errors": [],
+                   "behaviour": {"invariance": [], "cases": None}}  # fmt: skip
+    decided = decision(judged, first=name == "first model")
+    if name == "unservable":
+        served = {"reason": "no tokenizer.json", "asked": 0, "cold_start_seconds": None, "p95_milliseconds": None}
+        decided |= {"rules": [], "comparison": None, "servability": served}
+    facts = {"params": {}, "tags": {}, "metrics": {}, "epochs": [], "packages": {}} if name == "bare" else {}
+    return judged, decided, facts
+
+
+VARIANTS = ["compared", "first model", "bare", "unservable", "no mistakes", "two classes", "30 classes", "31 classes"]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_run_gets_a_whole_page_that_loads_nothing(name: str) -> None:
+    judged, decided, facts = variant(name)
+    page = Page(html := render_report(judged, decided, run_facts(**facts)))
+    assert page.open == [] and page.unnamed_plots == 0
+    assert len(page.ids) == len(set(page.ids))
+    assert {heading for heading in page.headings if heading.strip()} >= set(SECTIONS[1:])
+    assert [target for target in page.loaded if not target.startswith("#")] == []
+    assert not {"script", "link", "iframe", "object", "img"} & set(page.tags)
+    assert "default-src 'none'" in html
+    assert not re.search(r"\b(None|nan|inf|undefined|Undefined)\b", page.text)
+
+
+def test_links_lead_to_the_run_and_within_the_page() -> None:
+    judged, decided, _ = variant("compared")
+    html = render_report(judged, decided, run_facts())
+    targets = re.findall(r'<a href="([^"]*)"', html)
+    page = Page(html)
+    assert {target[1:] for target in targets if target.startswith("#")} <= set(page.ids)
+    assert run_facts().url in targets
+
+
+def test_a_link_of_another_scheme_is_no_link() -> None:
+    judged, decided, _ = variant("compared")
+    html = render_report(judged, decided, run_facts(tags={"prefect.flow_run_url": "javascript:alert(1)"}))
+    assert "javascript:" not in html
+
+
+def test_the_decision_and_its_figures_are_told() -> None:
+    judged, decided, _ = variant("compared")
+    page = Page(render_report(judged, decided, run_facts()))
+    assert [heading for heading in page.headings if heading.strip()][-len(SECTIONS) :] == SECTIONS
+    assert "worse than the champion, version 3, beyond chance" in page.text
+    assert "not worse than champion failed −0.050 0.000" in page.text
+    assert f"{judged['candidate']['macro_f1']:.3f}" in page.text
+    assert "On 110 test rows that neither model was trained on; 10 rows left out" in page.text
+    assert "model.lstm_units 64 32" in page.text and "training.seed" not in page.text  # 42 is the default.
+    assert "lstm-text reproduce 0123456789abcdef0123456789abcdef" in page.text
+
+
+@pytest.mark.parametrize(
+    ("interval", "sentence"),
+    [
+        ([-0.09, -0.01], "The network loses to the baseline, TF-IDF + linear SVM, beyond chance"),
+        ([-0.09, 0.04], "The network does not beat the baseline, TF-IDF + linear SVM; chance can explain it"),
+        ([-0.04, 0.09], "The network is ahead of the baseline, TF-IDF + linear SVM, but not beyond chance"),
+        ([0.01, 0.09], "The network beats the baseline, TF-IDF + linear SVM, beyond chance"),
+    ],
+)
+def test_it_says_plainly_whether_the_network_beats_the_baseline(interval: list[float], sentence: str) -> None:
+    judged, decided, _ = variant("compared")
+    judged["baseline"]["difference"] = {"macro_f1": sum(interval) / 2, "interval": interval}
+    assert sentence in Page(render_report(judged, decided, run_facts())).text
+
+
+def test_what_texts_and_labels_hold_is_shown_and_never_run() -> None:
+    labels = [ODD, "שלום", "a\x00b"]
+    judged = evaluation(labels)
+    texts = (ODD, "👩‍👩‍👧\u202eabc", "word " * 50_000, "  two lines\nhere ", "{{ 7 * 7 }}")
+    judged["mistakes"] = [
+        {"example_id": ODD, "text": text, "label": ODD, "predicted": "שלום", "score": 0.9} for text in texts
+    ]
+    decided = decision(judged, reason=ODD, model_name="m<b>")
+    html = render_report(judged, decided, run_facts(name="\ud800", params={"data.labels": ODD}))
+    page = Page(html)
+    assert not {"script", "img", "b"} & set(page.tags) and "evil.example" in page.text
+    assert "👩‍👩‍👧\u202eabc" in page.text and "␣␣two lines here␣" in page.text and "{{ 7 * 7 }}" in page.text
+    assert "49" not in re.findall(r"<bdi>([^<]*)</bdi>", html)
+    assert len(html) < 400_000
+    html.encode("utf-8")
+
+
+def test_a_matrix_of_many_labels_gives_way_to_its_largest_cells() -> None:
+    small, large = (Page(render_report(*variant(f"{n} classes")[:2], run_facts())).text for n in (30, 31))
+    assert "Rows: the true label" in small and "Rows: the true label" not in large
+    assert "31 labels make a table too large to read" in large and "The most frequent confusions" in large
+
+
+def test_reliability_is_drawn_before_and_after_a_temperature_that_was_kept() -> None:
+    judged, decided, _ = variant("compared")
+    table = judged["candidate"]["reliability"]
+    alone, both = (render_report(judged, decided, run_facts(), uncalibrated=before) for before in (None, table))
+    assert alone.count("Reliability diagram") == 1 and both.count("Reliability diagram") == 2
+
+
+def test_weak_slices_are_named() -> None:
+    judged, decided, _ = variant("compared")
+    text = Page(render_report(judged, decided, run_facts())).text
+    assert "Weaker than all test rows together, beyond chance: length 1 to 8 tokens (0.500 of 40 rows)." in text

@@ -1,0 +1,388 @@
+"""Decisions on registered versions: judged against the champion, recorded, serialised, undone.
+
+Slow by a few seconds: Keras writes three small networks, and MLflow registers them.
+"""
+
+import json
+import multiprocessing
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+import tasks.decision_lock
+import tasks.decisions
+from lstm_model.errors import ModelError
+from tasks.change_champion import promote_version, roll_back
+from tasks.check_servable import Servability
+from tasks.decide_promotion import decide
+from tasks.decision_lock import decision_lock
+from tasks.decisions import Decision, list_versions, read_aliases, read_decisions
+from tasks.history import history_text, read_history
+from tests.judged import BALANCED_SEEDS, ROWS, answers_of, candidate, register_judged, relabelled
+from tests.models import write_classifier
+
+MANUAL: dict[str, Any] = {"trigger": "manual"}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three classifiers; the answers of the first are taken for the truth, so it is the best there can be."""
+    root = tmp_path_factory.mktemp("models")
+    return [write_classifier(root / str(seed), seed=seed) for seed in BALANCED_SEEDS]
+
+
+@pytest.fixture(scope="module")
+def truth(models: list[Path]) -> list[str]:
+    return answers_of(models[0])
+
+
+def enter(folder: Path, name: str, truth: list[str], **options: Any) -> Decision:
+    """Register a version and have it decided on, as a training does."""
+    changes = {key: options.pop(key) for key in ("servable", "promotion") if key in options}
+    version, run_id = register_judged(folder, name, truth, **options)
+    return decide(candidate(name, version, run_id, **changes), run_id=run_id, **MANUAL)
+
+
+def test_the_first_model_is_champion_a_better_one_follows_and_a_worse_one_is_rejected(
+    models: list[Path], truth: list[str]
+) -> None:
+    best, other, _ = models
+    first = enter(other, "three", truth)
+    assert first.kind == "promoted" and first.comparison is None and first.reason.startswith("first champion")
+    assert read_aliases("three") == {"champion": "1", "candidate": "1"}
+    better = enter(best, "three", truth)
+    assert better.kind == "promoted" and (better.champion_before, better.champion_version) == ("1", "2")
+    assert better.comparison is not None and better.comparison.candidate.macro_f1 == 1
+    assert read_aliases("three") == {"champion": "2", "previous": "1", "candidate": "2"}
+    worse = enter(other, "three", truth)
+    assert worse.kind == "rejected" and worse.reason.startswith("class_drop: F1 of ")
+    failed = [rule.name for rule in worse.rules if rule.verdict == "failed"]
+    assert failed == ["class_drop", "not_worse_than_champion"]
+    assert read_aliases("three") == {"champion": "2", "previous": "1", "candidate": "3"}
+
+
+def test_an_identical_model_leaves_the_aliases(models: list[Path], truth: list[str]) -> None:
+    enter(models[0], "twins", truth)
+    again = enter(models[0], "twins", truth)
+    assert again.kind == "unchanged" and not again.promoted and again.reason.startswith("identical: ")
+    assert read_aliases("twins") == {"champion": "1", "candidate": "2"}
+
+
+def test_a_version_that_cannot_be_served_is_no_candidate(models: list[Path], truth: list[str]) -> None:
+    broken = Servability(reason="no model.onnx", asked=0, cold_start_seconds=None, p95_milliseconds=None)
+    decision = enter(models[0], "broken", truth, servable=broken)
+    assert decision.kind == "rejected" and decision.reason == "servability: no model.onnx"
+    assert read_aliases("broken") == {}
+
+
+def test_rows_that_the_champion_was_trained_on_are_left_out(models: list[Path], truth: list[str]) -> None:
+    enter(models[1], "seen", truth, seen=ROWS[:100])
+    decision = enter(models[0], "seen", truth)
+    assert decision.comparison is not None and decision.comparison.manifest_found
+    assert (decision.comparison.rows, decision.comparison.left_out) == (len(ROWS) - 100, 100)
+
+
+def test_too_few_unseen_rows_are_a_rejection_that_says_how_many(models: list[Path], truth: list[str]) -> None:
+    enter(models[1], "few", truth, seen=ROWS[19:])
+    decision = enter(models[0], "few", truth)
+    assert decision.kind == "rejected" and decision.comparison is None
+    assert decision.reason.startswith("enough_rows: 19 test rows are unseen by candidate and champion, 125 left out")
+    assert "`lstm-text promote 2 --model-name few --force --reason ...`" in decision.reason
+
+
+def test_a_champion_without_a_manifest_is_compared_on_all_rows_and_it_is_told(
+    models: list[Path], truth: list[str]
+) -> None:
+    enter_unknown, run_id = register_judged(models[1], "unknown", truth, manifest=False)
+    MlflowClient().set_registered_model_alias("unknown", "champion", enter_unknown)
+    decision = enter(models[0], "unknown", truth)
+    assert decision.comparison is not None and not decision.comparison.manifest_found
+    assert decision.comparison.rows == len(ROWS)
+    assert "which favours it" in next(rule.text for rule in decision.rules if rule.name == "enough_rows")
+
+
+def test_a_champion_with_the_labels_in_another_order_is_compared_by_name(
+    models: list[Path], truth: list[str], tmp_path: Path
+) -> None:
+    # The same network with its labels turned: it answers dog where the other answers cat, and so on.
+    turned = relabelled(models[0], tmp_path / "turned", ["dog", "owl", "cat"])
+    expected = {"cat": "dog", "dog": "owl", "owl": "cat"}
+    assert answers_of(turned) == [expected[label] for label in truth]
+    enter(turned, "order", truth)
+    decision = enter(models[0], "order", truth)
+    assert decision.kind == "promoted" and decision.comparison is not None
+    assert decision.comparison.champion.accuracy == 0 and decision.comparison.candidate.accuracy == 1
+
+
+def test_other_labels_need_force(models: list[Path], truth: list[str], tmp_path: Path) -> None:
+    enter(relabelled(models[1], tmp_path / "other", ["cat", "dog", "bat"]), "labels", truth)
+    decision = enter(models[0], "labels", truth)
+    assert decision.kind == "rejected" and decision.reason.startswith("same_labels: ")
+    assert "`lstm-text promote 2 --model-name labels --force --reason ...`" in decision.reason
+    forced = promote_version("labels", "2", force=True, note="bats are owls now")
+    assert forced.kind == "forced" and forced.reason == "bats are owls now"
+    assert [rule.name for rule in forced.rules] == ["servability"]
+    assert read_aliases("labels") == {"champion": "2", "previous": "1", "candidate": "2"}
+
+
+def test_a_champion_that_cannot_be_read_stays_and_the_way_out_is_told(models: list[Path], truth: list[str]) -> None:
+    enter(models[1], "unreadable", truth)
+    source = Path(mlflow.artifacts.download_artifacts("models:/unreadable/1"))
+    (source / "artifacts" / "classifier" / "model.onnx").unlink()
+    decision = enter(models[0], "unreadable", truth)
+    assert decision.kind == "rejected" and decision.reason.startswith("champion_answers: the champion, version 1")
+    assert promote_version("unreadable", "2", force=True, note="files are gone").promoted
+
+
+def test_promote_judges_again_against_the_champion_of_the_moment(models: list[Path], truth: list[str]) -> None:
+    best, other, _ = models
+    enter(best, "again", truth)
+    assert enter(other, "again", truth).kind == "rejected"
+    assert promote_version("again", "2", force=False, note="try").kind == "rejected"
+    assert promote_version("again", "2", force=True, note="on purpose").champion_version == "2"
+    back = promote_version("again", "1", force=False, note="it is better")
+    assert back.kind == "promoted" and back.note == "it is better" and back.comparison is not None
+    assert promote_version("again", "1", force=False, note="once more").kind == "unchanged"
+    assert read_aliases("again") == {"champion": "1", "previous": "2", "candidate": "1"}
+
+
+def test_a_rollback_goes_to_the_previous_champion_and_twice_is_back(models: list[Path], truth: list[str]) -> None:
+    enter(models[1], "back", truth)
+    enter(models[0], "back", truth)
+    decision = roll_back("back", note="complaints")
+    assert decision.kind == "rolled_back" and decision.version == "1" and not decision.promoted
+    assert (decision.reason, decision.champion_before, decision.champion_version) == ("complaints", "2", "1")
+    assert read_aliases("back") == {"champion": "1", "previous": "2", "candidate": "2"}
+    roll_back("back", note="it was not the model")
+    assert read_aliases("back") == {"champion": "2", "previous": "1", "candidate": "2"}
+
+
+def test_nothing_to_roll_back_to_and_what_does_not_exist_are_told(models: list[Path], truth: list[str]) -> None:
+    enter(models[0], "lonely", truth)
+    with pytest.raises(ModelError, match=r"champion: 1, previous: none.*There is: 1 \(candidate, champion\)"):
+        roll_back("lonely", note="x")
+    with pytest.raises(ModelError, match=r"version 7 of lonely; found no such version. There is: 1 "):
+        promote_version("lonely", "7", force=True, note="x")
+    for ask in (lambda: roll_back("nowhere", note="x"), lambda: read_history("nowhere")):
+        with pytest.raises(ModelError, match="the registered model nowhere; found no such model"):
+            ask()
+    version, _ = register_judged(models[0], "headless", truth)
+    with pytest.raises(ModelError, match=r"champion: none, previous: none.*There is: 1\."):
+        roll_back("headless", note="x")
+    assert version == "1" and read_decisions("headless") == []
+
+
+def test_what_cannot_be_served_is_refused_and_recorded_even_by_force_or_rollback(
+    models: list[Path], truth: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(models[1], "dead", truth)
+    enter(models[0], "dead", truth)
+    dead = Servability(reason="it does not start", asked=0, cold_start_seconds=None, p95_milliseconds=None)
+    monkeypatch.setattr("tasks.change_champion.find_servability", lambda *_: dead)
+    for ask in (
+        lambda: promote_version("dead", "1", force=True, note="x"),
+        lambda: promote_version("dead", "1", force=False, note="x"),
+        lambda: roll_back("dead", note="x"),
+    ):
+        with pytest.raises(ModelError, match="it does not start.*the refusal is recorded"):
+            ask()
+    assert read_aliases("dead")["champion"] == "2"
+    last = read_decisions("dead")[-3:]
+    assert [(told["kind"], told["reason"]) for told in last] == [("rejected", "servability: it does not start")] * 3
+
+
+def test_a_decision_is_an_artifact_of_the_run_and_a_tag_of_the_version(models: list[Path], truth: list[str]) -> None:
+    enter(models[1], "recorded", truth)
+    decision = enter(models[0], "recorded", truth)
+    whole = mlflow.artifacts.load_dict(f"runs:/{decision.run_id}/decisions/{decision.decision_id}.json")
+    assert Decision.model_validate(whole) == decision
+    version = next(one for one in list_versions("recorded") if str(one.version) == "2")
+    assert decision.tag.startswith("decision.2") and decision.tag.endswith(f"Z-{decision.decision_id}")
+    told = json.loads(version.tags[decision.tag])
+    assert told["macro_f1"] == 1 and told["difference"]["macro_f1"] > 0 and told["user"] == decision.user
+    run = MlflowClient().get_run(str(decision.run_id)).data.tags
+    assert run["decision"] == version.tags["decision"] == "promoted"
+    assert run["decision_reason"] == version.tags["decision_reason"] == decision.reason
+
+
+def test_a_long_reason_is_whole_in_the_artifact_and_cut_in_the_tag(models: list[Path], truth: list[str]) -> None:
+    enter(models[1], "long", truth)
+    _, _ = register_judged(models[0], "long", truth)
+    decision = promote_version("long", "2", force=True, note="\U0001f600 weil " * 2_000)
+    tags = next(one for one in list_versions("long") if str(one.version) == "2").tags
+    assert max(map(len, tags.values())) <= 5_000
+    whole = mlflow.artifacts.load_dict(f"runs:/{decision.run_id}/decisions/{decision.decision_id}.json")
+    assert whole["reason"] == "\U0001f600 weil " * 2_000
+
+
+def test_history_lists_all_decisions_oldest_first_with_the_aliases_of_now(models: list[Path], truth: list[str]) -> None:
+    enter(models[1], "told", truth)
+    enter(models[0], "told", truth)
+    enter(models[2], "told", truth)
+    roll_back("told", note="complaints\nfrom users")
+    history = read_history("told")
+    assert [told["kind"] for told in history["decisions"]] == ["promoted", "promoted", "rejected", "rolled_back"]
+    lines = history_text(history).splitlines()
+    assert lines[0] == "4 decisions on told, oldest first"
+    assert "rolled_back" in lines[6] and "2 -> 1" in lines[6] and lines[6].endswith("complaints from users")
+    assert lines[-1] == "told now: champion 1, previous 2, candidate 3"
+    MlflowClient().set_registered_model_alias("told", "champion", "3")
+    assert "leaves version 1 as champion, but it is 3" in history_text(read_history("told"))
+
+
+def test_a_run_that_is_deleted_does_not_hinder_a_rollback(models: list[Path], truth: list[str]) -> None:
+    first = enter(models[1], "gone", truth)
+    enter(models[0], "gone", truth)
+    MlflowClient().delete_run(str(first.run_id))
+    assert roll_back("gone", note="x").run_id is None
+    assert read_aliases("gone")["champion"] == "1" and read_decisions("gone")[-1]["kind"] == "rolled_back"
+
+
+@pytest.mark.parametrize("step", range(6))
+def test_a_crash_at_any_step_leaves_what_the_next_command_goes_on_from(
+    step: int, models: list[Path], truth: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A promotion is artifact, three tags of the version, previous, champion; it is cut off after `step` of them."""
+    name = f"crash{step}"
+    enter(models[2], name, truth)
+    enter(models[1], name, truth, promotion=lenient_towards_worse())
+    assert read_aliases(name) == {"champion": "2", "previous": "1", "candidate": "2"}
+    version, run_id = register_judged(models[0], name, truth)
+    calls = []
+
+    def crash_after(original: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if len(calls) == step:
+                raise MlflowException("the lights went out")
+            calls.append(args)
+            return original(*args, **kwargs)
+
+        return call
+
+    decision = tasks.decisions.new_decision(
+        kind="promoted", model_name=name, version=version, champion_before="2", reason="r", run_id=run_id, **MANUAL
+    )
+    with monkeypatch.context() as patch:
+        for method in ("log_dict", "set_model_version_tag", "set_registered_model_alias"):
+            patch.setattr(MlflowClient, method, crash_after(getattr(MlflowClient, method)))
+        with pytest.raises(MlflowException, match="lights"):
+            tasks.decisions.carry_out(decision)
+    aliases = read_aliases(name)
+    assert aliases["champion"] == "2"  # The last step of all.
+    assert aliases["previous"] == ("2" if step == 5 else "1")
+    interrupted = read_decisions(name)[-1]["decision_id"] == decision.decision_id
+    assert interrupted == (step >= 2)
+    assert ("was interrupted" in history_text(read_history(name))) == interrupted
+    assert promote_version(name, version, force=False, note="go on").kind == "promoted"
+    assert {"champion": version, "previous": "2"}.items() <= read_aliases(name).items()
+    assert read_history(name)["note"] is None
+
+
+def lenient_towards_worse() -> Any:
+    from tests.judged import LENIENT
+
+    return LENIENT.model_copy(update={"max_class_f1_drop": 1.0, "max_macro_f1_drop": 1.0})
+
+
+def test_two_trainings_that_end_at_once_lose_nothing(models: list[Path], truth: list[str]) -> None:
+    """Three versions in three threads: whoever comes first, the best ends as champion and each decision is recorded."""
+    entered = [register_judged(folder, "race", truth) for folder in models]
+    candidates = [(candidate("race", version, run_id), run_id) for version, run_id in entered]
+    decisions: list[Decision] = []
+    threads = [
+        threading.Thread(target=lambda one=one, run=run: decisions.append(decide(one, run_id=run, **MANUAL)))
+        for one, run in candidates
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(decisions) == 3 and read_aliases("race")["champion"] == "1"
+    told = read_decisions("race")
+    assert {one["version"] for one in told} == {"1", "2", "3"}
+    champion, champions = None, []
+    for one in told:  # Each was judged against the champion that the one before it left.
+        assert one["champion_before"] == champion
+        if one["champion_version"] != champion:
+            champions.append(champion := one["champion_version"])
+    assert champions[-1] == "1" and read_aliases("race").get("previous") == (champions[-2] if champions[1:] else None)
+
+
+def hold_lock(name: str, held: Any, release: Any) -> None:
+    with decision_lock(name):
+        held.set()
+        release.wait(60)
+
+
+def test_the_lock_excludes_another_process_and_is_free_when_it_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    monkeypatch.setattr(tasks.decision_lock, "TIMEOUT_SECONDS", 1.0)
+    process = context.Process(target=hold_lock, args=("locked", held, release))
+    process.start()
+    try:
+        assert held.wait(60)
+        with pytest.raises(ModelError, match=r"another process holding the file .*mlflow\.db.*that hangs"):
+            with decision_lock("locked"):
+                raise AssertionError("two have the lock")
+        with decision_lock("another model"):
+            pass
+        process.kill()
+        process.join()
+        monkeypatch.setattr(tasks.decision_lock, "TIMEOUT_SECONDS", 60.0)
+        with decision_lock("locked"):
+            pass
+    finally:
+        process.kill()
+
+
+def test_two_checkouts_with_one_database_share_the_lock_file(
+    state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "link.db").symlink_to(state / "mlflow.db")
+    here = tasks.decision_lock._lock("m").what
+    monkeypatch.setenv("LSTM_TEXT_STATE", str(tmp_path / "other"))
+    monkeypatch.setattr(mlflow, "get_registry_uri", lambda: f"sqlite:///{tmp_path / 'link.db'}")
+    assert tasks.decision_lock._lock("m").what == here and str(state) in here
+
+
+def test_a_tracking_server_without_prefect_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], state: Path
+) -> None:
+    monkeypatch.setattr(mlflow, "get_registry_uri", lambda: "http://127.0.0.1:1")
+    monkeypatch.setattr(tasks.decision_lock.PREFECT_API_URL.__class__, "value", lambda _: None)
+    warned: list[str] = []
+    monkeypatch.setattr(
+        tasks.decision_lock, "run_logger", lambda: type("L", (), {"warning": lambda _, *a: warned.append(a[0])})()
+    )
+    with decision_lock("m"):
+        assert list((state / "locks").glob("*.lock"))
+    assert "this machine only" in warned[0]
+
+
+def test_with_a_tracking_server_the_lock_is_a_prefect_concurrency_limit(
+    prefect_server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow, "get_registry_uri", lambda: "http://127.0.0.1:1")
+    order: list[str] = []
+
+    def second() -> None:
+        with decision_lock("limited"):
+            order.append("second")
+
+    with decision_lock("limited"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        time.sleep(2)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+    monkeypatch.setattr(tasks.decision_lock, "TIMEOUT_SECONDS", 0.5)
+    with decision_lock("limited"), pytest.raises(ModelError, match="--active-slots 0"), decision_lock("limited"):
+        raise AssertionError("two have the lock")

@@ -1,0 +1,93 @@
+"""What is told of an evaluation: names that MLflow takes, and plain words about the baseline."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tasks.evaluation_report import (
+    baseline_verdict,
+    behaviour_markdown,
+    evaluation_markdown,
+    evaluation_metrics,
+    mistakes_markdown,
+    slices_markdown,
+)
+
+LABEL = 'say "x" | $y$, 100 %'
+PER_CLASS = {"precision": 0.5, "recall": 0.25, "f1": 1 / 3, "support": 8}
+
+
+def evaluation(**changes: Any) -> dict[str, Any]:
+    """Return an evaluation with one awkward label."""
+    figures = dict.fromkeys(("accuracy", "macro_f1", "log_loss", "calibration_error", "majority_accuracy"), 0.5)
+    return {
+        "labels": [LABEL],
+        "candidate": {**figures, "rows": 8, "per_class": {LABEL: PER_CLASS}},
+        "intervals": {"confidence": 0.9, "accuracy": [0.4, 0.6], "macro_f1": [0.3, 0.7], "f1": {LABEL: [0.1, 0.4]}},
+        "baseline": {
+            "name": "TF-IDF + linear SVM", "accuracy": 0.6, "macro_f1": 0.55, "f1": {LABEL: 0.4}, "seconds": 0.1,
+            "difference": {"macro_f1": -0.05, "interval": [-0.1, 0.02]},
+        },
+        "calibration": {"test_calibration_error": {"before": 0.2, "after": 0.1}},
+        "slices": [
+            {"slice": "unknown words", "bucket": "up to 7 % unknown", "rows": 8, "accuracy": 0.5,
+             "accuracy_interval": [0.2, 0.8], "macro_f1": 0.4},
+        ],
+        "behaviour": {
+            "invariance": [
+                {"change": "upper case", "rows": 4, "same_label": 3,
+                 "examples": [{"text": "a", "changed": "A" * 900, "label": LABEL, "changed_label": "b"}]},
+                {"change": "lower case", "rows": 0, "same_label": 0, "examples": []},
+            ],
+            "cases": {"file": "c.csv", "rows": 3, "passed": 2,
+                      "failed": [{"text": "t", "label": LABEL, "predicted": "b", "score": 0.9}]},
+        },
+        "mistakes": [{"example_id": "r1", "text": "line\nbreak", "label": LABEL, "predicted": "b", "score": 0.9}],
+        "label_errors": [],
+        **changes,
+    }  # fmt: skip
+
+
+def test_mlflow_takes_every_name_and_each_figure_is_there() -> None:
+    found = evaluation_metrics(evaluation())
+    assert [name for name in found if not re.fullmatch(r"[\w\-. /:]{1,250}", name)] == []
+    assert (found["test_macro_f1_low"], found["test_macro_f1_high"]) == (0.3, 0.7)
+    assert found["slice_accuracy/unknown words/up to 7 per cent unknown"] == 0.5
+    assert found["same_label/upper case"] == 0.75 and "same_label/lower case" not in found
+    assert (found["cases_rows"], found["cases_passed"]) == (3, 2)
+    assert found["baseline_difference"] == -0.05
+
+
+def test_without_a_baseline_and_without_cases_there_is_nothing_to_say_of_them() -> None:
+    found = evaluation(baseline=None, behaviour={"invariance": [], "cases": None})
+    assert not [name for name in evaluation_metrics(found) if "baseline" in name or "cases" in name]
+    assert "baseline" not in evaluation_markdown(found) and "Cases" not in behaviour_markdown(found)
+
+
+@pytest.mark.parametrize(
+    ("difference", "interval", "words"),
+    [
+        (0.05, [0.01, 0.09], "The network beats the linear baseline: macro-F1 +0.0500 (90% interval +0.0100 to +0.09"),
+        (0.05, [-0.01, 0.09], "The network is ahead of the linear baseline, but not beyond chance: "),
+        (-0.05, [-0.1, 0.02], "The network does not beat the linear baseline: "),
+        (0.0, [0.0, 0.0], "The network does not beat the linear baseline: "),
+        (-0.05, [-0.1, -0.02], "The network is worse than the linear baseline: "),
+    ],
+)
+def test_it_is_said_plainly_whether_the_network_beats_the_baseline(
+    difference: float, interval: list[float], words: str
+) -> None:
+    judged = evaluation()
+    judged["baseline"]["difference"] = {"macro_f1": difference, "interval": interval}
+    assert baseline_verdict(judged).startswith(words)
+    assert baseline_verdict(judged) in evaluation_markdown(judged)
+
+
+def test_tables_hold_a_row_a_line_whatever_the_texts() -> None:
+    judged = evaluation()
+    assert "| r1 | line break |" in mistakes_markdown(judged)
+    tables = [slices_markdown(judged), behaviour_markdown(judged), evaluation_markdown(judged)]
+    lines = [line for table in tables for line in table.splitlines() if line.startswith("|")]
+    assert max(len(line) for line in lines) < 400 and r'say "x" \| $y$' in tables[2]
+    assert "Cases of c.csv answered right: 2 of 3." in tables[1]
