@@ -22,6 +22,7 @@ from prefect import Task
 from prefect.artifacts import create_link_artifact
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_UI_URL
+from pydantic import BaseModel
 
 from lstm_model.config import PipelineConfig, flatten
 from lstm_model.digests import digest_text
