@@ -51,7 +51,7 @@ def with_settings(base: PipelineConfig, settings: Mapping[str, Any]) -> Pipeline
 
 def suggest_settings(trial: "optuna.trial.BaseTrial", tuning: TuningConfig) -> dict[str, Any]:
     """Return a value for each setting of the space; a trial that has values keeps them."""
-    return {name: _suggest(trial, name, tried) for name, tried in tuning.space.items()}
+    return {name: _suggest(trial, name, tried) for name, tried in sorted(tuning.space.items())}
 
 
 def _suggest(trial: "optuna.trial.BaseTrial", name: str, tried: Any) -> Any:
