@@ -15,6 +15,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.client.schemas.objects import FlowRun
 from prefect.events import emit_event
+from prefect.exceptions import PrefectException
 from prefect.logging.loggers import flow_run_logger
 from prefect.states import State
 from pydantic import BaseModel
@@ -52,14 +53,15 @@ def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
     if isinstance(error, KeyboardInterrupt):
         return
     logger = flow_run_logger(flow_run, flow)
+    name, mlflow_run_url = _as_prefect_knows(flow_run)
     failure = Failure(
         model_name=model_name(flow_run.parameters),
         flow=flow.name,
-        flow_run=flow_run.name,
+        flow_run=name,
         state=state.name or "",
         reason=failure_reason(error) if error else state.message or "unknown",
         flow_run_url=prefect_url(str(flow_run.id)),
-        mlflow_run_url=_mlflow_run_url(flow_run),
+        mlflow_run_url=mlflow_run_url,
     )
     logger.error("%s; %s", failure.subject, failure.reason)
     for tell in (_emit, _send):
@@ -104,22 +106,26 @@ def _send(failure: Failure, flow_run: FlowRun) -> None:
 
 
 def _error(state: State[Any]) -> BaseException | None:
-    """Return the exception of a state; None where another process tells of a run that died."""
+    """Return the flow's exception; None where it left none, because its process died."""
     try:
         result = state.result(raise_on_failure=False)
     except Exception:  # noqa: BLE001  no result was kept
         return None
-    return result if isinstance(result, BaseException) else None
+    return result if isinstance(result, BaseException) and not isinstance(result, PrefectException) else None
 
 
-def _mlflow_run_url(flow_run: FlowRun) -> str | None:
-    """Return where the flow run's page links to in MLflow, asked of Prefect: MLflow may be what failed."""
+def _as_prefect_knows(flow_run: FlowRun) -> tuple[str, str | None]:
+    """Return the run's name, which a worker that tells of a crash has from before the start, and its MLflow page.
+
+    Prefect is asked for the latter too: MLflow may be what failed.
+    """
     wanted = ArtifactFilter(
         flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run.id]), key=ArtifactFilterKey(any_=["mlflow-run"])
     )
     try:
         with get_client(sync_client=True) as client:
-            found: list[Artifact] = client.read_artifacts(artifact_filter=wanted)
-        return str(found[0].data).rpartition("](")[2].rstrip(")") if found else None
-    except Exception:  # noqa: BLE001  a link is not worth a failure
-        return None
+            links: list[Artifact] = client.read_artifacts(artifact_filter=wanted)
+            link = str(links[0].data).rpartition("](")[2].rstrip(")") if links else None
+            return client.read_flow_run(flow_run.id).name, link
+    except Exception:  # noqa: BLE001  neither is worth a failure
+        return flow_run.name, None
