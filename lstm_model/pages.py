@@ -73,12 +73,12 @@ def _absent(value: float | None) -> bool:
 
 def figure_text(value: float | None) -> str:
     """Return three decimals, or a dash where there is no figure."""
-    return NOTHING if value is None or _absent(value) else f"{value:.3f}".replace("-", "−")
+    return NOTHING if value is None or _absent(value) else f"{value:z.3f}".replace("-", "−")
 
 
 def gain_text(value: float | None) -> str:
     """Return a difference with its sign."""
-    return NOTHING if value is None or _absent(value) else f"{value:+.3f}".replace("-", "−")
+    return NOTHING if value is None or _absent(value) else f"{value:+z.3f}".replace("-", "−")
 
 
 def number_text(value: float | None) -> str:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from lstm_model.figures import CURVES, plot_curve, plot_reliability
 from lstm_model.findings import against_baseline, confusions, decision_heading, of_calibration, weak_slices
 from lstm_model.metrics import calibration_error
-from lstm_model.pages import inline_svg, render_page
+from lstm_model.pages import figure_text, inline_svg, render_page
 from lstm_model.run_facts import RunFacts, changed_params
 
 SHOWN_CONFUSIONS = 10
@@ -69,7 +69,7 @@ def _curves(run: RunFacts) -> list[Markup]:
     best, last = _best_epoch(run), run.epochs[-1]
     curves = []
     for panel in CURVES:
-        told = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in last.items() if panel in key)
+        told = ", ".join(f"{key.replace('_', ' ')} {figure_text(value)}" for key, value in last.items() if panel in key)
         alt = f"Training curve of {panel} over {len(run.epochs)} epochs; the best is epoch {best}. At the end: {told}."
         curves.append(inline_svg(plot_curve(run.epochs, best, panel), name=f"curve-{panel}", alt=alt))
     return curves

@@ -21,7 +21,7 @@ from tasks.stages import read_json
 from tasks.tracking import mlflow_ui
 
 SHOWN_EXAMPLES = 20
-RECORDED = ("test_", "best_", "export.", "rows.", "parameters", "epochs", "seconds.train_model")
+RECORDED = ("test_", "best_", "baseline_", "export.bytes", "rows.", "parameters", "epochs", "seconds.train_model")
 NEEDED = {"text", "text_digest", "label", "predicted", "score"}
 
 

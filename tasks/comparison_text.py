@@ -20,7 +20,7 @@ def comparison_text(compared: RunComparison) -> str:
         markdown_table(["figure", *columns], figures),
         markdown_table(["F1 of", *columns], classes),
         markdown_table(["setting", "A", "B"], _told(compared.params)) if compared.params else "No setting differs.",
-        markdown_table(["recorded by the run, on its own rows", "A", "B"], _told(compared.recorded)),
+        markdown_table(["recorded by the run, where they differ", "A", "B"], _recorded(compared)),
         _examples("only A is right", "B answers", compared.agreement["only_a_right"], compared.only_a_right),
         _examples("only B is right", "A answers", compared.agreement["only_b_right"], compared.only_b_right),
         compared.verdict,
@@ -54,6 +54,15 @@ def _cells(name: str, row: dict[str, Any]) -> list[object]:
 
 def _told(rows: list[tuple[str, Any, Any]]) -> list[list[object]]:
     return [[name, *("missing" if value is None else value for value in values)] for name, *values in rows]
+
+
+def _recorded(compared: RunComparison) -> list[list[object]]:
+    differing = [(name, *map(_number, values)) for name, *values in compared.recorded if values[0] != values[1]]
+    return _told(differing)
+
+
+def _number(value: float | None) -> float | int | None:
+    return int(value) if value is not None and value.is_integer() and abs(value) >= 2 else value
 
 
 def _examples(title: str, answers: str, count: int, rows: list[dict[str, Any]]) -> str:

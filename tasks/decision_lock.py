@@ -19,6 +19,7 @@ import mlflow
 import sqlalchemy
 from filelock import FileLock, Timeout
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
@@ -50,18 +51,18 @@ def decision_lock(model_name: str) -> Iterator[None]:
     Raises ModelError where another process holds it for longer than TIMEOUT_SECONDS.
     """
     lock = _lock(model_name)
-    started = time.monotonic()
+    started, told = time.monotonic(), False
     with ExitStack() as held:
         while not lock.take(held):
-            waited = time.monotonic() - started
-            if waited > TIMEOUT_SECONDS:
+            if time.monotonic() - started > TIMEOUT_SECONDS:
                 raise ModelError(
                     expected=f"to have the lock on decisions about {model_name} within {TIMEOUT_SECONDS:.0f} s",
                     found=f"another process holding {lock.what}",
                     remedy=lock.remedy,
                 )
-            if waited < POLL_SECONDS:
+            if not told:
                 run_logger().info("Waiting for another decision about %s (%s).", model_name, lock.what)
+                told = True
             time.sleep(POLL_SECONDS)
         yield
 
@@ -131,6 +132,9 @@ def _limit(model_name: str) -> Lock:
     _create_limit(name)
 
     def take(held: ExitStack) -> bool:
+        with get_client(sync_client=True) as client:  # Asking for a slot that is taken would log an error each time.
+            if client.read_global_concurrency_limit_by_name(name).active_slots:
+                return False
         # strict: a limit that is gone is an error, not a lock that anyone may have.
         try:
             held.enter_context(
@@ -154,8 +158,6 @@ def _limit(model_name: str) -> Lock:
 
 
 def _create_limit(name: str) -> None:
-    from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
-
     with get_client(sync_client=True) as client:
         try:
             client.read_global_concurrency_limit_by_name(name)

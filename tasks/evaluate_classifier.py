@@ -18,6 +18,7 @@ from lstm_model.digests import digest_file, digest_text
 from lstm_model.evaluation import judge_answers, judge_slices
 from lstm_model.metrics import calibration_error, ids_of, reliability
 from lstm_model.mistakes import confident_mistakes, label_errors
+from lstm_model.reading import file_format
 from lstm_model.tokenization import unknown_rates
 from tasks.evaluation_report import HEADLINE, report_evaluation
 from tasks.publishing import Progress
@@ -29,7 +30,7 @@ PROGRESS_ROWS = 10_000
 
 def _cases_read(data: DataConfig, config: EvaluationConfig, **others: Any) -> list[str] | None:
     path = find_cases(data, config)
-    return [path.name, digest_file(path)] if path else None
+    return [path.name, file_format(path), digest_file(path)] if path else None
 
 
 @stage("evaluation", report=report_evaluation, reads=_cases_read)

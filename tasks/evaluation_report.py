@@ -148,9 +148,9 @@ def mistakes_markdown(evaluation: dict[str, Any]) -> str:
         for row in evaluation["label_errors"][:SHOWN_ROWS]
     ]
     return (
-        "### Most confident mistakes (all in evaluation/mistakes.csv)\n\n"
+        "### Most confident mistakes (more in evaluation/mistakes.csv)\n\n"
         + markdown_table(["id", "text", "label", "predicted", "score"], mistakes)
-        + "\n\n### Likely label errors (all in evaluation/label_errors.csv)\n\n"
+        + "\n\n### Likely label errors (more in evaluation/label_errors.csv)\n\n"
         + markdown_table(["id", "text", "part", "label", "suggested"], errors)
     )
 

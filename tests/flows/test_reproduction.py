@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 
@@ -60,7 +60,8 @@ def nothing_is_written(
 @pytest.fixture
 def config(recorded: Recorded) -> Iterator[Path]:
     """The recorded settings in the artifact store, put back after the test."""
-    file = Path(mlflow.artifacts.download_artifacts(run_id=recorded[0], artifact_path="config.json"))
+    artifacts = urlparse(MlflowClient().get_run(recorded[0]).info.artifact_uri)
+    file = Path(artifacts.path) / "config.json"
     kept = file.read_text()
     yield file
     file.write_text(kept)

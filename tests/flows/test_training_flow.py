@@ -17,6 +17,7 @@ from lstm_model.config import (
     DataConfig,
     ExportConfig,
     ModelConfig,
+    PromotionConfig,
     RegistrationConfig,
     TokenizationConfig,
     TrainingConfig,
@@ -28,11 +29,12 @@ from tests.samples import write_tiny_file
 pytestmark = pytest.mark.usefixtures("prefect_server")
 STAGES = ["load-examples", "validate-examples", "check-cases-file", "split-examples", "tokenize-and-pad",
           "train-model", "export-classifier", "evaluate-classifier", "register-classifier", "check-servable",
-          "decide-promotion"]  # fmt: skip
+          "decide-promotion", "write-report"]  # fmt: skip
 TINY: dict[str, Any] = {
     "tokenization": TokenizationConfig(vocab_size=200, max_length=20),
     "model": ModelConfig(embedding_dim=8, lstm_units=4),
     "training": TrainingConfig(epochs=2, batch_size=16),
+    "promotion": PromotionConfig(min_macro_f1=0, beat_guessing=False, min_compared_rows=1),
 }
 
 
@@ -116,7 +118,7 @@ def test_a_rerun_reuses_the_stages_and_logs_the_same_curves(tiny_outcome: tuple[
     client = MlflowClient()
     curves = [[m.value for m in client.get_metric_history(run, "train_loss")] for run in (first.run_id, again.run_id)]
     assert curves[0] == curves[1] and len(curves[0]) == 2
-    assert again.metrics == first.metrics and again.promoted
+    assert again.metrics == first.metrics and again.decision == "unchanged" and not again.promoted
 
 
 def test_a_worse_model_is_not_promoted(tiny_outcome: tuple[Any, Path]) -> None:
@@ -125,7 +127,7 @@ def test_a_worse_model_is_not_promoted(tiny_outcome: tuple[Any, Path]) -> None:
     assert good.metrics["macro_f1"] > 0.9  # The clue words tell the labels apart.
     worse = train(path, "judged", training=TrainingConfig(epochs=1, batch_size=64, learning_rate=1e-6))
     assert not worse.promoted and worse.champion_version == good.version
-    assert "champion" in worse.reason
+    assert worse.reason.startswith("not_worse_than_champion: macro-F1 ")
     assert str(MlflowClient().get_model_version_by_alias("judged", "champion").version) == good.version
 
 
@@ -229,6 +231,7 @@ def test_presets_and_options_run_from_the_command_line(flags: list[str], tmp_pat
     frame.to_csv(tmp_path / "tiny.csv", index=False)
     name = f"options{flags[0].replace('.', '').strip('-')}"
     arguments = ["--data.path", str(tmp_path / "tiny.csv"), "--registration.model-name", name, "--training.epochs", "1"]
+    arguments += ["--promotion.min-macro-f1", "0", "--no-promotion.beat-guessing"]
     assert main(["train", *arguments, *flags]) == 0
     assert str(MlflowClient().get_model_version_by_alias(name, "champion").version) == "1"
 

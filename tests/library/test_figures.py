@@ -74,3 +74,15 @@ def test_a_reliability_diagram_shows_used_bins_only() -> None:
     assert [bar.get_height() for bar in lower.patches] == [0, 0, 2, 8]
     assert "0.120" in upper.get_title()
     assert png(figure).startswith(b"\x89PNG")
+
+
+def test_a_reliability_diagram_shows_what_the_temperature_changed() -> None:
+    after = {"rows": [0.0, 10.0], "confidence": [0.0, 0.8], "accuracy": [0.0, 0.8]}
+    before = {"rows": [4.0, 6.0], "confidence": [0.45, 0.95], "accuracy": [0.75, 0.83]}
+    drawn = [
+        line
+        for line in plot_reliability(after, 0.0, before=before).axes[0].get_lines()
+        if "without" in line.get_label()
+    ]
+    assert [list(line.get_xdata()) for line in drawn] == [[0.45, 0.95]]
+    assert [list(line.get_ydata()) for line in drawn] == [[0.75, 0.83]]

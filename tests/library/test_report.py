@@ -46,6 +46,13 @@ def test_every_run_gets_a_whole_page_that_loads_nothing(name: str) -> None:
     assert not re.search(r"\b(None|nan|inf|undefined|Undefined)\b", page.text)
 
 
+def test_a_training_that_diverged_is_told_without_figures_that_are_none() -> None:
+    judged, decided, _ = variant("compared")
+    epochs = [{**epoch, "train_loss": float("nan")} for epoch in run_facts().epochs]
+    html = render_report(judged, decided, run_facts(epochs=epochs))
+    assert "nan" not in Page(html).text and "train loss –" in html
+
+
 def test_links_lead_to_the_run_and_within_the_page() -> None:
     judged, decided, _ = variant("compared")
     html = render_report(judged, decided, run_facts())
