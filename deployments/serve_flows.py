@@ -51,14 +51,14 @@ def deployment(given: dict[str, Any]) -> Any:
     from prefect.client.schemas.objects import ConcurrencyLimitConfig
     from prefect.events import DeploymentEventTrigger
     from prefect.flows import load_flow_from_entrypoint
-    from prefect.schedules import Cron
+    from prefect.schedules import Schedule
 
     return load_flow_from_entrypoint(given["entrypoint"]).to_deployment(
         name=given["name"],
         description=given["description"],
         parameters=given["parameters"],
         tags=given["tags"],
-        schedules=[Cron(**schedule) for schedule in given.get("schedules", [])],
+        schedules=[Schedule(**schedule) for schedule in given.get("schedules", [])],
         triggers=[DeploymentEventTrigger(**trigger) for trigger in given.get("triggers", [])],
         concurrency_limit=ConcurrencyLimitConfig(**given["concurrency_limit"]),
     )

@@ -72,10 +72,10 @@ def train_text_classifier(
         tokenization: How text becomes token ids.
         split: How rows are shared out between train, validation and test.
         model: The network.
-        training: How the network is fitted.
+        training: How the network is fitted to the train rows.
         export: How the network becomes the classifier that is served.
         evaluation: How the classifier is judged.
-        registration: Where the model goes.
+        registration: Name of the registered model, and of the experiment.
         promotion: When the new version becomes champion.
         trigger: What started this run.
     """

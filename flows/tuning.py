@@ -62,7 +62,7 @@ def tune_text_classifier(
         training: How the network is fitted; monitor says by which figure trials are compared.
         export: How the network becomes the classifier that is served; used with train.
         evaluation: How differences are judged.
-        registration: Where the model goes.
+        registration: Name of the registered model, and of the experiment.
         promotion: When the new version becomes champion; used with train.
         output: Where the best configuration goes, a YAML file. Unset: tuned/NAME.yaml in the folder of run state.
         train: Train with the best configuration right after, through the usual gate.

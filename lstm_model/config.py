@@ -265,7 +265,7 @@ class Range(Section):
     """The highest."""
     log: bool = False
     """Try as many between 0.001 and 0.01 as between 0.01 and 0.1."""
-    step: Annotated[float, Field(gt=0)] | None = None
+    step: Annotated[float | None, Field(gt=0)] = None
     """Distance of neighbours. Unset: 1 for whole numbers, otherwise none."""
 
     @model_validator(mode="after")
@@ -290,7 +290,7 @@ class TuningConfig(Section):
 
     trials: Annotated[int, Field(ge=2)] = 20
     """Trials in all: the configuration started from, and those of the same search before it was interrupted, count."""
-    minutes: Annotated[float, Field(gt=0)] | None = None
+    minutes: Annotated[float | None, Field(gt=0)] = None
     """No trial begins after this many minutes. Unset: only the number of trials ends the search."""
     space: dict[str, Tried] = {
         "model.embedding_dim": (50, 100, 200, 300),
