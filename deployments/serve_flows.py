@@ -9,6 +9,8 @@ meantime gives one run per schedule when it is started again.
 import argparse
 import os
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +36,24 @@ def main(arguments: list[str]) -> int:
     from prefect import serve
 
     try:
-        require_server()
-        deployments = yaml.safe_load((PROJECT / "deployments/prefect.yaml").read_text("utf-8"))["deployments"]
+        deployments = [deployment(given) for given in entries()]
+        require_server(f"{served.flow_name}/{served.name}" for served in deployments)
         # Not paused when it ends: a schedule that sleeps with its process forgets what it missed.
-        serve(*(deployment(given) for given in deployments), limit=limit, pause_on_shutdown=False)
+        serve(*deployments, limit=limit, pause_on_shutdown=False)
     except LstmTextError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def entries() -> list[dict[str, Any]]:
+    """Return what prefect.yaml says about each deployment."""
+    found: list[dict[str, Any]] = yaml.safe_load((PROJECT / "deployments/prefect.yaml").read_text("utf-8"))[
+        "deployments"
+    ]
+    return found
 
 
 def deployment(given: dict[str, Any]) -> Any:
@@ -64,18 +74,28 @@ def deployment(given: dict[str, Any]) -> Any:
     )
 
 
-def require_server() -> None:
-    """Raise ModelError where no Prefect server answers."""
+def require_server(names: Iterable[str]) -> None:
+    """Raise ModelError where no Prefect server answers, or where it leaves deployments of these names to workers."""
     from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
 
     with get_client(sync_client=True) as client:
         trouble = client.api_healthcheck()
-    if trouble is not None:
-        raise ModelError(
-            expected=f"a Prefect server at {os.environ['PREFECT_API_URL']} (PREFECT_API_URL)",
-            found=f"{type(trouble).__name__}: {trouble}",
-            remedy="make ui starts one.",
-        )
+        if trouble is not None:
+            raise ModelError(
+                expected=f"a Prefect server at {os.environ['PREFECT_API_URL']} (PREFECT_API_URL)",
+                found=f"{type(trouble).__name__}: {trouble}",
+                remedy="make ui starts one.",
+            )
+        for name in names:
+            with suppress(ObjectNotFound):
+                pool = client.read_deployment_by_name(name).work_pool_name
+                if pool is not None:
+                    raise ModelError(
+                        expected=f"{name} to be nobody else's",
+                        found=f"that it was deployed to the work pool {pool}, whose workers run it",
+                        remedy=f"Start a worker instead, or first: prefect deployment delete {name}",
+                    )
 
 
 if __name__ == "__main__":

@@ -248,19 +248,31 @@ def ended_runs(team: dict[str, str], ids: set[str]) -> list[dict[str, Any]] | No
 
 
 def test_one_process_serves_the_deployments_without_a_worker(team: dict[str, str], tmp_path: Path) -> None:
-    serving = start(f"{sys.executable} deployments/serve_flows.py", team)
+    command = f"{sys.executable} deployments/serve_flows.py"
+    refused = subprocess.run(command.split(), env=team, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    assert refused.returncode == 4 and "deployed to the work pool local-process" in refused.stderr
+    for name in (TRAINING, SCORING, TUNING):
+        assert prefect(f"deployment delete {name}", team).returncode == 0
+    serving = start(command, team)
     try:
-        wait_for(lambda: deployment_named(team, SCORING)["work_pool_name"] is None, "served deployment")
-        for name in (TRAINING, SCORING, TUNING):
-            assert deployment_named(team, name)["global_concurrency_limit"]["limit"] == 1
-        assert deployment_named(team, TRAINING)["schedules"][0]["schedule"]["timezone"] == "Europe/Berlin"
+        wait_for(lambda: served(team), "served deployments")
+        training = deployment_named(team, TRAINING)
+        assert training["schedules"][0]["schedule"]["timezone"] == "Europe/Berlin"
+        assert training["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
         path = write_tiny_file(tmp_path / "tiny.csv")
         trained = prefect(f"deployment run {TRAINING} --watch -p", team, f'data={{"path": "{path}"}}', *TINY_NETWORK)
         assert trained.returncode == 0 and "Completed" in trained.stdout, trained.stdout[-3_000:]
     finally:
         stop(serving)
-        assert prefect("deploy --all --prefect-file deployments/prefect.yaml", team).returncode == 0
+    assert not deployment_named(team, TRAINING)["paused"], "what comes due meanwhile is run at the next start"
+    assert prefect("deploy --all --prefect-file deployments/prefect.yaml", team).returncode == 0
+    assert deployment_named(team, TRAINING)["work_pool_name"] == "local-process"
     assert len(api(team, "automations/filter", limit=200)) == 1
+
+
+def served(team: dict[str, str]) -> bool:
+    url = f"{team['PREFECT_API_URL']}/deployments/name"
+    return all(requests.get(f"{url}/{name}", timeout=30).ok for name in (TRAINING, SCORING, TUNING))
 
 
 def test_serving_without_a_server_says_what_to_start(team: dict[str, str]) -> None:
