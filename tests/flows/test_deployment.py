@@ -251,9 +251,7 @@ def test_one_process_serves_the_deployments_without_a_worker(team: dict[str, str
     command = f"{sys.executable} deployments/serve_flows.py"
     refused = subprocess.run(command.split(), env=team, cwd=PROJECT, capture_output=True, text=True, timeout=120)
     assert refused.returncode == 4 and "deployed to the work pool local-process" in refused.stderr
-    for name in (TRAINING, SCORING, TUNING):
-        assert prefect(f"deployment delete {name}", team).returncode == 0
-    serving = start(command, team)
+    serving = start(f"{command} --take-over", team)
     try:
         wait_for(lambda: served(team), "served deployments")
         training = deployment_named(team, TRAINING)
@@ -271,8 +269,10 @@ def test_one_process_serves_the_deployments_without_a_worker(team: dict[str, str
 
 
 def served(team: dict[str, str]) -> bool:
+    """Return whether all deployments are there, and in no work pool."""
     url = f"{team['PREFECT_API_URL']}/deployments/name"
-    return all(requests.get(f"{url}/{name}", timeout=30).ok for name in (TRAINING, SCORING, TUNING))
+    found = [requests.get(f"{url}/{name}", timeout=30) for name in (TRAINING, SCORING, TUNING)]
+    return all(answer.ok and answer.json()["work_pool_name"] is None for answer in found)
 
 
 def test_serving_without_a_server_says_what_to_start(team: dict[str, str]) -> None:
