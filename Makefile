@@ -19,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: help setup train test check format ui serve lock docs bench-serving clean
+.PHONY: help setup train test check format ui serve lock docs bench-serving bench-overhead clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ docs: setup  ## Write docs/configuration.md from the config tree
 
 bench-serving: setup  ## From text to label, beside stock MLflow and Keras (BENCH_DATA=file; about 10 minutes)
 	@$(BIN)/python -W ignore benchmarks/serving.py $(BENCH_DATA) 2> >(grep -v -e port.cc -e WARNING -e INFO >&2)
+
+bench-overhead: setup  ## What the flow costs beside the bare library (about 5 minutes)
+	@$(BIN)/python -W ignore benchmarks/overhead.py
 
 clean:  ## Remove the virtual environment (mlruns/ stays)
 	rm -rf $(VENV)

@@ -62,7 +62,8 @@ training:
 """
 
 TUNING_NOTE = """
-This section is not one of training: `lstm-text tune` and its flow have it. How to write a space: [tuning.md](tuning.md).
+This section is not one of training: `lstm-text tune` and its flow have it. How to write a space:
+[tuning.md](tuning.md#what-is-tried).
 """
 
 PRESET_NOTES = {"article": "The stacked LSTM of the tutorial this project grew from."}

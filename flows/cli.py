@@ -1,12 +1,15 @@
 """The `lstm-text` command. Answers go to stdout, progress and errors to stderr; imports come late."""
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from flows.settings import (
+    CleanSettings,
     CommandSettings,
     CompareSettings,
     HistorySettings,
@@ -25,18 +28,20 @@ from flows.settings import (
 )
 from lstm_model.errors import LstmTextError
 from tasks.local_state import use_local_state
+from tasks.servers import check_prefect_server, check_tracking_server
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(overview())
-        return 0 if arguments else 2
     debug = "--debug" in arguments
     try:
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print(overview(), flush=True)
+            return 0 if arguments else 2
         settings = parse(command_named(arguments[0]), arguments[1:])
         use_local_state()
+        check_tracking_server()
         return _RUN[type(settings)](settings)
     except LstmTextError as error:
         if debug:
@@ -46,6 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("lstm-text: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `lstm-text history | head`: who reads has enough. Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except Exception as error:  # noqa: BLE001  the last line of defence
         return _unexpected(error, debug=debug)
 
@@ -71,13 +79,18 @@ def _train(settings: TrainSettings) -> int:
     read_columns(config.data.path)  # A missing or broken file is told at once, before anything is started.
     if cases := find_cases(config.data, config.evaluation):
         read_cases(cases)
+    check_prefect_server()
 
     from flows.training import train_text_classifier
 
-    outcome = train_text_classifier(**{name: getattr(config, name) for name in type(config).model_fields})
-    decision = "is the champion" if outcome.promoted else "is not promoted"
-    print(f"\n{outcome.table}\n\n{outcome.rules_table}")
-    print(f"\n{outcome.model_name} version {outcome.version} {decision}: {outcome.reason}")
+    outcome = train_text_classifier(
+        **{name: getattr(config, name) for name in type(config).model_fields},
+        trigger=settings.trigger,
+        use_cache=settings.cache,
+        force_retrain=settings.force_retrain,
+    )
+    print(f"\n{outcome.table}\n\n{outcome.rules_table}\n" if outcome.table else "")
+    print(f"{outcome.model_name} version {outcome.version} {outcome.told}")
     print(f"MLflow run {outcome.run_id}")
     print(
         "\nNext:\n"
@@ -86,7 +99,7 @@ def _train(settings: TrainSettings) -> int:
         "  .venv/bin/lstm-text predict 'Striker signs'       answers in the terminal\n"
         "  .venv/bin/lstm-text score FILE --output OUT.parquet    answers for a file"
     )
-    return _finish(settings, outcome.model_dump(mode="json", exclude={"table", "rules_table"}))
+    return _finish(settings, outcome.model_dump(mode="json", exclude={"table", "rules_table", "told"}))
 
 
 def _tune(settings: TuneSettings) -> int:
@@ -111,6 +124,7 @@ def _score(settings: ScoreSettings) -> int:
     from lstm_model.reading import read_columns
 
     read_columns(settings.input)
+    check_prefect_server()
 
     from flows.scoring import score_texts
     from tasks.scoring_job import check_output
@@ -222,6 +236,17 @@ def _reproduce(settings: ReproduceSettings) -> int:
     return 0
 
 
+def _clean(settings: CleanSettings) -> int:
+    from tasks.clean_state import clean_state, size_text
+
+    cleaned = clean_state(older_than=settings.age, experiment_name=settings.experiment_name, dry_run=settings.dry_run)
+    for kind in cleaned:
+        print(f"{kind.what:24}{kind.count:>7,}{size_text(kind.bytes):>12}")
+    done = "would be removed" if settings.dry_run else "removed"
+    print(f"{size_text(sum(kind.bytes for kind in cleaned))} {done} (last used more than {settings.older_than} ago)")
+    return _finish(settings, {"dry_run": settings.dry_run, "cleaned": [asdict(kind) for kind in cleaned]})
+
+
 def _ui(settings: UiSettings) -> int:
     from tasks.serving import serve_pages
 
@@ -246,6 +271,7 @@ _RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
     CompareSettings: _compare,
     ServeSettings: _serve,
     ReproduceSettings: _reproduce,
+    CleanSettings: _clean,
     UiSettings: _ui,
 }
 

@@ -3,19 +3,23 @@
 import errno
 
 from lstm_model.errors import LstmTextError, ModelError, UsageError
+from tasks.servers import without_password
 
 
 def known_failure(error: BaseException) -> LstmTextError | None:
     """Return what a person can do about an error of MLflow, Prefect, the network or the disk; None for a bug."""
-    text = " ".join(str(error).split())[:300]
-    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+    # Imported here: MLflow takes a second that a wrong flag does not need.
+    from tasks.patience import disk_is_full
+
+    text = without_password(" ".join(str(error).split()))[:300]
+    if disk_is_full(error) or (isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS)):
         return UsageError(
-            expected=f"to write {error.filename or 'the output'}",
-            found=error.strerror or text,
+            expected=f"to write {getattr(error, 'filename', None) or 'the output'}",
+            found=getattr(error, "strerror", None) or text,
             remedy="Free space, or mend the permissions; LSTM_TEXT_STATE names another folder for run state.",
         )
     module = type(error).__module__.split(".")[0]
-    if module in ("mlflow", "sqlalchemy", "requests", "urllib3", "httpx", "httpcore", "prefect"):
+    if module in ("mlflow", "sqlalchemy", "requests", "urllib3", "httpx", "httpcore", "prefect", "psycopg", "botocore"):
         return ModelError(
             expected="an answer from the tracking server and registry (MLflow) and the orchestrator (Prefect)",
             found=f"{type(error).__name__}: {text}",

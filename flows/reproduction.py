@@ -9,7 +9,7 @@ from flows.training import build_and_evaluate
 from lstm_model.config import PipelineConfig
 from lstm_model.errors import LstmTextError
 from tasks.child_processes import interruptible
-from tasks.tracking import training_run
+from tasks.training_run import training_run
 
 
 @flow(name="reproduce-text-classifier")

@@ -1,6 +1,7 @@
 """The flags of each subcommand, one settings class each. Precedence: command line, file, preset, defaults."""
 
 import argparse
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -69,6 +70,12 @@ class TrainSettings(CommandSettings, PipelineConfig):
     """A YAML file with sections as here."""
     preset: Literal[tuple(PRESETS)] = "default"  # type: ignore[valid-type]
     """A named configuration to start from."""
+    trigger: Literal["manual", "schedule", "drift", "feedback"] = "manual"
+    """What starts this run; with schedule it ends early if nothing has changed since the last decided run."""
+    cache: bool = True
+    """Use what earlier runs left in the stage store; with --no-cache everything is computed anew."""
+    force_retrain: bool = False
+    """Train on schedule also if nothing has changed."""
 
     @classmethod
     def settings_customise_sources(
@@ -241,6 +248,24 @@ class HistorySettings(CommandSettings):
     """Name in the model registry."""
 
 
+class CleanSettings(CommandSettings):
+    """Remove old stages, downloads, runs and versions; never a version with an alias, or its run."""
+
+    command: ClassVar[str] = "clean"
+
+    older_than: Annotated[str, Field(pattern=r"^\d+[dh]$")]
+    """Age since the last use, in days or hours: 30d, 12h."""
+    experiment_name: str = RegistrationConfig().experiment_name
+    """MLflow experiment whose runs are looked at."""
+    dry_run: bool = False
+    """Say what would be removed, and remove nothing."""
+
+    @property
+    def age(self) -> timedelta:
+        number, unit = int(self.older_than[:-1]), self.older_than[-1]
+        return timedelta(days=number) if unit == "d" else timedelta(hours=number)
+
+
 class UiSettings(CommandSettings):
     """Start the MLflow and Prefect pages on loopback until Ctrl-C."""
 
@@ -334,6 +359,7 @@ COMMANDS: dict[str, type[CommandSettings]] = {
         CompareSettings,
         ServeSettings,
         ReproduceSettings,
+        CleanSettings,
         UiSettings,
     )
 }

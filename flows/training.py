@@ -5,6 +5,7 @@ from typing import Literal
 
 from prefect import flow
 from prefect.runtime import flow_run
+from prefect.states import State
 
 from flows.forms import readable
 from lstm_model.config import (
@@ -24,6 +25,7 @@ from tasks.check_servable import check_servable
 from tasks.decide_promotion import decide_promotion
 from tasks.evaluate_classifier import evaluate_classifier
 from tasks.export_classifier import export_classifier
+from tasks.fetch_start import fetch_start
 from tasks.load_examples import load_examples
 from tasks.notifications import tell_failure
 from tasks.outcome import TrainingOutcome, training_outcome
@@ -31,8 +33,10 @@ from tasks.register_classifier import register_classifier
 from tasks.split_examples import split_examples
 from tasks.stages import StageRecord
 from tasks.tokenize_and_pad import tokenize_and_pad
-from tasks.tracking import Run, training_run
+from tasks.tracking import Run
 from tasks.train_model import train_model
+from tasks.training_run import training_run
+from tasks.unchanged import unchanged_state
 from tasks.validate_examples import validate_examples
 from tasks.write_report import write_report
 
@@ -64,7 +68,9 @@ def train_text_classifier(
     registration: RegistrationConfig = RegistrationConfig(),
     promotion: PromotionConfig = PromotionConfig(),
     trigger: Trigger = "manual",
-) -> TrainingOutcome:
+    use_cache: bool = True,
+    force_retrain: bool = False,
+) -> TrainingOutcome | State[TrainingOutcome]:
     """Train a text classifier on a labelled file, judge it on held-out rows, register it, and promote it if it is good.
 
     Args:
@@ -78,12 +84,16 @@ def train_text_classifier(
         registration: Name of the registered model, and of the experiment.
         promotion: When the new version becomes champion.
         trigger: What started this run.
+        use_cache: Use what earlier runs left in the stage store; off, everything is computed anew.
+        force_retrain: Train on schedule also if data, config and code are those of the last decided run.
     """
     config = PipelineConfig(
         data=data, tokenization=tokenization, split=split, model=model, training=training,
         export=export, evaluation=evaluation, registration=registration, promotion=promotion,
     )  # fmt: skip
-    with training_run(config, trigger=trigger) as run:
+    if unchanged := unchanged_state(config, trigger=trigger, force_retrain=force_retrain):
+        return unchanged
+    with training_run(config, trigger=trigger, use_cache=use_cache) as run:
         examples, splits, classifier, judged = build_and_evaluate(config, run)
         version = register_classifier(classifier, judged, examples, splits, config.registration, run=run)
         servable = check_servable(version, judged, run=run)
@@ -99,7 +109,8 @@ def build_and_evaluate(config: PipelineConfig, run: Run) -> tuple[StageRecord, S
     check_cases_file(examples, config.data, config.evaluation, run=run)
     splits = split_examples(examples, config.split, run=run)
     encoded = tokenize_and_pad(examples, splits, config.tokenization, run=run)
-    trained = train_model(encoded, config.model, config.training, run=run)
+    start = fetch_start(config.training, config.registration, run=run)
+    trained = train_model(encoded, start, config.model, config.training, run=run)
     classifier = export_classifier(
         trained, encoded, examples, splits, config.model, config.tokenization, config.export, run=run
     )

@@ -21,6 +21,7 @@ from lstm_model.config import (
 )
 from lstm_model.search_space import check_space
 from tasks.conclude_search import TuningOutcome, best_config, conclude_search
+from tasks.fetch_start import fetch_start
 from tasks.load_examples import load_examples
 from tasks.notifications import tell_failure
 from tasks.run_trials import run_trials
@@ -77,8 +78,9 @@ def tune_text_classifier(
         examples = validate_examples(raw, base.data, run=search.run)
         splits = split_examples(examples, base.split, run=search.run)
         encoded = tokenize_and_pad(examples, splits, base.tokenization, run=search.run)
-        run_trials(search, encoded)
-        outcome = conclude_search(search, encoded, output)
+        start = fetch_start(base.training, base.registration, run=search.run)
+        run_trials(search, encoded, start)
+        outcome = conclude_search(search, encoded, start, output)
     if train:
         train_text_classifier(**dict(best_config(base, outcome)))
     return outcome

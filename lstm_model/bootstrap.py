@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 Int = npt.NDArray[np.integer[Any]]
 Float = npt.NDArray[np.float64]
 Interval = tuple[float, float]
+DRAWN_COUNTS = 4_000_000  # Bounds memory: counts held at once, 8 bytes each.
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,20 @@ def bootstrap(
         raise ValueError("Expected at least one row to resample, found none.")
     columns = np.stack([label_ids, *predictions.values()], axis=1).astype(np.int64)
     cells, counts = np.unique(columns, axis=0, return_counts=True)
-    rng = np.random.default_rng(resampling.seed)
-    drawn = rng.multinomial(len(label_ids), counts / counts.sum(), size=resampling.rounds).astype(np.float64)
     actual = _members(cells[:, 0], num_classes)
+    guessed = {name: _members(cells[:, place], num_classes) for place, name in enumerate(predictions, start=1)}
+    rng = np.random.default_rng(resampling.seed)
+    step = max(1, DRAWN_COUNTS // len(cells))
+    parts: list[dict[str, dict[str, Float]]] = []
+    for first in range(0, resampling.rounds, step):
+        rounds = min(step, resampling.rounds - first)
+        drawn = rng.multinomial(len(label_ids), counts / counts.sum(), size=rounds).astype(np.float64)
+        parts.append({name: _figures(drawn, actual, predicted) for name, predicted in guessed.items()})
     return {
-        name: _figures(drawn, actual, _members(cells[:, place], num_classes))
-        for place, name in enumerate(predictions, start=1)
+        name: {
+            figure: np.concatenate([part[name][figure] for part in parts]) for figure in ("accuracy", "macro_f1", "f1")
+        }
+        for name in predictions
     }
 
 
@@ -55,13 +65,15 @@ def interval(values: Float, confidence: float) -> Interval:
     return float(low), float(high)
 
 
-def _members(ids: Int, num_classes: int) -> Float:
-    """Return float64[cells, C]: 1 where the cell has the class."""
-    members: Float = (ids[:, None] == np.arange(num_classes)).astype(np.float64)
-    return members
+def _members(ids: Int, num_classes: int) -> sparse.csr_array:
+    """Return [cells, C]: 1 where the cell has the class. An id of -1 is no class."""
+    inside = np.flatnonzero(ids >= 0)
+    ones = np.ones(len(inside))
+    return sparse.csr_array((ones, (inside, ids[inside])), shape=(len(ids), num_classes))
 
 
-def _figures(drawn: Float, actual: Float, predicted: Float) -> dict[str, Float]:
-    right = drawn @ (actual * predicted)
+def _figures(drawn: Float, actual: sparse.csr_array, predicted: sparse.csr_array) -> dict[str, Float]:
+    # With many classes most entries are zero: dense products would cost classes times as much.
+    right = drawn @ actual.multiply(predicted)
     f1 = 2 * right / np.maximum(drawn @ (actual + predicted), 1)
     return {"accuracy": right.sum(axis=1) / drawn.sum(axis=1), "macro_f1": f1.mean(axis=1), "f1": f1}

@@ -155,6 +155,8 @@ class TrainingConfig(Section):
     """The validation figure that picks the best epoch."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: rows of rare labels weigh more, in inverse proportion to their number."""
+    warm_start: Literal["none", "champion"] = "none"
+    """champion: start from the champion's weights where tokens, labels and sizes agree, instead of from random ones."""
     seed: int = 42
     """Decides initial weights, order and dropout, together with the epoch."""
 

@@ -59,6 +59,8 @@ def of_calibration(calibration: Mapping[str, Any] | None) -> Finding | None:
         return None
     loss, error = calibration["validation_log_loss"], calibration["test_calibration_error"]
     figures = f"validation log loss {figure_text(loss['before'])} before, {figure_text(loss['after'])} after"
+    if not calibration["kept"] and loss["before"] == loss["after"]:  # As with export.calibrate off.
+        return Finding("plain", "Scores are the network's own: no temperature was fitted.")
     if not calibration["kept"]:
         return Finding("plain", f"Scores are the network's own: a temperature does not help ({figures}).")
     return Finding(

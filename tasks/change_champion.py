@@ -5,7 +5,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from lstm_model.errors import ModelError
-from tasks.check_servable import Servability, find_servability
+from tasks.check_servable import COMPARED_ROWS, Servability, find_servability
 from tasks.decide_promotion import decide
 from tasks.decision_lock import decision_lock
 from tasks.decisions import (
@@ -35,7 +35,7 @@ def promote_version(name: str, version: str, *, force: bool, note: str) -> Decis
     found = _find_version(name, version)
     run_id = _living_run(found)
     evidence = None if force else read_evidence(run_id, version=version)
-    servable = find_servability(name, version, read_predictions(run_id))
+    servable = _find_servability(name, version, run_id)
     if force or servable.reason:
         with decision_lock(name):
             return _without_gate("forced", name, version, run_id=run_id, servable=servable, note=note)
@@ -59,7 +59,7 @@ def roll_back(name: str, *, note: str) -> Decision:
                 remedy=f"Choose a version: lstm-text promote VERSION --reason ... {_versions(name)}",
             )
         run_id = _living_run(_find_version(name, str(target)))
-        servable = find_servability(name, str(target), read_predictions(run_id))
+        servable = _find_servability(name, str(target), run_id)
         return _without_gate("rolled_back", name, str(target), run_id=run_id, servable=servable, note=note)
 
 
@@ -95,6 +95,11 @@ def _without_gate(
             remedy=f"Choose another version. The champion is {champion or 'none'} as before; the refusal is recorded.",
         )
     return decision
+
+
+def _find_servability(name: str, version: str, run_id: str | None) -> Servability:
+    expected = read_predictions(run_id)
+    return find_servability(name, version, None if expected is None else expected.head(COMPARED_ROWS))
 
 
 def _find_version(name: str, version: str) -> ModelVersion:

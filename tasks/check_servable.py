@@ -8,25 +8,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
-from mlflow.models import Model
-from mlflow.models.utils import SERVING_INPUT_FILENAME
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.answers import probability_columns
-from lstm_model.digests import digest_file
 from tasks import tracking
 from tasks.publishing import markdown_table, publish_markdown
 from tasks.register_classifier import RegisteredVersion, example_input
 from tasks.serving import ModelServer, free_port, model_server
 from tasks.stages import StageRecord
 from tasks.tracking import Run
+from tasks.version_files import DamagedVersion, read_version
 
 COMPARED_ROWS = 100
 TIMED_REQUESTS = 50
@@ -81,33 +77,14 @@ def find_servability(name: str, version: str, expected: pd.DataFrame | None) -> 
     MlflowClient().get_model_version(name, version)
     try:
         with tempfile.TemporaryDirectory(prefix="lstm-text-check-") as scratch:
-            model, example = _checked_files(name, version, Path(scratch))
+            model, example = read_version(name, version, Path(scratch))
         with model_server(name, version, port=free_port(), quiet=True) as server:
             reason = server.wait_until_up(seconds=START_SECONDS)
             if reason is not None:
                 raise _Unservable(reason)
             return _ask(server, model.metadata["labels"], example, expected)
-    except _Unservable as found:
+    except (DamagedVersion, _Unservable) as found:
         return Servability(reason=str(found))
-
-
-def _checked_files(name: str, version: str, scratch: Path) -> tuple[Model, bytes]:
-    """Download the version; return its description and input example if every file is as it was registered."""
-    try:
-        folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(scratch)))
-        model = Model.load(str(folder))
-        example = (folder / SERVING_INPUT_FILENAME).read_bytes()
-    except (OSError, ValueError, TypeError, MlflowException) as error:
-        raise _Unservable(f"its files cannot be read: {_one_line(error)}") from None
-    for file, sha256 in (model.metadata or {}).get("files", {}).items():
-        path = folder / "artifacts" / "classifier" / file
-        if not path.exists():
-            raise _Unservable(f"{file} is missing in the registry")
-        if digest_file(path) != sha256:
-            raise _Unservable(f"{file} in the registry is damaged: it is not the file that was registered")
-    if not (model.metadata or {}).get("labels"):
-        raise _Unservable("its description in the registry (MLmodel) names no labels")
-    return model, example
 
 
 def _ask(server: ModelServer, labels: list[str], example: bytes, expected: pd.DataFrame | None) -> Servability:

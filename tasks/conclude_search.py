@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from mlflow import MlflowClient
 from optuna.trial import FrozenTrial
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -17,7 +16,9 @@ from lstm_model.errors import UsageError
 from lstm_model.metrics import macro_f1
 from lstm_model.search_space import with_settings
 from tasks import tracking
+from tasks.fetch_champion import RegisteredClassifier
 from tasks.local_state import state_root
+from tasks.patience import client
 from tasks.publishing import markdown_table, publish_markdown
 from tasks.run_trials import build_trained
 from tasks.search import Search, beats_start, best_trial, trial_settings
@@ -48,11 +49,13 @@ class TuningOutcome(BaseModel):
 
 
 @task(name="conclude-search", cache_policy=NO_CACHE)
-def conclude_search(search: Search, encoded: StageRecord, output: Path | None) -> TuningOutcome:
+def conclude_search(
+    search: Search, encoded: StageRecord, start: RegisteredClassifier | None, output: Path | None
+) -> TuningOutcome:
     """Write the best configuration, log the tables and return the outcome."""
     best = best_trial(search)
     settings = trial_settings(search, best)
-    difference, spread = _difference(search, encoded, settings)
+    difference, spread = _difference(search, encoded, start, settings)
     states = [trial.state.name.lower() for trial in search.finished]
     outcome = TuningOutcome(
         run_id=search.run.run_id,
@@ -95,7 +98,9 @@ def best_config(base: PipelineConfig, outcome: TuningOutcome) -> PipelineConfig:
     return with_settings(base, outcome.best_settings if outcome.improved else {})
 
 
-def _difference(search: Search, encoded: StageRecord, settings: dict[str, Any]) -> tuple[float, tuple[float, float]]:
+def _difference(
+    search: Search, encoded: StageRecord, start: RegisteredClassifier | None, settings: dict[str, Any]
+) -> tuple[float, tuple[float, float]]:
     """Return by how much the best configuration's macro-F1 on validation rows differs, with its paired interval."""
     import keras
 
@@ -105,7 +110,7 @@ def _difference(search: Search, encoded: StageRecord, settings: dict[str, Any]) 
     rows = EncodedRows.load(encoded.file("validation.npz"))
     predictions = {}
     for name, config in (("start", search.base), ("best", with_settings(search.base, settings))):
-        network = keras.models.load_model(build_trained(encoded, config).file("network.keras"), compile=False)
+        network = keras.models.load_model(build_trained(encoded, start, config).file("network.keras"), compile=False)
         predictions[name] = predict_logits(network, rows).argmax(axis=1)
     classes, given = len(encoded.facts["labels"]), search.base.evaluation
     drawn = bootstrap(
@@ -114,10 +119,10 @@ def _difference(search: Search, encoded: StageRecord, settings: dict[str, Any]) 
         num_classes=classes,
         resampling=Resampling(given.bootstrap_rounds, given.bootstrap_seed, given.confidence),
     )
-    start, best = (
+    ours, theirs = (
         macro_f1(label_ids=rows.label_ids, predicted_ids=ids, num_classes=classes) for ids in predictions.values()
     )
-    return best - start, interval(drawn["best"]["macro_f1"] - drawn["start"]["macro_f1"], given.confidence)
+    return theirs - ours, interval(drawn["best"]["macro_f1"] - drawn["start"]["macro_f1"], given.confidence)
 
 
 def _figures(trial: FrozenTrial) -> dict[str, float]:
@@ -183,5 +188,5 @@ def _log(search: Search, outcome: TuningOutcome) -> None:
     tracking.log_metrics(run, {f"start.{key}": value for key, value in outcome.start.items()})
     tracking.log_metrics(run, {f"best.{key}": value for key, value in outcome.best.items()})
     tracking.log_file(run, outcome.config_path, "tuning")
-    MlflowClient().log_text(run.run_id, f"{outcome.table}\n\n{trials}\n", "tuning/trials.md")
+    client().log_text(run.run_id, f"{outcome.table}\n\n{trials}\n", "tuning/trials.md")
     publish_markdown("tuning", f"{outcome.table}\n\n{trials}", "What the search came to")

@@ -13,18 +13,31 @@ from lstm_model.gate import Rule
 from tasks import tracking
 from tasks.check_servable import Servability
 from tasks.decision_lock import decision_lock
-from tasks.decisions import CANDIDATE, CHAMPION, Decision, carry_out, move_by, new_decision, read_aliases
+from tasks.decisions import (
+    CANDIDATE,
+    CHAMPION,
+    Decision,
+    carry_out,
+    find_decision,
+    new_decision,
+    read_aliases,
+    read_decisions,
+)
 from tasks.evidence import Evidence, read_manifest
-from tasks.judge_version import Candidate, judge_version
+from tasks.judge_version import Candidate, Judgement, judge_version, servability_rule
 from tasks.publishing import markdown_table, plain_table, publish_markdown, run_logger
 from tasks.register_classifier import RegisteredVersion
-from tasks.stages import StageRecord, read_json, worth_a_retry
+from tasks.stages import RETRY_SECONDS, StageRecord, read_json, worth_a_retry
 from tasks.tracking import Run
 
 
 @tracking.timed
 @task(
-    name="decide-promotion", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry
+    name="decide-promotion",
+    cache_policy=NO_CACHE,
+    retries=len(RETRY_SECONDS),
+    retry_delay_seconds=RETRY_SECONDS,
+    retry_condition_fn=worth_a_retry,
 )
 def decide_promotion(
     version: RegisteredVersion,
@@ -65,9 +78,9 @@ def decide(candidate: Candidate, **told: Any) -> Decision:
     name, version = candidate.name, candidate.version
     with decision_lock(name):
         champion = read_aliases(name).get(CHAMPION)
-        if champion == version and (earlier := move_by(name, version, told.get("flow_run_id"))):
-            return earlier  # A retry after a lost answer finds the alias moved.
-        judgement = judge_version(candidate, champion)
+        if earlier := _decided_before(candidate, champion, **told):
+            return earlier
+        judgement = _judged_before(candidate, champion, **told) or judge_version(candidate, champion)
         decision = new_decision(
             kind=judgement.kind,
             model_name=name,
@@ -83,6 +96,37 @@ def decide(candidate: Candidate, **told: Any) -> Decision:
             MlflowClient().set_registered_model_alias(name, CANDIDATE, version)
         carry_out(decision)
     return decision
+
+
+def _decided_before(
+    candidate: Candidate, champion: str | None, *, run_id: str | None, flow_run_id: str | None = None, **told: Any
+) -> Decision | None:
+    """Return the decision of this run if it was made before a crash or a lost answer, carried out to its end.
+
+    Where another champion has come since, it is to be made anew.
+    """
+    earlier = find_decision(candidate.name, candidate.version, run_id) if run_id and flow_run_id else None
+    if earlier is None or champion not in (earlier.champion_before, earlier.champion_version):
+        return None
+    carry_out(earlier)
+    return earlier
+
+
+def _judged_before(
+    candidate: Candidate, champion: str | None, *, flow_run_id: str | None = None, **told: Any
+) -> Judgement | None:
+    """Return why a version that another run made and had judged is left as it is: nothing has changed since.
+
+    A version that was rejected, or that a person rolled back, would otherwise be judged again by each rerun.
+    """
+    if flow_run_id is None or candidate.servable.reason or candidate.version == champion:
+        return None
+    judged = [one for one in read_decisions(candidate.name) if one["version"] == candidate.version]
+    if not judged:
+        return None
+    again = f"`lstm-text promote {candidate.version} --reason ...` has it judged again"
+    reason = f"nothing has changed since it was {judged[-1]['kind']} on {judged[-1]['time'][:10]}; {again}"
+    return Judgement("unchanged", reason, [servability_rule(candidate.servable)])
 
 
 def rule_rows(rules: list[Rule]) -> list[list[str]]:

@@ -8,6 +8,7 @@ Where the lock is depends on where the registry is, since whoever shares the reg
                              freed a minute or two after the process died. Otherwise a lock file on this machine
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -130,6 +131,7 @@ def _session(uri: str, kind: str, model_name: str) -> Lock:
 def _limit(model_name: str) -> Lock:
     name = f"lstm-text-{_safe(model_name)}"
     _create_limit(name)
+    logging.getLogger("prefect._internal.concurrency").addFilter(_is_no_refusal)
 
     def take(held: ExitStack) -> bool:
         with get_client(sync_client=True) as client:  # Asking for a slot that is taken would log an error each time.
@@ -155,6 +157,11 @@ def _limit(model_name: str) -> Lock:
         # Prefect keeps leases in memory: one that a restart of its server forgets is never freed.
         f"{Lock.remedy} If there is none, `prefect global-concurrency-limit update {name} --active-slots 0` frees it.",
     )
+
+
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    """Drop what Prefect logs, as an error, each time that the limit is taken: several lines a second of waiting."""
+    return "ConcurrencySlotAcquisition" not in record.getMessage()
 
 
 def _create_limit(name: str) -> None:

@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.comparison import Comparison
+from lstm_model.digests import digest_text
 from lstm_model.errors import ModelError
 from lstm_model.gate import Rule
 from tasks.fetch_champion import is_missing, what_exists
@@ -77,11 +78,25 @@ class Decision(BaseModel):
         return self.champion_version != self.champion_before
 
 
-def new_decision(*, kind: Kind, version: str, champion_before: str | None, **others: Any) -> Decision:
-    """Return a decision made now, by this user."""
+def new_decision(
+    *,
+    kind: Kind,
+    version: str,
+    champion_before: str | None,
+    run_id: str | None,
+    flow_run_id: str | None = None,
+    **others: Any,
+) -> Decision:
+    """Return a decision made now, by this user.
+
+    A flow decides once in a run: its decision has an id of run and version, so that one made again after a crash takes
+    the place of what was written of it.
+    """
     moves = kind in ("promoted", "forced", "rolled_back")
     return Decision(
-        decision_id=uuid4().hex[:12],
+        decision_id=digest_text(f"{run_id} {version}")[:12] if flow_run_id else uuid4().hex[:12],
+        run_id=run_id,
+        flow_run_id=flow_run_id,
         time=datetime.now(UTC).isoformat(timespec="microseconds"),
         kind=kind,
         promoted=kind in ("promoted", "forced"),
@@ -108,7 +123,7 @@ def read_aliases(name: str) -> dict[str, str]:
 
 
 def carry_out(decision: Decision) -> None:
-    """Write the decision down, then move the aliases.
+    """Write the decision down, then move the aliases; done again after a crash, it ends the same.
 
     A crash in between leaves `previous` on the champion itself, never on a version older than the one before it: a
     rollback then refuses, where the other order would have it skip a version.
@@ -138,12 +153,11 @@ def read_decisions(name: str) -> list[dict[str, Any]]:
     return [json.loads(found[key]) for key in sorted(found)]
 
 
-def move_by(name: str, version: str, flow_run_id: str | None) -> Decision | None:
-    """Return the decision, all of it, by which this flow run has made the version champion before; None without one."""
-    for told in reversed(read_decisions(name)) if flow_run_id else []:
-        decision = Decision.model_validate(told)
-        if decision.moves and (decision.version, decision.flow_run_id) == (version, flow_run_id):
-            whole = f"runs:/{decision.run_id}/decisions/{decision.decision_id}.json"
+def find_decision(name: str, version: str, run_id: str) -> Decision | None:
+    """Return the decision, all of it, that the flow of this run has written down on the version; None without one."""
+    for told in reversed(read_decisions(name)):
+        if (told["version"], told["run_id"]) == (version, run_id) and told["flow_run_id"]:
+            whole = f"runs:/{run_id}/decisions/{told['decision_id']}.json"
             return Decision.model_validate(mlflow.artifacts.load_dict(whole))
     return None
 

@@ -18,6 +18,7 @@ from tasks.stages import read_json
 EVALUATION = "evaluation/evaluation.json"
 PREDICTIONS = "evaluation/predictions.parquet"
 MANIFEST = "split/splits.parquet"
+NOT_JUDGED = "It cannot be judged again: train again, or promote it with --force."
 
 
 @dataclass(frozen=True)
@@ -31,23 +32,25 @@ class Evidence:
 
 def read_evidence(run_id: str | None, *, version: str) -> Evidence:
     """Return what the run of a version holds. Raises ModelError where anything is missing."""
+    expected = f"{EVALUATION}, {PREDICTIONS} and {MANIFEST} in the MLflow run of version {version}"
     with tempfile.TemporaryDirectory() as folder:
         files = {name: _download(run_id, name, folder) for name in (EVALUATION, PREDICTIONS, MANIFEST)}
         missing = [name for name, path in files.items() if path is None]
         if missing:
-            raise ModelError(
-                expected=f"{', '.join(files)} in the MLflow run of version {version}",
-                found=f"no {', '.join(missing)} in run {run_id or '(none)'}",
-                remedy="It cannot be judged again: train again, or promote it with --force.",
-            )
+            found = f"no {', '.join(missing)} in run {run_id or '(none)'}"
+            raise ModelError(expected=expected, found=found, remedy=NOT_JUDGED)
         evaluation, predictions, manifest = files.values()
         assert evaluation and predictions and manifest
-        return Evidence(read_json(evaluation), pd.read_parquet(predictions), pd.read_parquet(manifest))
+        evidence = Evidence(read_json(evaluation), pd.read_parquet(predictions), pd.read_parquet(manifest))
+    if "intervals" not in evidence.evaluation or "text_digest" not in evidence.predictions:
+        raise ModelError(expected=expected, found=f"those of an earlier release in run {run_id}", remedy=NOT_JUDGED)
+    return evidence
 
 
 def read_predictions(run_id: str | None) -> pd.DataFrame | None:
-    """Return the answers that the evaluation of a version wrote down, or None."""
-    return _read_table(run_id, PREDICTIONS)
+    """Return the answers that the evaluation of a version wrote down, or None; early releases left out the texts."""
+    table = _read_table(run_id, PREDICTIONS)
+    return table if table is not None and "text" in table else None
 
 
 def read_manifest(run_id: str | None) -> pd.DataFrame | None:
@@ -72,7 +75,7 @@ def read_settings(run_id: str | None, *, version: str) -> tuple[PromotionConfig,
         raise ModelError(
             expected=f"promotion settings in the params of run {run_id}, which made version {version}",
             found=" ".join(str(error).split())[:300],
-            remedy="It cannot be judged again: train again, or promote it with --force.",
+            remedy=NOT_JUDGED,
         ) from None
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from lstm_model.digests import digest_json, digest_sources
 from lstm_model.errors import ModelError
 from tasks.local_state import state_root
+from tasks.servers import without_password
 
 
 class RegisteredClassifier(BaseModel):
@@ -67,7 +68,8 @@ def what_exists(client: MlflowClient) -> str:
     except MlflowException:
         return "Check MLFLOW_TRACKING_URI and that the server answers."
     if not models:
-        return f"The registry at {mlflow.get_tracking_uri()} is empty: train a model first (lstm-text train)."
+        registry = without_password(mlflow.get_tracking_uri())
+        return f"The registry at {registry} is empty: train a model first (lstm-text train)."
     names = [
         f"models:/{model.name}@{alias} (version {version})"
         for model in models

@@ -28,7 +28,7 @@ def _report(record: StageRecord, run: Run) -> None:
     publish_markdown("raw-rows", markdown_table(["", "found"], rows), "What the labelled file holds")
 
 
-@stage("raw", report=_report, reads=_contents, retries=2, retry_delay_seconds=2)
+@stage("raw", report=_report, reads=_contents)
 def load_examples(folder: Path, config: DataConfig, slice_column: str | None) -> dict[str, Any]:
     """Read the labelled file into raw.parquet, all strings, whichever the file gives and the configuration names.
 

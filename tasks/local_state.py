@@ -36,11 +36,16 @@ def use_local_state() -> None:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "GX_ANALYTICS_ENABLED": "false",
+        # A server that goes away is asked again for about a minute (0, 4, 8, 16, 32 s), not for MLflow's four.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+        # What Prefect's server answers while its database restarts; the client tries again for as long.
+        "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
         # With uv on PATH, MLflow would copy the project's lock into each model and export all of it.
         "MLFLOW_UV_AUTO_DETECT": "false",
         "MLFLOW_LOG_UV_FILES": "false",
         "MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "GIT_PYTHON_REFRESH": "quiet",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",

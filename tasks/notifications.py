@@ -20,7 +20,7 @@ from prefect.logging.loggers import flow_run_logger
 from prefect.states import State
 from pydantic import BaseModel
 
-from tasks.tracking import failure_reason, prefect_url
+from tasks.training_run import failure_reason, prefect_url
 
 EVENT = "lstm-text.run-failed"
 VARIABLE = "LSTM_TEXT_NOTIFY_BLOCK"

@@ -29,6 +29,7 @@ class TrainingOutcome(BaseModel):
     rows: dict[str, int]
     seconds: dict[str, float]
     rules: list[Rule]
+    told: str
     table: str
     rules_table: str
 
@@ -59,6 +60,7 @@ def training_outcome(
         rows={**splits.facts["rows"], "quarantined": examples.facts["quarantined"]},
         seconds=seconds,
         rules=decision.rules,
+        told=decision.told,
         table=evaluation_markdown(read_json(evaluation.file("evaluation.json"))),
         rules_table=rules_table(decision.rules),
     )

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from lstm_model.config import PipelineConfig
 from lstm_model.errors import ModelError
 from tasks.fetch_champion import is_missing
+from tasks.servers import without_password
 from tasks.tracking import CONFIG_FILE
 
 SPLITS, PREDICTIONS = "split/splits.parquet", "evaluation/predictions.parquet"
@@ -38,7 +39,7 @@ def read_recorded_run(client: MlflowClient, run_id: str) -> RecordedRun:
         if not is_missing(error):
             raise
         raise ModelError(
-            expected=f"a run {run_id} at {client.tracking_uri}",
+            expected=f"a run {run_id} at {without_password(client.tracking_uri)}",
             found="none",
             remedy="`make ui` shows the runs; MLFLOW_TRACKING_URI says where they are looked for.",
         ) from None

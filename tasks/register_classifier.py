@@ -11,6 +11,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
+from mlflow.entities import LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
@@ -21,15 +22,18 @@ from pydantic import BaseModel, ConfigDict
 
 from lstm_model.answers import AnswerOptions, probability_columns
 from lstm_model.config import RegistrationConfig
-from lstm_model.digests import digest_file
+from lstm_model.digests import digest_file, digest_json
 from tasks import tracking
 from tasks.local_state import PROJECT
 from tasks.publishing import markdown_table, publish_markdown
 from tasks.split_examples import read_split
-from tasks.stages import StageRecord, worth_a_retry
+from tasks.stages import RETRY_SECONDS, StageRecord, worth_a_retry
 from tasks.tracking import Run
+from tasks.version_files import find_damage
 
+# Tag of a version: the digest of its files.
 # mlflow-skinny serves as mlflow does, without its database, plotting and training packages.
+DIGEST_TAG = "classifier_digest"
 SERVING_PACKAGES = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "tokenizers")
 
 
@@ -50,8 +54,8 @@ class RegisteredVersion(BaseModel):
 @task(
     name="register-classifier",
     cache_policy=NO_CACHE,
-    retries=2,
-    retry_delay_seconds=5,
+    retries=len(RETRY_SECONDS),
+    retry_delay_seconds=RETRY_SECONDS,
     retry_condition_fn=worth_a_retry,
 )
 def register_classifier(
@@ -62,25 +66,53 @@ def register_classifier(
     config: RegistrationConfig,
     run: Run,
 ) -> RegisteredVersion:
-    """Log the classifier to the run, register it as a new version, without an alias."""
+    """Log the classifier to the run and register it as a new version, without an alias.
+
+    A version with the same files is registered already where a retry follows a lost answer, a run goes on after a
+    crash, or nothing that matters has changed: it is returned, and nothing is registered.
+    """
     client = MlflowClient()
-    registered = client.search_model_versions(f"name = '{config.model_name}' and run_id = '{run.run_id}'")
-    # A retry after a lost answer finds the version that the first try registered.
-    version = registered[0] if registered else _log_and_register(classifier, examples, splits, config)
+    digest = digest_json(classifier.files)
+    version = _registered(config.model_name, digest)
+    if version is None:
+        version = _log_and_register(classifier, examples, splits, config, run)
+        client.set_model_version_tag(config.model_name, version.version, DIGEST_TAG, digest)
     for name, value in evaluation.facts["metrics"].items():
         client.set_model_version_tag(config.model_name, version.version, f"test_{name}", f"{value:.6g}")
     _publish(config.model_name, str(version.version), classifier.facts["labels"], run)
     return RegisteredVersion(name=config.model_name, version=str(version.version))
 
 
+def _registered(name: str, digest: str) -> ModelVersion | None:
+    """Return the newest version of these files that is as it was registered, or None."""
+    found = MlflowClient().search_model_versions(f"name = '{name}' and tags.{DIGEST_TAG} = '{digest}'")
+    for version in sorted(found, key=lambda one: -int(one.version)):
+        if find_damage(name, str(version.version)) is None:
+            return version
+    return None
+
+
 def _log_and_register(
-    classifier: StageRecord, examples: StageRecord, splits: StageRecord, config: RegistrationConfig
+    classifier: StageRecord, examples: StageRecord, splits: StageRecord, config: RegistrationConfig, run: Run
 ) -> ModelVersion:
+    """Log and register; what a crash left of it is gone on with, or removed if it is not whole."""
+    made = MlflowClient().search_model_versions(f"name = '{config.model_name}' and run_id = '{run.run_id}'")
+    if made:  # Killed between registering and the tag with the digest.
+        return made[0]
+    logged = MlflowClient().search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'")
+    whole = [model for model in logged if model.status == LoggedModelStatus.READY]
+    for model in logged:
+        if model.status != LoggedModelStatus.READY:
+            MlflowClient().delete_logged_model(model.model_id)
+    model_uri = whole[0].model_uri if whole else _log(classifier, examples, splits)
+    return mlflow.register_model(model_uri, config.model_name, await_registration_for=60)
+
+
+def _log(classifier: StageRecord, examples: StageRecord, splits: StageRecord) -> str:
     example = read_split(examples, splits, "test")[["text"]].head(2)
     files = [classifier.file(name) for name in classifier.files]
     metadata = {"labels": classifier.facts["labels"], "data_digest": examples.facts["sha256"]}
-    model_uri = log_classifier(files, example, metadata=metadata)
-    return mlflow.register_model(model_uri, config.model_name, await_registration_for=60)
+    return log_classifier(files, example, metadata=metadata)
 
 
 def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from lstm_model.config import PipelineConfig
 from lstm_model.errors import ModelError
 from lstm_model.search_space import with_settings
 from tasks import tracking
+from tasks.fetch_champion import RegisteredClassifier
 from tasks.search import START, Search, trial_settings
 from tasks.stages import StageRecord, build
 from tasks.tracking import Run
@@ -31,7 +32,7 @@ from tasks.tuning_run import trial_run
 MAX_ATTEMPTS = 3  # A trial that ended its process this often, for want of memory say, is given up.
 
 
-def run_trials(search: Search, encoded: StageRecord) -> None:
+def run_trials(search: Search, encoded: StageRecord, start: RegisteredClassifier | None) -> None:
     """Run trials until their number or the time is reached.
 
     Raises ModelError where the configuration that the search starts from gives no figure to compare with.
@@ -41,7 +42,7 @@ def run_trials(search: Search, encoded: StageRecord) -> None:
     while len(search.finished) < search.tuning.trials and (time.monotonic() < deadline or not search.finished):
         trial = _next_trial(search)
         if trial is not None:
-            run_trial.with_options(task_run_name=f"trial-{trial.number}")(search, trial, encoded)
+            run_trial.with_options(task_run_name=f"trial-{trial.number}")(search, trial, encoded, start)
         _require_start(search)
         update_progress_artifact(artifact, 100.0 * len(search.finished) / search.tuning.trials)
     if len(search.finished) < search.tuning.trials:
@@ -49,7 +50,7 @@ def run_trials(search: Search, encoded: StageRecord) -> None:
 
 
 @task(name="run-trial", cache_policy=NO_CACHE)
-def run_trial(search: Search, trial: optuna.Trial, encoded: StageRecord) -> None:
+def run_trial(search: Search, trial: optuna.Trial, encoded: StageRecord, start: RegisteredClassifier | None) -> None:
     """Train with the settings that a trial proposes and tell the study what came of it."""
     logger = get_run_logger()
     settings = trial_settings(search, trial)
@@ -60,7 +61,7 @@ def run_trial(search: Search, trial: optuna.Trial, encoded: StageRecord) -> None
         search.study.tell(trial, state=TrialState.PRUNED)
         return
     with trial_run(trial, config, parent=search.run) as child:
-        state, figures = _judge(search, trial, encoded, config, child)
+        state, figures = _judge(search, trial, config, child, encoded, start)
         tracking.set_tags(child, {"trial_state": state.name.lower()})
     trial.set_user_attr("figures", figures)
     if state is TrialState.COMPLETE:
@@ -73,9 +74,11 @@ def run_trial(search: Search, trial: optuna.Trial, encoded: StageRecord) -> None
         logger.info("trial %d: %s", trial.number, "cut short" if state is TrialState.PRUNED else "not a number")
 
 
-def build_trained(encoded: StageRecord, config: PipelineConfig, **listeners: Any) -> StageRecord:
+def build_trained(
+    encoded: StageRecord, start: RegisteredClassifier | None, config: PipelineConfig, **listeners: Any
+) -> StageRecord:
     """Return the record of the stage `trained` of the given settings, trained unless it is there."""
-    inputs = {"encoded": encoded, "model": config.model, "training": config.training}
+    inputs = {"encoded": encoded, "start": start, "model": config.model, "training": config.training}
 
     def write(folder: Path) -> dict[str, Any]:
         try:
@@ -115,7 +118,12 @@ def _next_trial(search: Search) -> optuna.Trial | None:
 
 
 def _judge(
-    search: Search, trial: optuna.Trial, encoded: StageRecord, config: PipelineConfig, child: Run
+    search: Search,
+    trial: optuna.Trial,
+    config: PipelineConfig,
+    child: Run,
+    encoded: StageRecord,
+    start: RegisteredClassifier | None,
 ) -> tuple[TrialState, dict[str, Any]]:
     """Return the trial's state and what was measured: figures of the best epoch on validation rows, epochs, seconds."""
     started = time.monotonic()
@@ -129,7 +137,7 @@ def _judge(
             raise optuna.TrialPruned
 
     try:
-        record = build_trained(encoded, config, on_epoch=on_epoch)
+        record = build_trained(encoded, start, config, on_epoch=on_epoch)
     except optuna.TrialPruned:
         return TrialState.PRUNED, {"seconds": time.monotonic() - started}
     figures = {**log_training(record, child), **record.facts, "seconds": time.monotonic() - started}

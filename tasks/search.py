@@ -22,8 +22,9 @@ from tasks.load_examples import load_examples
 from tasks.local_state import state_root
 from tasks.split_examples import split_examples
 from tasks.tokenize_and_pad import tokenize_and_pad
-from tasks.tracking import Run, recorded_flow
+from tasks.tracking import Run
 from tasks.train_model import train_model
+from tasks.training_run import recorded_flow
 from tasks.tuning_run import search_run
 from tasks.validate_examples import validate_examples
 

@@ -16,6 +16,7 @@ import mlflow
 from lstm_model.errors import ModelError
 from tasks.child_processes import BIN, Process, child_process, interruptible
 from tasks.local_state import artifacts_root
+from tasks.servers import without_password
 
 LOOPBACK = "127.0.0.1"
 
@@ -120,7 +121,7 @@ def serve_pages(*, mlflow_port: int, prefect_port: int) -> int:
     if uri.startswith("http"):
         raise ModelError(
             expected="MLFLOW_TRACKING_URI to be a database that pages can be served from",
-            found=uri,
+            found=without_password(uri),
             remedy="That server has its pages already: open its address, and start `prefect server start` alone.",
         )
     tracking = [f"{BIN}/mlflow", "server", "--backend-store-uri", uri, "--artifacts-destination", str(artifacts_root())]

@@ -8,6 +8,7 @@ cache entry in the same folder (`record.json`), so deleting the folder deletes t
 
 import inspect
 import json
+import os
 import re
 import shutil
 import time
@@ -24,12 +25,16 @@ from pydantic import BaseModel, ConfigDict
 
 from lstm_model.config import Section
 from lstm_model.digests import digest_file, digest_json, digest_sources
-from lstm_model.errors import LstmTextError
 from tasks.local_state import PROJECT, stages_root
+from tasks.patience import may_pass
 from tasks.tracking import Run, log_seconds
 
 MANIFEST = "manifest.json"
-PLUMBING = {"stages", "tracking", "publishing", "local_state", "recording", "missed_slots"}
+PLUMBING = {
+    "stages", "tracking", "training_run", "provenance", "patience", "publishing", "recording", "local_state",
+    "local_server", "servers", "missed_slots",
+}  # fmt: skip
+RETRY_SECONDS = [2, 10, 30]  # Room on a disk comes back in minutes, not in milliseconds.
 Write = Callable[..., dict[str, Any]]
 Report = Callable[["StageRecord", Run], None]
 
@@ -53,14 +58,13 @@ class StageRecord(BaseModel):
 
 
 def stage(
-    name: str, *, report: Report, reads: Callable[..., Any] = lambda **inputs: None, **options: Any
+    name: str, *, report: Report, reads: Callable[..., Any] = lambda **inputs: None
 ) -> Callable[[Write], Callable[..., StageRecord]]:
     """Make `write(folder, *inputs)` a stage: called as `write(*inputs, run=run)`, it returns a StageRecord.
 
     write: fills the folder and returns the record's facts; it may take `run`, which is no part of the digest.
     report(record, run): logs to MLflow and publishes Prefect artifacts; runs also when the stage itself is cached.
     reads(**inputs): anything outside the inputs that the stage depends on, as a JSON value.
-    options: for the Prefect task, such as retries.
     """
 
     def decorate(write: Write) -> Callable[..., StageRecord]:
@@ -73,14 +77,15 @@ def stage(
             return digest_json([name, parts, reads(**known), _code_digest(source)])
 
         def run_stage(**inputs: Any) -> StageRecord:
+            since = inputs["run"].stages_since
             if "run" not in signature.parameters:
                 inputs = {key: value for key, value in inputs.items() if key != "run"}
-            return build(name, digest_of(inputs), lambda folder: write(folder, **inputs))
+            return build(name, digest_of(inputs), lambda folder: write(folder, **inputs), since=since)
 
         def cache_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
             digest = digest_of(parameters["inputs"])
             key = f"{name}/{digest}/record.json"
-            if not is_sound(name, digest):
+            if not is_sound(name, digest, since=parameters["inputs"]["run"].stages_since):
                 # Prefect may keep its results elsewhere (a worker's default): an entry without a folder is stale.
                 (get_current_settings().results.local_storage_path / key).unlink(missing_ok=True)
             return key
@@ -92,8 +97,9 @@ def stage(
             cache_key_fn=cache_key,
             persist_result=True,
             result_serializer="json",
+            retries=len(RETRY_SECONDS),
+            retry_delay_seconds=RETRY_SECONDS,
             retry_condition_fn=worth_a_retry,
-            **options,
         )
 
         @wraps(write)
@@ -112,13 +118,16 @@ def stage(
     return decorate
 
 
-def build(name: str, digest: str, write: Callable[[Path], dict[str, Any]]) -> StageRecord:
-    """Return the stage's record, writing its folder unless a sound one is there. One process at a time builds it."""
+def build(name: str, digest: str, write: Callable[[Path], dict[str, Any]], *, since: float = 0.0) -> StageRecord:
+    """Return the stage's record, writing its folder unless a sound one is there. One process at a time builds it.
+
+    since: a folder made before this time (seconds since 1970) is made anew.
+    """
     final = stages_root() / name / digest
     building = stages_root() / ".building" / f"{name}-{digest}"
     building.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{building}.lock"):
-        if is_sound(name, digest):
+        if is_sound(name, digest, since=since):
             return StageRecord.model_validate_json((final / MANIFEST).read_text("utf-8"))
         shutil.rmtree(building, ignore_errors=True)  # Left by a run that was killed.
         building.mkdir()
@@ -131,24 +140,28 @@ def build(name: str, digest: str, write: Callable[[Path], dict[str, Any]]) -> St
         record = StageRecord(stage=name, digest=digest, files=files, facts=facts)
         (building / MANIFEST).write_text(record.model_dump_json(indent=1), encoding="utf-8")
         final.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(final, ignore_errors=True)  # Its equal, made before `since`.
         building.rename(final)
     return record
 
 
-def is_sound(name: str, digest: str) -> bool:
-    """Return whether the stage folder is there with every file as it was written; remove a damaged one."""
+def is_sound(name: str, digest: str, *, since: float = 0.0) -> bool:
+    """Return whether the stage folder is there, made since then, each file as it was written; remove a damaged one."""
     folder = stages_root() / name / digest
     if not folder.exists():
         return False
     try:
         record = StageRecord.model_validate_json((folder / MANIFEST).read_text("utf-8"))
         sound = all(digest_file(folder / file) == expected for file, expected in record.files.items())
+        fresh = (folder / MANIFEST).stat().st_mtime >= since
     except (OSError, ValueError):
         sound = False
     if not sound:
         get_run_logger().warning("Stage folder %s is damaged; it is removed and the stage runs again.", folder)
         shutil.rmtree(folder)
-    return sound
+        return False
+    os.utime(folder)  # `lstm-text clean` goes by the last use.
+    return fresh
 
 
 def _digest_input(key: str, value: Any) -> list[Any]:
@@ -178,9 +191,8 @@ def _with_imports(source: Path) -> set[Path]:
 
 
 def worth_a_retry(task: Any, task_run: Any, state: Any) -> bool:
-    """Return whether trying again may help: not after an error that names its remedy."""
-    failure = state.result(raise_on_failure=False)
-    return not isinstance(failure, LstmTextError | MemoryError)
+    """Return whether trying again may help: a full disk or a server that does not answer, not a bug or bad data."""
+    return may_pass(state.result(raise_on_failure=False))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -28,7 +28,9 @@ def write_report(version: RegisteredVersion, evaluation: StageRecord, decision: 
     page = render_report(judged, decided, facts, uncalibrated=before)
     client = MlflowClient()
     client.log_text(run.run_id, page, REPORT)
-    client.update_model_version(version.name, version.version, render_model_card(judged, decided, facts))
+    if client.get_model_version(version.name, version.version).run_id == run.run_id:
+        # A rerun that found its version registered leaves the card of the run that made it.
+        client.update_model_version(version.name, version.version, render_model_card(judged, decided, facts))
     address = f"{run.url}/artifacts/{REPORT}"
     create_link_artifact(
         link=address,

@@ -28,8 +28,8 @@ from tests.samples import write_tiny_file
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 STAGES = ["load-examples", "validate-examples", "check-cases-file", "split-examples", "tokenize-and-pad",
-          "train-model", "export-classifier", "evaluate-classifier", "register-classifier", "check-servable",
-          "decide-promotion", "write-report"]  # fmt: skip
+          "fetch-start", "train-model", "export-classifier", "evaluate-classifier", "register-classifier",
+          "check-servable", "decide-promotion", "write-report"]  # fmt: skip
 TINY: dict[str, Any] = {
     "tokenization": TokenizationConfig(vocab_size=200, max_length=20),
     "model": ModelConfig(embedding_dim=8, lstm_units=4),
@@ -114,7 +114,10 @@ def test_a_rerun_reuses_the_stages_and_logs_the_same_curves(tiny_outcome: tuple[
     first, path = tiny_outcome
     again = train(path, "tiny")
     states = task_states(again)
-    assert {name for name, state in states.items() if state == "Cached"} >= set(STAGES[:8]) - {"check-cases-file"}
+    assert {name for name, state in states.items() if state == "Cached"} >= set(STAGES[:9]) - {
+        "check-cases-file",
+        "fetch-start",
+    }
     client = MlflowClient()
     curves = [[m.value for m in client.get_metric_history(run, "train_loss")] for run in (first.run_id, again.run_id)]
     assert curves[0] == curves[1] and len(curves[0]) == 2
@@ -172,6 +175,24 @@ def test_an_edited_row_and_a_deleted_stage_folder_are_noticed(tmp_path: Path, st
     states = task_states(again := train(path, "edited"))
     assert states["load-examples"] == "Cached" and states["split-examples"] == "Completed"
     assert again.metrics == first.metrics
+
+
+def test_a_changed_dropout_rate_computes_from_training_on(tiny_outcome: tuple[Any, Path]) -> None:
+    _, path = tiny_outcome
+    model = ModelConfig(embedding_dim=8, lstm_units=4, dropout_rate=0.11)
+    states = task_states(train(path, "dropout", model=model))
+    cached = [name for name, state in states.items() if state == "Cached"]
+    assert sorted(cached) == ["load-examples", "split-examples", "tokenize-and-pad", "validate-examples"]
+
+
+def test_a_warm_start_takes_over_the_champion_and_says_so(tiny_outcome: tuple[Any, Path]) -> None:
+    _, path = tiny_outcome
+    training = TrainingConfig(epochs=1, batch_size=16, warm_start="champion")
+    fresh = train(path, "warm", training=training)
+    assert "warm_start.tokens" not in MlflowClient().get_run(fresh.run_id).data.metrics  # There was no champion yet.
+    warm = MlflowClient().get_run(train(path, "warm", training=training).run_id).data
+    assert warm.tags["warm_start_version"] == fresh.version
+    assert warm.metrics["warm_start.layers"] == 3 and warm.metrics["warm_start.tokens"] > 10
 
 
 def test_labels_that_mlflow_would_refuse_as_names_are_labels_like_any_other(tmp_path: Path) -> None:
@@ -249,7 +270,7 @@ def test_a_version_whose_vocabulary_is_gone_is_rejected_as_unservable(
 
     good = train(path, "damaged")
     monkeypatch.setattr(mlflow, "register_model", lose_the_vocabulary)
-    damaged = train(path, "damaged")
+    damaged = train(path, "damaged", training=TrainingConfig(epochs=2, batch_size=16, seed=2))
     assert not damaged.promoted and damaged.version == "2"
     assert damaged.reason == "servability: tokenizer.json is missing in the registry"
     assert str(MlflowClient().get_model_version_by_alias("damaged", "champion").version) == good.version

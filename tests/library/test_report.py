@@ -125,6 +125,20 @@ def test_reliability_is_drawn_before_and_after_a_temperature_that_was_kept() -> 
     assert alone.count("Reliability diagram") == 1 and both.count("Reliability diagram") == 2
 
 
+@pytest.mark.parametrize(
+    ("kept", "after", "sentence"),
+    [
+        (True, 0.52, "Scores are scaled with temperature 1.400"),
+        (False, 0.63, "a temperature does not help (validation log loss 0.610 before, 0.630 after)"),
+        (False, 0.61, "no temperature was fitted."),
+    ],
+)
+def test_what_became_of_the_temperature_is_told(kept: bool, after: float, sentence: str) -> None:
+    judged, decided, _ = variant("compared")
+    judged["calibration"] |= {"kept": kept, "validation_log_loss": {"before": 0.61, "after": after}}
+    assert sentence in Page(render_report(judged, decided, run_facts())).text
+
+
 def test_weak_slices_are_named() -> None:
     judged, decided, _ = variant("compared")
     text = Page(render_report(judged, decided, run_facts())).text

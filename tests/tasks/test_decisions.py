@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -24,8 +25,8 @@ from tasks.decide_promotion import decide
 from tasks.decision_lock import decision_lock
 from tasks.decisions import Decision, list_versions, read_aliases, read_decisions
 from tasks.history import history_text, read_history
-from tests.judged import BALANCED_SEEDS, ROWS, answers_of, candidate, register_judged, relabelled
-from tests.models import write_classifier
+from tests.judged import BALANCED_SEEDS, ROWS, SERVABLE, answers_of, candidate, register_judged, relabelled
+from tests.models import register, write_classifier
 
 MANUAL: dict[str, Any] = {"trigger": "manual"}
 
@@ -40,6 +41,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def truth(models: list[Path]) -> list[str]:
     return answers_of(models[0])
+
+
+@pytest.fixture(autouse=True)
+def served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers are started in tests/tasks/test_servability.py; here a version can be served unless a test says not."""
+    monkeypatch.setattr("tasks.change_champion.find_servability", lambda *_: SERVABLE)
 
 
 def enter(folder: Path, name: str, truth: list[str], **options: Any) -> Decision:
@@ -234,6 +241,25 @@ def test_history_lists_all_decisions_oldest_first_with_the_aliases_of_now(models
     assert lines[-1] == "told now: champion 1, previous 2, candidate 3"
     MlflowClient().set_registered_model_alias("told", "champion", "3")
     assert "leaves version 1 as champion, but it is 3" in history_text(read_history("told"))
+
+
+def test_a_run_that_holds_too_little_can_be_forced_but_not_judged(models: list[Path], truth: list[str]) -> None:
+    version = register(models[0], "bare")  # Its run holds the model alone.
+    MlflowClient().delete_registered_model_alias("bare", "champion")
+    with pytest.raises(ModelError, match=r"found no .*predictions\.parquet.*promote it with --force"):
+        promote_version("bare", version, force=False, note="x")
+    assert promote_version("bare", version, force=True, note="x").kind == "forced"
+
+
+def test_a_run_of_an_earlier_release_can_be_forced_but_not_judged(
+    models: list[Path], truth: list[str], tmp_path: Path
+) -> None:
+    version, run_id = register_judged(models[0], "early", truth)
+    pd.DataFrame({"example_id": ["1"], "label": ["cat"]}).to_parquet(tmp_path / "predictions.parquet")
+    MlflowClient().log_artifact(run_id, str(tmp_path / "predictions.parquet"), "evaluation")
+    with pytest.raises(ModelError, match="of an earlier release"):
+        promote_version("early", version, force=False, note="x")
+    assert promote_version("early", version, force=True, note="x").kind == "forced"
 
 
 def test_a_run_that_is_deleted_does_not_hinder_a_rollback(models: list[Path], truth: list[str]) -> None:

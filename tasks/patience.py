@@ -1,0 +1,70 @@
+"""Requests that are made again while the trouble may pass: a full disk, a locked or restarted tracking database."""
+
+import errno
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from prefect.logging import get_logger
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential
+
+PATIENCE_SECONDS = 90.0  # A database server restarts in less.
+PASSING_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT}
+PASSING_CODES = {"TEMPORARILY_UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
+
+
+def may_pass(error: BaseException) -> bool:
+    """Return whether the same request may succeed a little later."""
+    if isinstance(error, MlflowException):
+        # An HTTP request that got no answer is INTERNAL_ERROR to MLflow; its text tells it from others.
+        return error.error_code in PASSING_CODES or str(error.message).startswith("API request to")
+    if isinstance(error, ConnectionError | TimeoutError | sqlite3.OperationalError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno in PASSING_ERRNOS or disk_is_full(error) or type(error).__module__.startswith("requests")
+    return type(error).__name__ == "OperationalError" or type(error).__module__.startswith(("httpx", "httpcore"))
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Return whether there was no room to write; HDF5 and Arrow tell the number only in the text."""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, OSError) and (
+        error.errno in full
+        or any(f"rrno {number}" in str(error) or f"errno = {number}" in str(error) for number in full)
+    )
+
+
+def patiently(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return call(*args, **kwargs), made again with growing pauses for PATIENCE_SECONDS; then its last error."""
+    retrying = Retrying(
+        retry=retry_if_exception(may_pass),
+        wait=wait_exponential(multiplier=0.5, max=10),
+        stop=stop_after_delay(PATIENCE_SECONDS),
+        before_sleep=_tell,
+        reraise=True,
+    )
+    return retrying(call, *args, **kwargs)
+
+
+class _PatientClient:
+    """MLflow's client; every request is made patiently."""
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(patiently, getattr(MlflowClient(), name))
+
+
+def client() -> MlflowClient:
+    """Return an MLflow client whose requests are made patiently."""
+    return cast(MlflowClient, _PatientClient())
+
+
+def _tell(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    wait = state.next_action.sleep if state.next_action else 0.0
+    text = " ".join(str(error).split())[:200]
+    get_logger("lstm_text").warning(
+        "try %d failed, the next follows in %.1f s: %s: %s", state.attempt_number, wait, type(error).__name__, text
+    )

@@ -1,0 +1,71 @@
+"""A scheduled training that would repeat the last decided one ends early: same data, config and code."""
+
+from typing import Any
+
+from mlflow.entities import Run as MlflowRun
+from prefect.states import Completed, State
+
+from lstm_model.config import PipelineConfig
+from tasks.local_state import use_local_state
+from tasks.missed_slots import cancel_missed_slots
+from tasks.outcome import TrainingOutcome
+from tasks.patience import client
+from tasks.tracking import Run
+from tasks.training_run import resume_key
+
+STATE_NAME = "Completed (unchanged)"
+
+
+def unchanged_state(config: PipelineConfig, *, trigger: str, force_retrain: bool) -> State[TrainingOutcome] | None:
+    """Return the state in which a scheduled flow run ends that has nothing to do, or None."""
+    if trigger != "schedule" or force_retrain:
+        return None
+    use_local_state()
+    cancel_missed_slots()
+    last = _last_decided(config)
+    if last is None or last.data.tags.get("resume_key") != resume_key(config):
+        return None
+    outcome = _outcome(last)
+    return Completed(name=STATE_NAME, message=outcome.reason, data=outcome)
+
+
+def _last_decided(config: PipelineConfig) -> MlflowRun | None:
+    experiment = client().get_experiment_by_name(config.registration.experiment_name)
+    if experiment is None:
+        return None
+    wanted = (
+        f"params.`registration.model_name` = '{config.registration.model_name}' "
+        "and attributes.status = 'FINISHED' and tags.decision != ''"
+    )
+    found = client().search_runs(
+        [experiment.experiment_id], wanted, order_by=["attributes.start_time DESC"], max_results=1
+    )
+    return found[0] if found else None
+
+
+def _outcome(last: MlflowRun) -> TrainingOutcome:
+    tags: dict[str, Any] = last.data.tags
+    run = Run(last.info.run_id, last.info.experiment_id, last.info.run_name, tags.get("data_file", ""))
+    version = tags.get("model_version", "")
+    reason = f"data, config and code are those of run {run.run_id}, which made it"
+    return TrainingOutcome(
+        run_id=run.run_id,
+        run_url=run.url,
+        model_name=tags.get("model_name", ""),
+        version=version,
+        promoted=False,
+        decision="unchanged",
+        reason=reason,
+        champion_version=None,
+        metrics={
+            name.removeprefix("test_"): value
+            for name, value in last.data.metrics.items()
+            if name in ("test_accuracy", "test_macro_f1", "test_log_loss")
+        },
+        rows={},
+        seconds={},
+        rules=[],
+        told=f"stays: {reason}",
+        table="",
+        rules_table="",
+    )

@@ -1,0 +1,44 @@
+"""`lstm-text` in a process that kills itself (SIGKILL) at a chosen call: python killed.py PLACE NUMBER ARGUMENTS...
+
+PLACE: module:object.attribute, wrapped so that the NUMBER-th call is the last thing that the process does; with a
+final "+", the call is made first. NUMBER 0 kills nothing.
+"""
+
+import importlib
+import os
+import signal
+import sys
+from typing import Any
+
+
+def install(place: str, number: int) -> None:
+    after = place.endswith("+")
+    module, _, path = place.rstrip("+").partition(":")
+    *owners, name = path.split(".")
+    owner: Any = importlib.import_module(module)
+    for part in owners:
+        owner = getattr(owner, part)
+    original, calls = getattr(owner, name), 0
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == number and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*args, **kwargs)
+        if calls == number and after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, counted)
+
+
+if __name__ == "__main__":
+    from tasks.local_state import use_local_state
+
+    use_local_state()
+    if int(sys.argv[2]):
+        install(sys.argv[1], int(sys.argv[2]))
+    from flows.cli import main
+
+    sys.exit(main(sys.argv[3:]))

@@ -1,0 +1,218 @@
+"""`kill -9` at many points, and the same command again: one run, one version, one decision, the same figures.
+
+Slow: every kill is a process of its own that loads TensorFlow and starts Prefect's server.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+from tests.samples import write_tiny_file
+
+HERE = Path(__file__).parent
+FLAGS = ["--training.epochs", "3", "--training.batch-size", "16", "--model.embedding-dim", "8",
+         "--model.lstm-units", "4", "--evaluation.bootstrap-rounds", "100", "--promotion.min-macro-f1", "0",
+         "--promotion.min-class-f1", "0", "--no-promotion.beat-guessing", "--json"]  # fmt: skip
+# Where a process is killed: half-written stages and checkpoints, mid-epoch, while logging, registering, deciding.
+PLACES = {
+    "pathlib:Path.rename": 12,
+    "pathlib:Path.rename+": 12,
+    "lstm_model.training:pad_batch": 12,
+    "mlflow:MlflowClient.log_batch+": 14,
+    "mlflow.pyfunc:log_model": 1,
+    "mlflow.pyfunc:log_model+": 1,
+    "mlflow:register_model+": 1,
+    "mlflow:MlflowClient.log_dict+": 1,
+    "mlflow:MlflowClient.set_model_version_tag": 9,
+    "mlflow:MlflowClient.set_registered_model_alias": 2,
+    "mlflow:MlflowClient.set_registered_model_alias+": 2,
+}
+KILLS = 6
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_file(tmp_path_factory.mktemp("data") / "tiny.csv", rows=72)
+
+
+def environment(state: Path) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
+    return {**kept, "LSTM_TEXT_STATE": str(state)}
+
+
+def command(data: Path, place: str = "none", number: int = 0) -> list[str]:
+    return [sys.executable, str(HERE / "killed.py"), place, str(number), "train", "--data.path", str(data), *FLAGS]
+
+
+def run(data: Path, state: Path, place: str = "none", number: int = 0) -> subprocess.CompletedProcess[str]:
+    # Files, not pipes: Prefect's server outlives a killed process for a while and would hold a pipe open.
+    with (state / "stdout").open("w") as out, (state / "stderr").open("w") as err:
+        code = subprocess.run(
+            command(data, place, number), env=environment(state), stdout=out, stderr=err, timeout=600, check=False
+        ).returncode
+    return subprocess.CompletedProcess([], code, (state / "stdout").read_text(), (state / "stderr").read_text())
+
+
+def answer(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert result.returncode == 0, result.stderr[-3_000:]
+    return dict(json.loads(result.stdout.strip().splitlines()[-1]))
+
+
+def client(state: Path) -> MlflowClient:
+    return MlflowClient(tracking_uri=f"sqlite:///{state / 'mlflow.db'}")
+
+
+def runs(state: Path) -> list[Any]:
+    found = client(state).get_experiment_by_name("lstm-text")
+    return list(client(state).search_runs([found.experiment_id])) if found else []
+
+
+def figures(state: Path, run_id: str) -> dict[str, float]:
+    timed = ("seconds.", "servability.", "baseline_seconds")
+    return {
+        name: value for name, value in client(state).get_run(run_id).data.metrics.items() if not name.startswith(timed)
+    }
+
+
+def embedded_servers(state: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        try:
+            if "prefect.server.api.server:create_app" in (process.info["cmdline"] or []):
+                found += [process] if process.environ().get("LSTM_TEXT_STATE") == str(state) else []
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A training that nobody disturbed."""
+    state = tmp_path_factory.mktemp("whole")
+    return state, answer(run(data, state))
+
+
+def test_killed_at_random_points_it_ends_as_if_nothing_had_happened(
+    data: Path, whole: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    rng = random.Random(20)
+    codes = []
+    for place in rng.sample(sorted(PLACES), KILLS):
+        codes.append(run(data, tmp_path, place, rng.randint(1, PLACES[place])).returncode)
+        if codes[-1] == 0:
+            break
+    finished = (
+        answer(run(data, tmp_path)) if codes[-1] else json.loads((tmp_path / "stdout").read_text().splitlines()[-1])
+    )
+    assert codes.count(-signal.SIGKILL) >= 3, codes
+
+    (only,) = runs(tmp_path)
+    assert only.info.status == "FINISHED" and only.info.run_id == finished["run_id"]
+    (version,) = client(tmp_path).search_model_versions("name = 'text-classifier'")
+    assert len([key for key in version.tags if key.startswith("decision.")]) == 1
+    aliases = client(tmp_path).get_registered_model("text-classifier").aliases
+    assert {name: str(number) for name, number in aliases.items()} == {"candidate": "1", "champion": "1"}
+    models = client(tmp_path).search_logged_models([only.info.experiment_id])
+    assert len(models) == 1
+    decisions = client(tmp_path).list_artifacts(only.info.run_id, "decisions")
+    assert len(decisions) == 1
+
+    state, undisturbed = whole
+    assert figures(tmp_path, only.info.run_id) == figures(state, undisturbed["run_id"])
+    for name in ("train_loss", "validation_log_loss"):
+        curves = [
+            [(metric.step, metric.value) for metric in client(at).get_metric_history(run_id, name)]
+            for at, run_id in ((tmp_path, only.info.run_id), (state, undisturbed["run_id"]))
+        ]
+        assert curves[0] == curves[1]
+    tables = [next(at.glob("stages/evaluation/*/predictions.parquet")) for at in (tmp_path, state)]
+    pd.testing.assert_frame_equal(*(pd.read_parquet(table) for table in tables), check_exact=True)
+
+
+def test_the_flow_runs_that_were_killed_are_crashed_and_their_servers_gone(data: Path, tmp_path: Path) -> None:
+    assert run(data, tmp_path, "lstm_model.training:pad_batch", 3).returncode == -signal.SIGKILL
+    assert run(data, tmp_path, "lstm_model.training:pad_batch", 3).returncode == -signal.SIGKILL
+    assert len(embedded_servers(tmp_path)) == 1  # The second run stopped that of the first.
+    finished = answer(run(data, tmp_path))
+    assert embedded_servers(tmp_path) == []
+    (only,) = runs(tmp_path)
+    assert len(only.data.tags["prefect.earlier_flow_runs"].split(",")) == 2
+    states = flow_run_states(tmp_path)
+    assert sorted(states.values()) == ["COMPLETED", "CRASHED", "CRASHED"]
+    assert states[only.data.tags["prefect.flow_run_id"]] == "COMPLETED" and finished["promoted"]
+
+
+def flow_run_states(state: Path) -> dict[str, str]:
+    """Return the state of each flow run, as Prefect's database has it."""
+    import sqlite3
+
+    with sqlite3.connect(state / "prefect" / "prefect.db") as database:
+        rows = database.execute("SELECT id, state_type FROM flow_run").fetchall()
+    return {str(row[0]): str(row[1]) for row in rows}
+
+
+def test_ctrl_c_ends_within_seconds_and_the_run_goes_on_later(data: Path, tmp_path: Path) -> None:
+    flags = ["--training.epochs", "400", "--training.patience", "400"]
+    with (tmp_path / "stdout").open("w") as out, (tmp_path / "stderr").open("w") as err:
+        process = subprocess.Popen(
+            [*command(data), *flags], env=environment(tmp_path), stdout=out, stderr=err, start_new_session=True
+        )
+        deadline = time.monotonic() + 240
+        while "epoch 2:" not in (tmp_path / "stderr").read_text() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)  # As a terminal does: the whole group, Prefect's server included.
+        assert process.wait(timeout=30) == 130
+    told = (tmp_path / "stderr").read_text()
+    assert told.rstrip().endswith("lstm-text: interrupted") or "lstm-text: interrupted" in told
+    (only,) = runs(tmp_path)
+    assert only.info.status == "KILLED" and only.data.tags["failure_reason"] == "interrupted"
+
+
+def test_two_trainings_of_the_same_data_do_not_run_at_once(data: Path, tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w") as out:
+        first = subprocess.Popen(command(data), env=environment(tmp_path), stdout=out, stderr=out)
+        deadline = time.monotonic() + 240
+        while not runs(tmp_path) and time.monotonic() < deadline:
+            time.sleep(0.3)
+        second = run(data, tmp_path)
+        assert second.returncode == 4 and "one training at a time of the same data" in second.stderr
+        assert first.wait(timeout=300) == 0, (tmp_path / "out").read_text()[-2_000:]
+    assert len(runs(tmp_path)) == 1
+
+
+def test_a_manual_rerun_writes_a_run_and_registers_nothing_and_a_scheduled_one_ends_early(
+    data: Path, whole: tuple[Path, dict[str, Any]]
+) -> None:
+    state, first = whole
+    again = answer(run(data, state))
+    assert (
+        again["run_id"] != first["run_id"] and again["version"] == first["version"] and again["decision"] == "unchanged"
+    )
+    assert figures(state, again["run_id"]) == {**figures(state, first["run_id"]), "promoted": 0.0}
+    scheduled = subprocess.run(
+        [*command(data), "--trigger", "schedule"], env=environment(state), capture_output=True, text=True, timeout=300
+    )
+    unchanged = answer(scheduled)
+    assert unchanged["run_id"] == again["run_id"] and unchanged["decision"] == "unchanged"
+    assert "Completed (unchanged)" in scheduled.stderr
+    assert len(runs(state)) == 2
+    assert len(client(state).search_model_versions("name = 'text-classifier'")) == 1
+    forced = subprocess.run(
+        [*command(data), "--trigger", "schedule", "--force-retrain", "--no-cache"],
+        env=environment(state), capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert answer(forced)["run_id"] not in (first["run_id"], again["run_id"])
+    assert "Cached" not in forced.stderr
+    np.testing.assert_equal(answer(forced)["metrics"], first["metrics"])

@@ -1,0 +1,95 @@
+"""Requests made again while the trouble may pass, and not otherwise."""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import requests
+import sqlalchemy
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
+
+import tasks.patience
+from flows.failures import known_failure
+from lstm_model.errors import ContentError, UsageError
+from tasks.patience import disk_is_full, may_pass, patiently
+
+LOCKED = MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
+
+
+class Flaky:
+    """Fails with an error for some calls, then answers."""
+
+    def __init__(self, error: Exception, times: int) -> None:
+        self.error, self.times, self.calls = error, times, 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.calls <= self.times:
+            raise self.error
+        return "answer"
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        LOCKED,
+        MlflowException("API request to http://127.0.0.1:1 failed with exception ..."),
+        ConnectionRefusedError("refused"),
+        requests.exceptions.ConnectTimeout("slow"),
+        httpx.ConnectError("no"),
+        sqlalchemy.exc.OperationalError("SELECT 1", {}, Exception("server closed the connection")),
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError("Can't write data (file write failed: errno = 28, error message = 'No space left on device')"),
+    ],
+    ids=lambda error: f"{type(error).__name__}: {error}"[:40],
+)
+def test_what_may_pass_is_tried_again(error: Exception) -> None:
+    flaky = Flaky(error, times=3)
+    assert may_pass(error) and patiently(flaky) == "answer" and flaky.calls == 4
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MlflowException("no such param", error_code=INVALID_PARAMETER_VALUE),
+        ContentError(expected="rows", found="none", remedy="Add some."),
+        PermissionError(errno.EACCES, "denied"),
+        FileNotFoundError(errno.ENOENT, "gone"),
+        KeyError("a bug"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_stays_wrong_is_told_at_once(error: Exception) -> None:
+    flaky = Flaky(error, times=1)
+    with pytest.raises(type(error)):
+        patiently(flaky)
+    assert flaky.calls == 1
+
+
+def test_patience_ends_with_the_last_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks.patience, "PATIENCE_SECONDS", 0.05)
+    with pytest.raises(MlflowException, match="database is locked"):
+        patiently(Flaky(LOCKED, times=1_000_000))
+
+
+@pytest.mark.parametrize(
+    "write", [lambda path: path.write_text("x" * 10_000), lambda path: path.open("wb").write(b"x" * 10_000)]
+)
+def test_a_disk_that_is_really_full_is_known_and_told(write: Callable[[Path], Any]) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.fail("this test needs /dev/full, which Linux has")
+    with pytest.raises(OSError) as raised:
+        write(full)
+    assert disk_is_full(raised.value) and may_pass(raised.value)
+    told = known_failure(raised.value)
+    assert isinstance(told, UsageError) and "Free space" in str(told)
