@@ -20,6 +20,7 @@ from flows.settings import (
     ScoreSettings,
     ServeSettings,
     TrainSettings,
+    TuneSettings,
     UiSettings,
     command_named,
     overview,
@@ -99,6 +100,24 @@ def _train(settings: TrainSettings) -> int:
         "  .venv/bin/lstm-text score FILE --output OUT.parquet    answers for a file"
     )
     return _finish(settings, outcome.model_dump(mode="json", exclude={"table", "rules_table", "told"}))
+
+
+def _tune(settings: TuneSettings) -> int:
+    from lstm_model.reading import read_columns
+
+    base = settings.pipeline()
+    read_columns(base.data.path)
+
+    from flows.tuning import tune_text_classifier
+    from tasks.conclude_search import check_config_output
+
+    check_config_output(settings.output, overwrite=settings.overwrite)
+    outcome = tune_text_classifier(**dict(base), tuning=settings.tuning, output=settings.output)
+    print(f"\n{outcome.table}\n\n{outcome.config_path}\nMLflow run {outcome.run_id}")
+    if settings.train:
+        return _train(TrainSettings(config=outcome.config_path, as_json=settings.as_json, debug=settings.debug))
+    print(f"\nNext:\n  lstm-text train --config {outcome.config_path}")
+    return _finish(settings, outcome.model_dump(mode="json", exclude={"table"}))
 
 
 def _score(settings: ScoreSettings) -> int:
@@ -243,6 +262,7 @@ def _finish(settings: CommandSettings, answer: dict[str, Any]) -> int:
 
 _RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
     TrainSettings: _train,
+    TuneSettings: _tune,
     ScoreSettings: _score,
     PredictSettings: _predict,
     PromoteSettings: _promote,
