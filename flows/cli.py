@@ -12,6 +12,7 @@ from flows.settings import (
     CleanSettings,
     CommandSettings,
     CompareSettings,
+    DriftSettings,
     HistorySettings,
     PredictSettings,
     PromoteSettings,
@@ -142,10 +143,38 @@ def _score(settings: ScoreSettings) -> int:
         resume=settings.resume,
         engine=settings.engine,
         scheduler=settings.scheduler,
+        drift=None if settings.no_drift else settings.drift,
     )
     print(f"{outcome.rows:,} rows, {outcome.unscored:,} without a text, by {outcome.model_name} {outcome.version}")
+    if outcome.drift:
+        print(outcome.drift.line)
     print(f"{outcome.output}")
     return _finish(settings, outcome.model_dump(mode="json"))
+
+
+def _drift(settings: DriftSettings) -> int:
+    from lstm_model.reading import read_columns
+
+    for path in (settings.input, settings.feedback):
+        if path is not None:
+            read_columns(path)
+
+    from flows.monitoring import watch_drift
+
+    outcome = watch_drift(
+        path=settings.input,
+        model_uri=settings.model_uri,
+        feedback=settings.feedback,
+        text_column=settings.text_column,
+        id_column=settings.id_column,
+        drift=settings.drift,
+        repeat=True,
+    )
+    parts = [part for part in (outcome.drift, outcome.accuracy) if part]
+    for part in parts:
+        print(f"{part.line}\n{part.run_url}")
+    _finish(settings, outcome.model_dump(mode="json"))
+    return 5 if any(part.verdict == "drifted" for part in parts) else 0
 
 
 def _predict(settings: PredictSettings) -> int:
@@ -264,6 +293,7 @@ _RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
     TrainSettings: _train,
     TuneSettings: _tune,
     ScoreSettings: _score,
+    DriftSettings: _drift,
     PredictSettings: _predict,
     PromoteSettings: _promote,
     RollbackSettings: _rollback,
