@@ -29,7 +29,7 @@ from flows.settings import (
 )
 from lstm_model.errors import LstmTextError
 from tasks.local_state import use_local_state
-from tasks.servers import check_prefect_server, check_tracking_server
+from tasks.servers import check_tracking_server
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,10 +80,11 @@ def _train(settings: TrainSettings) -> int:
     read_columns(config.data.path)  # A missing or broken file is told at once, before anything is started.
     if cases := find_cases(config.data, config.evaluation):
         read_cases(cases)
-    check_prefect_server()
 
     from flows.training import train_text_classifier
+    from tasks.prefect_server import use_prefect_server
 
+    use_prefect_server()
     outcome = train_text_classifier(
         **{name: getattr(config, name) for name in type(config).model_fields},
         trigger=settings.trigger,
@@ -111,8 +112,10 @@ def _tune(settings: TuneSettings) -> int:
 
     from flows.tuning import tune_text_classifier
     from tasks.conclude_search import check_config_output
+    from tasks.prefect_server import use_prefect_server
 
     check_config_output(settings.output, overwrite=settings.overwrite)
+    use_prefect_server()
     outcome = tune_text_classifier(**dict(base), tuning=settings.tuning, output=settings.output)
     print(f"\n{outcome.table}\n\n{outcome.config_path}\nMLflow run {outcome.run_id}")
     if settings.train:
@@ -125,12 +128,13 @@ def _score(settings: ScoreSettings) -> int:
     from lstm_model.reading import read_columns
 
     read_columns(settings.input)
-    check_prefect_server()
 
     from flows.scoring import score_texts
+    from tasks.prefect_server import use_prefect_server
     from tasks.scoring_job import check_output
 
     check_output(settings.output, overwrite=settings.overwrite)
+    use_prefect_server()
     outcome = score_texts(
         path=settings.input,
         output=settings.output,
@@ -160,7 +164,9 @@ def _drift(settings: DriftSettings) -> int:
             read_columns(path)
 
     from flows.monitoring import watch_drift
+    from tasks.prefect_server import use_prefect_server
 
+    use_prefect_server()
     outcome = watch_drift(
         path=settings.input,
         model_uri=settings.model_uri,

@@ -144,9 +144,11 @@ def test_killed_at_random_points_it_ends_as_if_nothing_had_happened(
 def test_the_flow_runs_that_were_killed_are_crashed_and_their_servers_gone(data: Path, tmp_path: Path) -> None:
     assert run(data, tmp_path, "lstm_model.training:pad_batch", 3).returncode == -signal.SIGKILL
     assert run(data, tmp_path, "lstm_model.training:pad_batch", 3).returncode == -signal.SIGKILL
-    assert len(embedded_servers(tmp_path)) == 1  # The second run stopped that of the first.
-    finished = answer(run(data, tmp_path))
+    deadline = time.monotonic() + 20  # A server ends when its parent is gone; it takes a moment to close.
+    while embedded_servers(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.2)
     assert embedded_servers(tmp_path) == []
+    finished = answer(run(data, tmp_path))
     (only,) = runs(tmp_path)
     assert len(only.data.tags["prefect.earlier_flow_runs"].split(",")) == 2
     states = flow_run_states(tmp_path)
