@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from filelock import FileLock
-from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
@@ -23,6 +22,7 @@ from mlflow.utils.time import get_current_time_millis
 from lstm_model.digests import digest_text
 from tasks import tracking
 from tasks.local_state import state_root
+from tasks.patience import client
 from tasks.tracking import ensure_experiment
 
 Kind = Literal["batch", "feedback"]
@@ -80,9 +80,9 @@ class Series:
         with FileLock(locks / f"series-{digest_text(f'{experiment_id}/{model_name}/{version}')[:16]}.lock"):
             series = cls._first(experiment_id, model_name, version)
             if series is None:
-                client, tags = MlflowClient(), {"kind": "series", "model_name": model_name, "model_version": version}
-                run = client.create_run(experiment_id, run_name=f"{model_name} version {version}", tags=tags)
-                client.set_terminated(run.info.run_id)  # It has no end of its own; figures are added all the same.
+                tags = {"kind": "series", "model_name": model_name, "model_version": version}
+                run = client().create_run(experiment_id, run_name=f"{model_name} version {version}", tags=tags)
+                client().set_terminated(run.info.run_id)  # It has no end of its own; figures are added all the same.
                 series = cls(experiment_id, run.info.run_id, model_name, version)
         return series.again()
 
@@ -93,7 +93,7 @@ class Series:
     @classmethod
     def _first(cls, experiment_id: str, model_name: str, version: str) -> "Series | None":
         wanted = _filter(kind="series", model_name=model_name, model_version=version)
-        runs = MlflowClient().search_runs([experiment_id], wanted)
+        runs = client().search_runs([experiment_id], wanted)
         first = min(runs, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
         return None if first is None else cls(experiment_id, first.info.run_id, model_name, version)
 
@@ -103,7 +103,7 @@ class Series:
         order = ["attributes.start_time DESC"]
         return [
             _entry(run)
-            for run in MlflowClient().search_runs([self.experiment_id], wanted, max_results=NEWEST, order_by=order)
+            for run in client().search_runs([self.experiment_id], wanted, max_results=NEWEST, order_by=order)
         ]
 
     def add(
@@ -120,7 +120,6 @@ class Series:
 
         Its first write holds the verdict, so a process that dies later has not kept it from the rule.
         """
-        client = MlflowClient()
         number = max((entry.number for entry in self.entries(kind)), default=0) + 1
         known = {
             "kind": kind,
@@ -132,16 +131,16 @@ class Series:
             "mlflow.note.content": text,
             **tags,
         }
-        run = client.create_run(self.experiment_id, run_name=f"{kind} {number}: {name}", tags=known)
+        run = client().create_run(self.experiment_id, run_name=f"{kind} {number}: {name}", tags=known)
         now = get_current_time_millis()
-        client.log_batch(run.info.run_id, metrics=[Metric(key, value, now, 0) for key, value in figures.items()])
+        client().log_batch(run.info.run_id, metrics=[Metric(key, value, now, 0) for key, value in figures.items()])
         steps = [Metric(f"{kind}.{key}", value, now, number) for key, value in figures.items()]
-        client.log_batch(self.run_id, metrics=steps, tags=[RunTag(f"newest_{kind}", f"{number}: {verdict}")])
+        client().log_batch(self.run_id, metrics=steps, tags=[RunTag(f"newest_{kind}", f"{number}: {verdict}")])
         return _entry(run)
 
     def events(self) -> list[Event]:
         """Return the events that were claimed, oldest first."""
-        data = MlflowClient().get_run(self.run_id).data
+        data = client().get_run(self.run_id).data
         claims = {key: json.loads(value) for key, value in data.params.items() if key.startswith("event_")}
         return [
             Event(key, datetime.fromisoformat(claims[key]["time"]), f"{key}.sent" in data.tags, claims[key]["payload"])
@@ -152,18 +151,17 @@ class Series:
         """Return the event with that number if it is now the caller's; None where another process was first."""
         key, now = f"event_{number}", datetime.now(UTC)
         value = json.dumps({"time": now.isoformat(timespec="seconds"), "by": by, "payload": payload})
-        client = MlflowClient()
         try:
-            client.log_batch(self.run_id, params=[Param(key, value)])
+            client().log_batch(self.run_id, params=[Param(key, value)])
         except MlflowException:
-            if key not in client.get_run(self.run_id).data.params:
+            if key not in client().get_run(self.run_id).data.params:
                 raise
-        mine = client.get_run(self.run_id).data.params.get(key) == value
+        mine = client().get_run(self.run_id).data.params.get(key) == value
         return Event(key, now, False, payload) if mine else None
 
     def mark_sent(self, event: Event) -> None:
         """Say that the server has the event."""
-        MlflowClient().set_tag(self.run_id, f"{event.key}.sent", datetime.now(UTC).isoformat(timespec="seconds"))
+        client().set_tag(self.run_id, f"{event.key}.sent", datetime.now(UTC).isoformat(timespec="seconds"))
 
     def url(self, run_id: str) -> str:
         """Return the address of an entry's page in MLflow."""

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
 from prefect import get_run_logger
 from prefect.artifacts import create_link_artifact
 from prefect.runtime import flow_run
@@ -13,6 +12,7 @@ from lstm_model.config import DriftConfig
 from lstm_model.drift_page import render_drift
 from tasks.drift_event import send_if_sustained
 from tasks.drift_history import Entry, Kind, Series
+from tasks.patience import client
 
 
 class DriftOutcome(BaseModel):
@@ -57,11 +57,10 @@ def write_entry(
         "number": entry.number,
         "time": entry.time.isoformat(),
     }
-    client = MlflowClient()
-    client.log_dict(entry.run_id, found, f"{kind}.json")
+    client().log_dict(entry.run_id, found, f"{kind}.json")
     page = render_drift(found, facts, [vars(other) for other in series.entries(kind)])
-    client.log_text(entry.run_id, page, "report.html")
-    client.set_terminated(entry.run_id)
+    client().log_text(entry.run_id, page, "report.html")
+    client().set_terminated(entry.run_id)
     return entry
 
 
