@@ -19,10 +19,12 @@ from tests.team.servers import PROJECT, tracking
 
 MODEL = "team-classifier"
 SCORED = 3_000
+EPOCHS = 20
 SMALL: dict[str, dict[str, Any]] = {
     "tokenization": {"vocab_size": 200, "max_length": 20},
     "model": {"embedding_dim": 8, "lstm_units": 4},
-    "training": {"epochs": 2, "batch_size": 16},
+    # Enough to beat the champion, whose weights are fresh: the alias moves.
+    "training": {"epochs": EPOCHS, "batch_size": 8, "learning_rate": 0.02, "patience": EPOCHS},
     "registration": {"model_name": MODEL},
 }
 STAGES = {"load_examples", "validate_examples", "split_examples", "tokenize_and_pad", "train_model",
@@ -92,10 +94,11 @@ def test_both_runs_are_finished_with_every_figure_and_file(done: Done, client: M
     runs = client.search_runs([experiment.experiment_id])
     assert sorted(Path(run.data.tags["data_file"]).name for run in runs) == ["a.csv", "b.csv"]
     assert sorted(run.data.tags["trigger"] for run in runs) == ["manual", "schedule"]
+    epochs = list(range(1, EPOCHS + 1))
     for run in runs:
         assert run.info.status == "FINISHED"
         assert {f"seconds.{stage}" for stage in STAGES} | {"test_macro_f1", "best_epoch"} <= set(run.data.metrics)
-        assert [metric.step for metric in client.get_metric_history(run.info.run_id, "train_loss")] == [1, 2]
+        assert [metric.step for metric in client.get_metric_history(run.info.run_id, "train_loss")] == epochs
         assert "figures/curves.png" in {item.path for item in client.list_artifacts(run.info.run_id, "figures")}
 
 
@@ -107,6 +110,7 @@ def test_both_versions_are_registered_and_the_alias_is_as_the_decisions_say(done
     told = {key: tag for version in versions for key, tag in version.tags.items() if key.startswith("decision.")}
     decisions = [json.loads(told[key]) for key in sorted(told)]  # In the order of time.
     assert sorted(one["version"] for one in decisions) == ["2", "3"]
+    assert "promoted" in {one["kind"] for one in decisions}
     champion = "1"
     for one in decisions:  # Each was judged against the champion that the one before it left.
         assert one["champion_before"] == champion
