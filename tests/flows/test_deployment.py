@@ -23,6 +23,7 @@ from tests.samples import write_tiny_file
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 TRAINING, SCORING, TUNING = "train-text-classifier/weekly", "score-texts/nightly", "tune-text-classifier/on-demand"
+WATCHING = "watch-drift/daily"
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +157,8 @@ def test_a_deployed_training_and_a_scoring_complete(team: dict[str, str], tmp_pa
     output = tmp_path / "out.parquet"
     scored = prefect(f"deployment run {SCORING} --watch", team, "-p", f"path={path}", "-p", f"output={output}")
     assert scored.returncode == 0 and output.exists(), scored.stdout[-3_000:]
+    watched = prefect(f"deployment run {WATCHING} --watch", team, "-p", f"path={path}")
+    assert watched.returncode == 0 and "Completed" in watched.stdout, watched.stdout[-3_000:]
 
 
 def test_a_deployed_search_completes(team: dict[str, str], tmp_path: Path) -> None:
