@@ -2,8 +2,8 @@
 
     python benchmarks/warm_start.py FILE ...
 
-FILE has columns text and label, and may have split. A champion is trained on 70 % of the train rows; then the whole file
-is trained on twice, from its weights and afresh. All three judge the same test rows.
+FILE has columns text and label, and may have split. A champion is trained on 70 % of the train rows; then the whole
+file is trained on twice, from its weights and afresh. All three judge the same test rows.
 """
 
 import argparse
@@ -53,7 +53,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("files", nargs="+", type=Path)
     print(
-        "| data | start | test accuracy | test macro-F1 | log loss | training |\n| --- | --- | ---: | ---: | ---: | ---: |"
+        "| data | start | test accuracy | test macro-F1 | log loss | training |\n"
+        "| --- | --- | ---: | ---: | ---: | ---: |"
     )
     for path in parser.parse_args().files:
         rows = read_rows(path)
