@@ -79,7 +79,8 @@ def compare(
     if few:
         verdict, text = "not judged", few
     elif drifted:
-        verdict, text = "drifted", " ".join(figure.text for figure in drifted)
+        beyond = ", ".join(f"{one.what} {one.value:.2f} (limit {one.threshold:.2f})" for one in drifted)
+        verdict, text = "drifted", f"Beyond their limits: {beyond}."
     else:
         verdict, text = "stable", f"All {FIGURES} figures are within their limits."
     return Comparison(verdict, text, batch.rows, sizes["batch"], reference.rows, figures)  # type: ignore[arg-type]
@@ -88,10 +89,9 @@ def compare(
 def _too_few(effective: dict[str, float], rows: dict[str, int], least: int) -> str | None:
     for name, size in effective.items():
         if size < least:
-            again = f", which tell as much as {max(1, round(size)):,} different" if size < 0.99 * rows[name] else ""
-            return (
-                f"Too few rows to tell: the {name} has {rows[name]:,} with a text{again}; at least {least} are needed."
-            )
+            alike = f", which tell as much as {max(1, round(size)):,} different" if size < 0.99 * rows[name] else ""
+            found = f"the {name} has {rows[name]:,} with a text{alike}"
+            return f"Too few rows to tell: {found}; at least {least} are needed."
     return None
 
 

@@ -134,7 +134,10 @@ class Series:
         run = client().create_run(self.experiment_id, run_name=f"{kind} {number}: {name}", tags=known)
         now = get_current_time_millis()
         client().log_batch(run.info.run_id, metrics=[Metric(key, value, now, 0) for key, value in figures.items()])
-        steps = [Metric(f"{kind}.{key}", value, now, number) for key, value in figures.items()]
+        # Limits hardly move: they are with the entry.
+        steps = [
+            Metric(f"{kind}/{key}", value, now, number) for key, value in figures.items() if not key.endswith("_limit")
+        ]
         client().log_batch(self.run_id, metrics=steps, tags=[RunTag(f"newest_{kind}", f"{number}: {verdict}")])
         return _entry(run)
 

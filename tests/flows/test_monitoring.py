@@ -102,7 +102,7 @@ def test_figures_of_all_batches_are_steps_of_the_versions_run(name: str, tmp_pat
     values = [score(name, texts, tmp_path).drift.figures["words"] for texts in (usual(0), strange(0))]
     series = runs_of(name, "series")
     assert len(series) == 1
-    history = MlflowClient().get_metric_history(series.iloc[0]["run_id"], "batch.words")
+    history = MlflowClient().get_metric_history(series.iloc[0]["run_id"], "batch/words")
     assert [(metric.step, metric.value) for metric in history] == [(1, values[0]), (2, values[1])]
     assert set(runs_of(name, "batch")["tags.mlflow.parentRunId"]) == {series.iloc[0]["run_id"]}
 
@@ -322,7 +322,7 @@ def test_real_accuracy_that_stays_low_sends_the_event_for_feedback(name: str, cl
         ("feedback", [second.run_id, first.run_id])
     ]
     series = runs_of(name, "series").iloc[0]["run_id"]
-    history = MlflowClient().get_metric_history(series, "feedback.accuracy")
+    history = MlflowClient().get_metric_history(series, "feedback/accuracy")
     assert [(metric.step, metric.value) for metric in history] == [(1, 0.6), (2, 0.6)]
     again = watch(name, source, feedback=labels)
     assert "nothing new" in again.message and len(runs_of(name, "feedback")) == 2

@@ -119,7 +119,7 @@ def test_what_differs_is_found_and_named(what: str) -> None:
     assert comparison.verdict == "drifted" and set(expected) <= set(drifted(comparison))
     # Long rows hold more rare words, so those figures may follow; the others may not.
     assert set(drifted(comparison)) <= {*expected, "unknown_words", "words"}
-    assert all(figure.text in comparison.text for figure in comparison.figures if figure.drifted)
+    assert all(figure.what in comparison.text for figure in comparison.figures if figure.drifted)
 
 
 def test_a_small_batch_has_wider_limits_than_a_large_one() -> None:
