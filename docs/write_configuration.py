@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
-from lstm_model.config import PRESETS, PipelineConfig, Range, Section, TuningConfig, flatten
+from lstm_model.config import PRESETS, DriftConfig, PipelineConfig, Range, Section, TuningConfig, flatten
 
 PAGE = Path(__file__).with_name("configuration.md")
 
@@ -66,6 +66,11 @@ This section is not one of training: `lstm-text tune` and its flow have it. How 
 [tuning.md](tuning.md#what-is-tried).
 """
 
+DRIFT_NOTE = """
+This section is not one of training: `lstm-text score`, `lstm-text drift` and their flows have it. What the figures are:
+[monitoring.md](monitoring.md).
+"""
+
 PRESET_NOTES = {"article": "The stacked LSTM of the tutorial this project grew from."}
 SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
@@ -89,6 +94,7 @@ def whole_page() -> str:
     """Return the page as Markdown."""
     sections = [section_table(name, field.default) for name, field in PipelineConfig.model_fields.items()]
     sections.append(section_table("tuning", TuningConfig()) + TUNING_NOTE)
+    sections.append(section_table("drift", DriftConfig()) + DRIFT_NOTE)
     given = {name: values for name, values in yaml.safe_load(EXAMPLE).items() if name != "preset"}
     PipelineConfig.model_validate(given)  # An example that the config refuses stops here.
     parts = [INTRODUCTION, HOW_TO_WRITE, *sections, presets(), PRECEDENCE.replace("{example}", EXAMPLE)]

@@ -12,6 +12,7 @@ from flows.settings import (
     CleanSettings,
     CommandSettings,
     CompareSettings,
+    DriftSettings,
     HistorySettings,
     PredictSettings,
     PromoteSettings,
@@ -28,7 +29,7 @@ from flows.settings import (
 )
 from lstm_model.errors import LstmTextError
 from tasks.local_state import use_local_state
-from tasks.servers import check_prefect_server, check_tracking_server
+from tasks.servers import check_tracking_server
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,10 +80,11 @@ def _train(settings: TrainSettings) -> int:
     read_columns(config.data.path)  # A missing or broken file is told at once, before anything is started.
     if cases := find_cases(config.data, config.evaluation):
         read_cases(cases)
-    check_prefect_server()
 
     from flows.training import train_text_classifier
+    from tasks.prefect_server import use_prefect_server
 
+    use_prefect_server()
     outcome = train_text_classifier(
         **{name: getattr(config, name) for name in type(config).model_fields},
         trigger=settings.trigger,
@@ -110,8 +112,10 @@ def _tune(settings: TuneSettings) -> int:
 
     from flows.tuning import tune_text_classifier
     from tasks.conclude_search import check_config_output
+    from tasks.prefect_server import use_prefect_server
 
     check_config_output(settings.output, overwrite=settings.overwrite)
+    use_prefect_server()
     outcome = tune_text_classifier(**dict(base), tuning=settings.tuning, output=settings.output)
     print(f"\n{outcome.table}\n\n{outcome.config_path}\nMLflow run {outcome.run_id}")
     if settings.train:
@@ -125,12 +129,13 @@ def _score(settings: ScoreSettings) -> int:
     from lstm_model.reading import read_columns
 
     read_columns(settings.input)
-    check_prefect_server()
 
     from flows.scoring import score_texts
+    from tasks.prefect_server import use_prefect_server
     from tasks.scoring_job import check_output
 
     check_output(settings.output, overwrite=settings.overwrite)
+    use_prefect_server()
     outcome = score_texts(
         path=settings.input,
         output=settings.output,
@@ -143,10 +148,40 @@ def _score(settings: ScoreSettings) -> int:
         resume=settings.resume,
         engine=settings.engine,
         scheduler=settings.scheduler,
+        drift=None if settings.no_drift else settings.drift,
     )
     print(f"{outcome.rows:,} rows, {outcome.unscored:,} without a text, by {outcome.model_name} {outcome.version}")
+    if outcome.drift:
+        print(outcome.drift.line)
     print(f"{outcome.output}")
     return _finish(settings, outcome.model_dump(mode="json"))
+
+
+def _drift(settings: DriftSettings) -> int:
+    from lstm_model.reading import read_columns
+
+    for path in (settings.input, settings.feedback):
+        if path is not None:
+            read_columns(path)
+
+    from flows.monitoring import watch_drift
+    from tasks.prefect_server import use_prefect_server
+
+    use_prefect_server()
+    outcome = watch_drift(
+        path=settings.input,
+        model_uri=settings.model_uri,
+        feedback=settings.feedback,
+        text_column=settings.text_column,
+        id_column=settings.id_column,
+        drift=settings.drift,
+        repeat=True,
+    )
+    parts = [part for part in (outcome.drift, outcome.accuracy) if part]
+    for part in parts:
+        print(f"{part.line}\n{part.run_url}")
+    _finish(settings, outcome.model_dump(mode="json"))
+    return 5 if any(part.verdict == "drifted" for part in parts) else 0
 
 
 def _predict(settings: PredictSettings) -> int:
@@ -265,6 +300,7 @@ _RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
     TrainSettings: _train,
     TuneSettings: _tune,
     ScoreSettings: _score,
+    DriftSettings: _drift,
     PredictSettings: _predict,
     PromoteSettings: _promote,
     RollbackSettings: _rollback,

@@ -7,6 +7,8 @@ from prefect import flow
 from pydantic import Field
 
 from flows.forms import readable
+from lstm_model.config import DriftConfig
+from tasks.compare_batch import compare_scored
 from tasks.notifications import tell_failure
 from tasks.score_file import Engine, ScoringOutcome, open_scoring, score_file
 from tasks.scoring_job import ScoringRequest, check_output, sole_writer
@@ -27,6 +29,7 @@ def score_texts(
     resume: bool = True,
     engine: Engine = "local",
     scheduler: str | None = None,
+    drift: DriftConfig | None = DriftConfig(),
 ) -> ScoringOutcome:
     """Answer every row of a file with a registered model, ids and order kept.
 
@@ -42,6 +45,7 @@ def score_texts(
         resume: Go on with an unfinished scoring of the same input, by the version that it began with.
         engine: Where the chunks are answered: local (all cores), or dask (an existing cluster).
         scheduler: Address of the Dask scheduler, such as tcp://127.0.0.1:8786.
+        drift: When the texts count as other than those that the version was judged on; null leaves the comparison out.
     """
     with recorded_flow(), sole_writer(output):
         check_output(output, overwrite=overwrite)
@@ -55,4 +59,5 @@ def score_texts(
             abstain_label=abstain_label,
         )
         job = open_scoring(request, resume=resume)
-        return score_file(job, engine=engine, scheduler=scheduler)
+        scored = score_file(job, engine=engine, scheduler=scheduler, watched=drift is not None)
+        return scored.with_drift(compare_scored(scored.batch, drift))

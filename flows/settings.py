@@ -11,12 +11,13 @@ from pydantic_settings import (
     BaseSettings,
     CliPositionalArg,
     CliSettingsSource,
+    CliToggleFlag,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
 )
 
-from lstm_model.config import PRESETS, ModelName, PipelineConfig, RegistrationConfig, TuningConfig
+from lstm_model.config import PRESETS, DriftConfig, ModelName, PipelineConfig, RegistrationConfig, TuningConfig
 from lstm_model.errors import UsageError
 from lstm_model.search_space import check_space
 
@@ -136,6 +137,29 @@ class ScoreSettings(CommandSettings):
     """Where chunks are answered: on all cores here, or on an existing Dask cluster."""
     scheduler: str | None = None
     """Address of the Dask scheduler, such as tcp://127.0.0.1:8786."""
+    no_drift: CliToggleFlag[bool] = False
+    """Leave out the comparison with the texts that the version was judged on."""
+    drift: DriftConfig = DriftConfig()
+    """When the texts count as others."""
+
+
+class DriftSettings(CommandSettings):
+    """Compare texts with those a version was judged on."""
+
+    command: ClassVar[str] = "drift"
+
+    input: CliPositionalArg[Path]
+    """The file with the texts, or with what lstm-text score wrote of them (then --feedback is needed)."""
+    model_uri: str = DEFAULT_MODEL_URI
+    """models:/NAME@ALIAS or models:/NAME/VERSION."""
+    feedback: Path | None = None
+    """A file with the columns id and label: true labels of rows of the input."""
+    text_column: str = "text"
+    """Name of the column with the text."""
+    id_column: str | None = None
+    """Name of the column with the id. Unset: `id` if the file has it, otherwise the row number from 1."""
+    drift: DriftConfig = DriftConfig()
+    """When the texts count as others."""
 
 
 class PredictSettings(CommandSettings):
@@ -352,6 +376,7 @@ COMMANDS: dict[str, type[CommandSettings]] = {
         TrainSettings,
         TuneSettings,
         ScoreSettings,
+        DriftSettings,
         PredictSettings,
         PromoteSettings,
         RollbackSettings,

@@ -23,6 +23,7 @@ from lstm_model.config import (
 from tasks.check_cases_file import check_cases_file
 from tasks.check_servable import check_servable
 from tasks.decide_promotion import decide_promotion
+from tasks.describe_reference import describe_reference
 from tasks.evaluate_classifier import evaluate_classifier
 from tasks.export_classifier import export_classifier
 from tasks.fetch_start import fetch_start
@@ -95,7 +96,8 @@ def train_text_classifier(
         return unchanged
     with training_run(config, trigger=trigger, use_cache=use_cache) as run:
         examples, splits, classifier, judged = build_and_evaluate(config, run)
-        version = register_classifier(classifier, judged, examples, splits, config.registration, run=run)
+        reference = describe_reference(classifier, examples, splits, run=run)
+        version = register_classifier(classifier, judged, reference, examples, splits, config.registration, run=run)
         servable = check_servable(version, judged, run=run)
         decision = decide_promotion(version, judged, servable, config.promotion, config.evaluation, run=run)
         write_report(version, judged, decision, run=run)

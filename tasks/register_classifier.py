@@ -61,6 +61,7 @@ class RegisteredVersion(BaseModel):
 def register_classifier(
     classifier: StageRecord,
     evaluation: StageRecord,
+    reference: StageRecord,
     examples: StageRecord,
     splits: StageRecord,
     config: RegistrationConfig,
@@ -72,10 +73,10 @@ def register_classifier(
     crash, or nothing that matters has changed: it is returned, and nothing is registered.
     """
     client = MlflowClient()
-    digest = digest_json(classifier.files)
+    digest = digest_json([classifier.files, reference.files])
     version = _registered(config.model_name, digest)
     if version is None:
-        version = _log_and_register(classifier, examples, splits, config, run)
+        version = _log_and_register(classifier, reference, examples, splits, config, run)
         client.set_model_version_tag(config.model_name, version.version, DIGEST_TAG, digest)
     for name, value in evaluation.facts["metrics"].items():
         client.set_model_version_tag(config.model_name, version.version, f"test_{name}", f"{value:.6g}")
@@ -93,7 +94,12 @@ def _registered(name: str, digest: str) -> ModelVersion | None:
 
 
 def _log_and_register(
-    classifier: StageRecord, examples: StageRecord, splits: StageRecord, config: RegistrationConfig, run: Run
+    classifier: StageRecord,
+    reference: StageRecord,
+    examples: StageRecord,
+    splits: StageRecord,
+    config: RegistrationConfig,
+    run: Run,
 ) -> ModelVersion:
     """Log and register; what a crash left of it is gone on with, or removed if it is not whole."""
     made = MlflowClient().search_model_versions(f"name = '{config.model_name}' and run_id = '{run.run_id}'")
@@ -104,13 +110,13 @@ def _log_and_register(
     for model in logged:
         if model.status != LoggedModelStatus.READY:
             MlflowClient().delete_logged_model(model.model_id)
-    model_uri = whole[0].model_uri if whole else _log(classifier, examples, splits)
+    model_uri = whole[0].model_uri if whole else _log(classifier, reference, examples, splits)
     return mlflow.register_model(model_uri, config.model_name, await_registration_for=60)
 
 
-def _log(classifier: StageRecord, examples: StageRecord, splits: StageRecord) -> str:
+def _log(classifier: StageRecord, reference: StageRecord, examples: StageRecord, splits: StageRecord) -> str:
     example = read_split(examples, splits, "test")[["text"]].head(2)
-    files = [classifier.file(name) for name in classifier.files]
+    files = [record.file(name) for record in (classifier, reference) for name in record.files]
     metadata = {"labels": classifier.facts["labels"], "data_digest": examples.facts["sha256"]}
     return log_classifier(files, example, metadata=metadata)
 

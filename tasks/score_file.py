@@ -3,24 +3,30 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
-from lstm_model.answers import AnswerOptions
+from lstm_model.answers import AnswerOptions, probability_columns
 from lstm_model.classifier import Classifier
-from lstm_model.errors import ContentError, LstmTextError, ModelError, UsageError
-from lstm_model.reading import estimate_rows, read_chunks, read_columns
+from lstm_model.errors import LstmTextError, ModelError, UsageError
+from lstm_model.profile import ProfileBuilder
+from lstm_model.reading import estimate_rows, read_chunks
 from lstm_model.scores import score_rows, scores_schema
+from tasks.compare_batch import AnsweredBatch
+from tasks.drift_outcome import DriftOutcome
 from tasks.fetch_champion import download_version
 from tasks.publishing import Progress, markdown_table, publish_markdown
-from tasks.scoring_job import ScoringJob, ScoringRequest, count_labels, open_job
+from tasks.scoring_job import ScoringJob, ScoringRequest, count_labels, open_job, text_columns
 from tasks.stages import worth_a_retry
 
 Engine = Literal["local", "dask"]
@@ -36,6 +42,18 @@ class ScoringOutcome(BaseModel):
     rows: int
     unscored: int
     labels: dict[str, int]
+    drift: DriftOutcome | None = None
+
+
+@dataclass(frozen=True)
+class ScoredFile:
+    """What came of a scoring; batch: what was scored, to be compared with the reference, if that was asked for."""
+
+    outcome: ScoringOutcome
+    batch: AnsweredBatch | None
+
+    def with_drift(self, drift: DriftOutcome | None) -> ScoringOutcome:
+        return self.outcome.model_copy(update={"drift": drift})
 
 
 class Answer(Protocol):
@@ -52,39 +70,63 @@ Submit = Callable[[int, pd.DataFrame], Answer]
 )
 def open_scoring(request: ScoringRequest, *, resume: bool) -> ScoringJob:
     """Say which version answers: the one that the address means now, or that of an unfinished scoring."""
-    _columns(request)
+    text_columns(request.path, request.text_column, request.id_column)
     return open_job(request, resume=resume)
 
 
 @task(name="score-file", cache_policy=NO_CACHE)
-def score_file(job: ScoringJob, *, engine: Engine = "local", scheduler: str | None = None) -> ScoringOutcome:
-    """Answer every row of the file, ids and order kept; the output appears when it is complete."""
+def score_file(
+    job: ScoringJob, *, engine: Engine = "local", scheduler: str | None = None, watched: bool = True
+) -> ScoredFile:
+    """Answer every row of the file, ids and order kept; the output appears when it is complete.
+
+    watched: profile the rows on the way.
+    """
     request = job.request
     progress = Progress(
         "scoring-progress", f"scoring {request.path.name}", unit="rows", total=estimate_rows(request.path)
     )
     workers = _dask(job, scheduler) if engine == "dask" else _local(job)
     try:
+        folder, classifier = _loaded(job)
+        builder = ProfileBuilder(classifier.labels, classifier.encoder) if watched else None
         with workers as (submit, window):
-            chunks = _score_chunks(job, submit, window, progress)
+            chunks = _score_chunks(job, submit, window, progress, builder)
     except LstmTextError:
         job.discard()  # The input or the model must change first: nothing here can be gone on with.
         raise
-    names = _classifier(job).labels
+    names = classifier.labels
     counts: dict[str | None, int] = dict.fromkeys(names, 0)
-    job.publish(count_labels(job.tables(chunks), counts), scores_schema(names))
+    job.publish(_watch_answers(count_labels(job.tables(chunks), counts), builder), scores_schema(names))
     unscored = counts.pop(None, 0)
     labels = {label: count for label, count in counts.items() if label is not None}
     rows = sum(labels.values()) + unscored
     progress.close(f"scored {rows - unscored:,} of {rows:,} rows with {job.model_name} version {job.version}")
     publish_markdown("scores", markdown_table(["label", "rows"], list(labels.items())), "Rows of each answer")
-    return ScoringOutcome(
+    outcome = ScoringOutcome(
         output=str(request.output), model_name=job.model_name, version=job.version, run_id=job.run_id,
         rows=rows, unscored=unscored, labels=labels,
     )  # fmt: skip
+    batch = builder and AnsweredBatch(
+        path=request.path, digest=job.input_sha256, model_name=job.model_name, version=job.version,
+        classifier=classifier, folder=folder, profile=builder.profile(),
+    )  # fmt: skip
+    return ScoredFile(outcome, batch)
 
 
-def _score_chunks(job: ScoringJob, submit: Submit, window: int, progress: Progress) -> int:
+def _watch_answers(tables: Iterator[pa.Table], builder: ProfileBuilder | None) -> Iterator[pa.Table]:
+    """Pass tables on; the builder sees the answers of rows with a text, those below the threshold included."""
+    for table in tables:
+        if builder is not None:
+            scored = table.filter(table["score"].is_valid())
+            columns = [scored[name].to_numpy() for name in probability_columns(builder.labels)]
+            builder.see_answers(np.stack(columns, axis=1))
+        yield table
+
+
+def _score_chunks(
+    job: ScoringJob, submit: Submit, window: int, progress: Progress, builder: ProfileBuilder | None
+) -> int:
     """Have every chunk answered that is not finished yet; return how many chunks there are."""
     waiting: deque[tuple[int, int, Answer]] = deque()
     rows = number = 0
@@ -96,7 +138,10 @@ def _score_chunks(job: ScoringJob, submit: Submit, window: int, progress: Progre
         rows += count
         progress.set(rows)
 
-    for number, chunk in enumerate(read_chunks(job.request.path, _columns(job.request), chunk_rows=job.chunk_rows), 1):
+    columns = text_columns(job.request.path, job.request.text_column, job.request.id_column)
+    for number, chunk in enumerate(read_chunks(job.request.path, columns, chunk_rows=job.chunk_rows), 1):
+        if builder is not None:
+            builder.see_texts(chunk["text"].tolist(), first_row=(number - 1) * job.chunk_rows)
         if job.finished_rows(number - 1) == len(chunk):
             rows += len(chunk)
             progress.skip(rows)
@@ -109,38 +154,25 @@ def _score_chunks(job: ScoringJob, submit: Submit, window: int, progress: Progre
     return number
 
 
-def _columns(request: ScoringRequest) -> dict[str, str]:
-    """Return the columns to read; raises ContentError where the file lacks one."""
-    columns = read_columns(request.path)
-    ids = request.id_column or ("id" if "id" in columns else None)
-    missing = {request.text_column, *([ids] if ids else [])} - set(columns)
-    if missing:
-        raise ContentError(
-            expected=f"the columns {', '.join(map(repr, sorted(missing)))} in {request.path}",
-            found=", ".join(map(repr, columns)),
-            remedy="Name the right ones with --text-column and --id-column.",
-        )
-    return {"text": request.text_column, **({"id": ids} if ids else {})}
-
-
 def _answer(job: ScoringJob, number: int, chunk: pd.DataFrame) -> pa.Table:
     return score_rows(
         chunk,
-        _classifier(job),
+        _loaded(job)[1],
         first_row=number * job.chunk_rows + 1,
         made_by=job.made_by,
         options=AnswerOptions(threshold=job.request.threshold, abstain_label=job.request.abstain_label),
     )
 
 
-def _classifier(job: ScoringJob) -> Classifier:
+def _loaded(job: ScoringJob) -> tuple[Path, Classifier]:
     return _load(mlflow.get_tracking_uri(), job.model_name, job.version, job.run_id)
 
 
 @lru_cache(maxsize=1)
-def _load(tracking_uri: str, name: str, version: str, run_id: str) -> Classifier:
+def _load(tracking_uri: str, name: str, version: str, run_id: str) -> tuple[Path, Classifier]:
     """Load a version once in each process; the registry and the run tell versions of one number apart."""
-    return Classifier.load(download_version(name, version).folder)
+    folder = download_version(name, version).folder
+    return folder, Classifier.load(folder)
 
 
 class _Done:

@@ -18,8 +18,8 @@ from prefect import get_run_logger
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lstm_model.digests import digest_file, digest_text
-from lstm_model.errors import ModelError, UsageError
-from lstm_model.reading import CHUNK_ROWS
+from lstm_model.errors import ContentError, ModelError, UsageError
+from lstm_model.reading import CHUNK_ROWS, read_columns
 from tasks.fetch_champion import resolve_model
 from tasks.local_state import state_root
 
@@ -104,6 +104,20 @@ class ScoringJob(BaseModel):
 
     def _part(self, number: int) -> Path:
         return self.folder / f"{number:08d}.arrow"
+
+
+def text_columns(path: Path, text_column: str, id_column: str | None) -> dict[str, str]:
+    """Return the columns to read; raises ContentError where the file lacks one."""
+    columns = read_columns(path)
+    ids = id_column or ("id" if "id" in columns else None)
+    missing = {text_column, *([ids] if ids else [])} - set(columns)
+    if missing:
+        raise ContentError(
+            expected=f"the columns {', '.join(map(repr, sorted(missing)))} in {path}",
+            found=", ".join(map(repr, columns)),
+            remedy="Name the right ones with --text-column and --id-column.",
+        )
+    return {"text": text_column, **({"id": ids} if ids else {})}
 
 
 def parts_folder(output: Path) -> Path:

@@ -27,7 +27,6 @@ from lstm_model.config import PipelineConfig, flatten
 from lstm_model.digests import digest_file, digest_json
 from lstm_model.errors import LstmTextError, ModelError
 from lstm_model.reading import file_format
-from tasks.local_server import stop_orphaned_servers
 from tasks.local_state import state_root, use_local_state
 from tasks.missed_slots import cancel_missed_slots
 from tasks.patience import client, patiently
@@ -46,7 +45,6 @@ def recorded_flow() -> Iterator[None]:
     """What every flow's body runs in: local state, short errors, missed slots, task runs recorded at the end."""
     use_local_state()
     shorten_errors()
-    stop_orphaned_servers()
     cancel_missed_slots()
     try:
         yield

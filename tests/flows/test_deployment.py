@@ -17,12 +17,14 @@ from typing import Any
 
 import pytest
 import requests
+from mlflow import MlflowClient
 
 from tests.samples import write_tiny_file
 
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 TRAINING, SCORING, TUNING = "train-text-classifier/weekly", "score-texts/nightly", "tune-text-classifier/on-demand"
+WATCHING = "watch-drift/daily"
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +158,8 @@ def test_a_deployed_training_and_a_scoring_complete(team: dict[str, str], tmp_pa
     output = tmp_path / "out.parquet"
     scored = prefect(f"deployment run {SCORING} --watch", team, "-p", f"path={path}", "-p", f"output={output}")
     assert scored.returncode == 0 and output.exists(), scored.stdout[-3_000:]
+    watched = prefect(f"deployment run {WATCHING} --watch", team, "-p", f"path={path}")
+    assert watched.returncode == 0 and "Completed" in watched.stdout, watched.stdout[-3_000:]
 
 
 def test_a_deployed_search_completes(team: dict[str, str], tmp_path: Path) -> None:
@@ -212,6 +216,43 @@ def emit_drift(team: dict[str, str]) -> None:
     }  # fmt: skip
     url = f"{team['PREFECT_API_URL']}/events"
     requests.post(url, json=[event], timeout=30).raise_for_status()
+
+
+def test_a_cancelled_training_ends_as_killed_and_goes_on_when_it_is_retried(
+    team: dict[str, str], tmp_path: Path
+) -> None:
+    path = write_tiny_file(tmp_path / "cancelled.csv", rows=66)
+    training = {"epochs": 150, "patience": 150, "batch_size": 8}
+    parameters = {
+        "data": {"path": str(path)}, "model": {"embedding_dim": 8, "lstm_units": 4}, "training": training,
+        "promotion": LENIENT, "registration": {"model_name": "cancelled", "experiment_name": "cancelled"},
+    }  # fmt: skip
+    arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}={json.dumps(value)}")]
+    before = {run["id"] for run in runs_of(team, TRAINING)}
+    assert prefect(f"deployment run {TRAINING}", team, *arguments).returncode == 0
+    epochs = wait_for(lambda: [one for one in mlflow_runs(team) if one.data.metrics.get("train_loss")], "first epoch")
+    (run,) = [run for run in runs_of(team, TRAINING) if run["id"] not in before]
+    cancel(team, run)
+    killed = wait_for(lambda: [one for one in mlflow_runs(team) if one.info.status != "RUNNING"], "end of the run")[0]
+    assert killed.info.status == "KILLED" and killed.data.tags["failure_reason"] == "interrupted"
+
+    assert prefect(f"flow-run retry {run['id']}", team).returncode == 0
+    (finished,) = wait_for(
+        lambda: [one for one in mlflow_runs(team) if one.info.status == "FINISHED"], "finished run", seconds=300
+    )
+    assert len(mlflow_runs(team)) == 1 and finished.info.run_id == epochs[0].info.run_id
+    history = tracking(team).get_metric_history(finished.info.run_id, "train_loss")
+    assert [metric.step for metric in history] == list(range(1, 151))
+    assert "failure_reason" not in finished.data.tags and finished.data.tags["decision"] == "promoted"
+
+
+def tracking(team: dict[str, str]) -> MlflowClient:
+    return MlflowClient(tracking_uri=f"sqlite:///{team['LSTM_TEXT_STATE']}/mlflow.db")
+
+
+def mlflow_runs(team: dict[str, str]) -> list[Any]:
+    found = tracking(team).get_experiment_by_name("cancelled")
+    return list(tracking(team).search_runs([found.experiment_id])) if found else []
 
 
 def test_slots_that_were_missed_give_one_run_also_where_a_worker_takes_one_at_a_time(

@@ -1,0 +1,46 @@
+"""The monitoring flow: new texts beside those that the champion was judged on, and answers beside true labels."""
+
+from pathlib import Path
+
+from prefect import flow
+
+from flows.forms import readable
+from lstm_model.config import DriftConfig
+from tasks.notifications import tell_failure
+from tasks.training_run import recorded_flow
+from tasks.watch_file import WatchOutcome, WatchRequest, completed, watch_file
+
+
+@flow(name="watch-drift", flow_run_name="{path}", on_failure=[tell_failure], on_crashed=[tell_failure])
+@readable
+def watch_drift(
+    path: Path,
+    model_uri: str = "models:/text-classifier@champion",
+    feedback: Path | None = None,
+    text_column: str = "text",
+    id_column: str | None = None,
+    drift: DriftConfig = DriftConfig(),
+    repeat: bool = False,
+) -> WatchOutcome:
+    """Compare a file of texts with the training reference of a registered version, and its answers with feedback.
+
+    Args:
+        path: The file with the texts, or what lstm-text score wrote of them (then feedback is needed). A file that is
+            not there, or was compared before, ends the run as Completed, with a message.
+        model_uri: The registered model, as models:/NAME@ALIAS or models:/NAME/VERSION.
+        feedback: A file with the columns id and label: true labels of rows of the file.
+        text_column: Name of the column with the text.
+        id_column: Name of the column with the id; left out, `id` if the file has it, otherwise the row number.
+        drift: When texts count as other than the reference.
+        repeat: Compare again what was compared before; nothing is logged twice.
+    """
+    with recorded_flow():
+        request = WatchRequest(
+            path=path,
+            model_uri=model_uri,
+            text_column=text_column,
+            id_column=id_column,
+            feedback=feedback,
+            repeat=repeat,
+        )
+        return completed(watch_file(request, drift))
