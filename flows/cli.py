@@ -119,7 +119,8 @@ def _tune(settings: TuneSettings) -> int:
     outcome = tune_text_classifier(**dict(base), tuning=settings.tuning, output=settings.output)
     print(f"\n{outcome.table}\n\n{outcome.config_path}\nMLflow run {outcome.run_id}")
     if settings.train:
-        return _train(TrainSettings(config=outcome.config_path, as_json=settings.as_json, debug=settings.debug))
+        as_json = ["--json"] if settings.as_json else []
+        return _train(parse(TrainSettings, ["--config", str(outcome.config_path), *as_json]))
     print(f"\nNext:\n  lstm-text train --config {outcome.config_path}")
     return _finish(settings, outcome.model_dump(mode="json", exclude={"table"}))
 

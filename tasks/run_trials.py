@@ -84,7 +84,8 @@ def build_trained(
         try:
             return fit_network(folder, **inputs, **listeners)
         except optuna.TrialPruned:
-            shutil.rmtree(checkpoint_folder(folder), ignore_errors=True)
+            for leftover in (folder, checkpoint_folder(folder)):
+                shutil.rmtree(leftover, ignore_errors=True)
             raise
 
     return build("trained", train_model.digest_of(inputs), write)

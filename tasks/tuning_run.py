@@ -23,8 +23,9 @@ def search_run(base: PipelineConfig, tuning: TuningConfig, *, earlier: str | Non
     run = _opened(earlier, Run("", experiment_id, name, base.data.path.name))
     with _ended(run):
         set_tags(run, run_tags(base, "manual", None))
-        log_params(run, base)
-        set_tags(run, {"tuning": tuning.model_dump_json()})  # Not params: a continuation may have more trials.
+        for section in ("tokenization", "split", "model", "training"):
+            log_params(run, getattr(base, section), prefix=f"{section}.")
+        set_tags(run, {"tuning": tuning.model_dump_json()})  # No params: a continuation may have more trials.
         publish_link(run)
         yield run
 

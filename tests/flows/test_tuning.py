@@ -136,6 +136,35 @@ def test_a_search_that_is_interrupted_in_a_trial_goes_on_with_it_and_ends_like_o
     assert figures(tune(path).run_id) == found
 
 
+def test_the_best_configuration_is_trained_right_after_on_request(
+    searched: tuple[Any, Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from flows.cli import main
+
+    _, path = searched
+    outcome = tune(path)  # As the other tests left the search.
+    tiny = [
+        "--model.embedding-dim",
+        "8",
+        "--model.lstm-units",
+        "4",
+        "--training.epochs",
+        "2",
+        "--training.batch-size",
+        "16",
+    ]
+    tuning = ["--tuning.trials", "3", "--tuning.random-trials", "3", "--tuning.space", json.dumps(SPACE)]
+    names = ["--registration.model-name", "tuned", "--output", str(tmp_path / "best.yaml")]
+    assert main(["tune", "--data.path", str(path), *tiny, *tuning, *names, "--train", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert answer["model_name"] == "tuned" and answer["version"] == "1"
+    trained = MlflowClient().get_run(answer["run_id"])
+    settings = outcome.best_settings if outcome.improved else {"model.lstm_units": 4}
+    assert trained.data.params["model.lstm_units"] == str(settings["model.lstm_units"])
+    best = outcome.best if outcome.improved else outcome.start
+    assert trained.data.metrics["best_validation_log_loss"] == best["validation_log_loss"]
+
+
 def test_a_bad_space_ends_the_command_before_anything_starts(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
