@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
-from lstm_model.config import PRESETS, DriftConfig, PipelineConfig, Section, flatten
+from lstm_model.config import PRESETS, DriftConfig, PipelineConfig, Range, Section, TuningConfig, flatten
 
 PAGE = Path(__file__).with_name("configuration.md")
 
@@ -61,6 +61,11 @@ training:
   epochs: 20
 """
 
+TUNING_NOTE = """
+This section is not one of training: `lstm-text tune` and its flow have it. How to write a space:
+[tuning.md](tuning.md#what-is-tried).
+"""
+
 DRIFT_NOTE = """
 This section is not one of training: `lstm-text score`, `lstm-text drift` and their flows have it. What the figures are:
 [monitoring.md](monitoring.md).
@@ -88,6 +93,7 @@ def main(arguments: list[str]) -> int:
 def whole_page() -> str:
     """Return the page as Markdown."""
     sections = [section_table(name, field.default) for name, field in PipelineConfig.model_fields.items()]
+    sections.append(section_table("tuning", TuningConfig()) + TUNING_NOTE)
     sections.append(section_table("drift", DriftConfig()) + DRIFT_NOTE)
     given = {name: values for name, values in yaml.safe_load(EXAMPLE).items() if name != "preset"}
     PipelineConfig.model_validate(given)  # An example that the config refuses stops here.
@@ -147,6 +153,8 @@ def type_name(annotation: Any) -> str:
         return type_name(next(kind for kind in arguments if kind is not NoneType)) + ", may be unset"
     if get_origin(annotation) is tuple:
         return "several: " + type_name(arguments[0])
+    if annotation == TuningConfig.model_fields["space"].annotation:
+        return "settings, each with values or a range"
     if get_origin(annotation) is dict:
         return f"{type_name(arguments[0])}=number, repeatable"
     return {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}[annotation]
@@ -158,7 +166,17 @@ def shown(value: Any) -> str:
         return "unset"
     if value == {}:
         return "none"
+    if isinstance(value, dict):
+        return ", ".join(f"`{name}` {tried(given)}" for name, given in value.items())
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def tried(given: Any) -> str:
+    """Return values or a range in words."""
+    if not isinstance(given, Range):
+        return " or ".join(str(value) for value in given)
+    step = f" by {given.step}" if given.step else ""
+    return f"{given.low} to {given.high}{step}{', logarithmic' if given.log else ''}"
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

@@ -21,6 +21,7 @@ from flows.settings import (
     ScoreSettings,
     ServeSettings,
     TrainSettings,
+    TuneSettings,
     UiSettings,
     command_named,
     overview,
@@ -28,7 +29,7 @@ from flows.settings import (
 )
 from lstm_model.errors import LstmTextError
 from tasks.local_state import use_local_state
-from tasks.servers import check_prefect_server, check_tracking_server
+from tasks.servers import check_tracking_server
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,10 +80,11 @@ def _train(settings: TrainSettings) -> int:
     read_columns(config.data.path)  # A missing or broken file is told at once, before anything is started.
     if cases := find_cases(config.data, config.evaluation):
         read_cases(cases)
-    check_prefect_server()
 
     from flows.training import train_text_classifier
+    from tasks.prefect_server import use_prefect_server
 
+    use_prefect_server()
     outcome = train_text_classifier(
         **{name: getattr(config, name) for name in type(config).model_fields},
         trigger=settings.trigger,
@@ -102,16 +104,38 @@ def _train(settings: TrainSettings) -> int:
     return _finish(settings, outcome.model_dump(mode="json", exclude={"table", "rules_table", "told"}))
 
 
+def _tune(settings: TuneSettings) -> int:
+    from lstm_model.reading import read_columns
+
+    base = settings.pipeline()
+    read_columns(base.data.path)
+
+    from flows.tuning import tune_text_classifier
+    from tasks.conclude_search import check_config_output
+    from tasks.prefect_server import use_prefect_server
+
+    check_config_output(settings.output, overwrite=settings.overwrite)
+    use_prefect_server()
+    outcome = tune_text_classifier(**dict(base), tuning=settings.tuning, output=settings.output)
+    print(f"\n{outcome.table}\n\n{outcome.config_path}\nMLflow run {outcome.run_id}")
+    if settings.train:
+        as_json = ["--json"] if settings.as_json else []
+        return _train(parse(TrainSettings, ["--config", str(outcome.config_path), *as_json]))
+    print(f"\nNext:\n  lstm-text train --config {outcome.config_path}")
+    return _finish(settings, outcome.model_dump(mode="json", exclude={"table"}))
+
+
 def _score(settings: ScoreSettings) -> int:
     from lstm_model.reading import read_columns
 
     read_columns(settings.input)
-    check_prefect_server()
 
     from flows.scoring import score_texts
+    from tasks.prefect_server import use_prefect_server
     from tasks.scoring_job import check_output
 
     check_output(settings.output, overwrite=settings.overwrite)
+    use_prefect_server()
     outcome = score_texts(
         path=settings.input,
         output=settings.output,
@@ -141,7 +165,9 @@ def _drift(settings: DriftSettings) -> int:
             read_columns(path)
 
     from flows.monitoring import watch_drift
+    from tasks.prefect_server import use_prefect_server
 
+    use_prefect_server()
     outcome = watch_drift(
         path=settings.input,
         model_uri=settings.model_uri,
@@ -272,6 +298,7 @@ def _finish(settings: CommandSettings, answer: dict[str, Any]) -> int:
 
 _RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
     TrainSettings: _train,
+    TuneSettings: _tune,
     ScoreSettings: _score,
     DriftSettings: _drift,
     PredictSettings: _predict,

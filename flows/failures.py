@@ -19,7 +19,17 @@ def known_failure(error: BaseException) -> LstmTextError | None:
             remedy="Free space, or mend the permissions; LSTM_TEXT_STATE names another folder for run state.",
         )
     module = type(error).__module__.split(".")[0]
-    if module in ("mlflow", "sqlalchemy", "requests", "urllib3", "httpx", "httpcore", "prefect", "psycopg", "botocore"):
+    if module in (
+        "mlflow",
+        "sqlalchemy",
+        "requests",
+        "urllib3",
+        "httpx",
+        "httpcore",
+        "prefect",
+        "psycopg2",
+        "botocore",
+    ):
         return ModelError(
             expected="an answer from the tracking server and registry (MLflow) and the orchestrator (Prefect)",
             found=f"{type(error).__name__}: {text}",

@@ -4,12 +4,15 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.forms import readable
 from lstm_model.config import DriftConfig
+from tasks.notifications import tell_failure
 from tasks.training_run import recorded_flow
 from tasks.watch_file import WatchOutcome, WatchRequest, completed, watch_file
 
 
-@flow(name="watch-drift", flow_run_name="{path}")
+@flow(name="watch-drift", flow_run_name="{path}", on_failure=[tell_failure], on_crashed=[tell_failure])
+@readable
 def watch_drift(
     path: Path,
     model_uri: str = "models:/text-classifier@champion",

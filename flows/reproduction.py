@@ -8,7 +8,7 @@ from prefect import flow
 from flows.training import build_and_evaluate
 from lstm_model.config import PipelineConfig
 from lstm_model.errors import LstmTextError
-from tasks.child_processes import interruptible
+from tasks.prefect_server import use_prefect_server
 from tasks.training_run import training_run
 
 
@@ -25,7 +25,7 @@ def rebuild_text_classifier(config: PipelineConfig) -> None:
 
 if __name__ == "__main__":
     try:
-        with interruptible():
-            rebuild_text_classifier(PipelineConfig.model_validate_json(Path(sys.argv[1]).read_text("utf-8")))
+        use_prefect_server()
+        rebuild_text_classifier(PipelineConfig.model_validate_json(Path(sys.argv[1]).read_text("utf-8")))
     except LstmTextError as error:
         sys.exit(str(error))

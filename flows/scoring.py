@@ -6,14 +6,17 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field
 
+from flows.forms import readable
 from lstm_model.config import DriftConfig
 from tasks.compare_batch import compare_scored
+from tasks.notifications import tell_failure
 from tasks.score_file import Engine, ScoringOutcome, open_scoring, score_file
 from tasks.scoring_job import ScoringRequest, check_output, sole_writer
 from tasks.training_run import recorded_flow
 
 
-@flow(name="score-texts", flow_run_name="{path}")
+@flow(name="score-texts", flow_run_name="{path}", on_failure=[tell_failure], on_crashed=[tell_failure])
+@readable
 def score_texts(
     path: Path,
     output: Path,

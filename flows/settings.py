@@ -17,8 +17,9 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from lstm_model.config import PRESETS, DriftConfig, ModelName, PipelineConfig, RegistrationConfig
+from lstm_model.config import PRESETS, DriftConfig, ModelName, PipelineConfig, RegistrationConfig, TuningConfig
 from lstm_model.errors import UsageError
+from lstm_model.search_space import check_space
 
 DEFAULT_MODEL_URI = "models:/text-classifier@champion"
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -86,6 +87,27 @@ class TrainSettings(CommandSettings, PipelineConfig):
     def pipeline(self) -> PipelineConfig:
         """Return the sections alone."""
         return PipelineConfig(**{name: getattr(self, name) for name in PipelineConfig.model_fields})
+
+
+class TuneSettings(TrainSettings):
+    """Search for better settings, judged on validation rows, and write them as a file for train."""
+
+    command: ClassVar[str] = "tune"
+
+    tuning: TuningConfig = TuningConfig()
+    """What is tried, and for how long."""
+    output: Path | None = None
+    """Where the best configuration goes, a YAML file. Unset: tuned/NAME.yaml in the folder of run state."""
+    overwrite: bool = False
+    """Replace an output that exists."""
+    train: bool = False
+    """Train with the best configuration right after."""
+
+    def pipeline(self) -> PipelineConfig:
+        """Return the sections that the search starts from; raises UsageError for a space that cannot be searched."""
+        base = super().pipeline()
+        check_space(self.tuning, base)
+        return base
 
 
 class ScoreSettings(CommandSettings):
@@ -352,6 +374,7 @@ COMMANDS: dict[str, type[CommandSettings]] = {
     settings.command: settings
     for settings in (
         TrainSettings,
+        TuneSettings,
         ScoreSettings,
         DriftSettings,
         PredictSettings,

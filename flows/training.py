@@ -1,12 +1,13 @@
 """The training flow: from a labelled file to a registered, judged, served classifier."""
 
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from prefect import flow
 from prefect.runtime import flow_run
 from prefect.states import State
 
+from flows.forms import readable
 from lstm_model.config import (
     DataConfig,
     EvaluationConfig,
@@ -27,6 +28,7 @@ from tasks.evaluate_classifier import evaluate_classifier
 from tasks.export_classifier import export_classifier
 from tasks.fetch_start import fetch_start
 from tasks.load_examples import load_examples
+from tasks.notifications import tell_failure
 from tasks.outcome import TrainingOutcome, training_outcome
 from tasks.register_classifier import register_classifier
 from tasks.split_examples import split_examples
@@ -39,16 +41,23 @@ from tasks.unchanged import unchanged_state
 from tasks.validate_examples import validate_examples
 from tasks.write_report import write_report
 
+Trigger = Literal["manual", "schedule", "drift", "feedback"]
 
-def _run_name() -> str:
-    parameters: dict[str, Any] = flow_run.parameters
-    data = parameters.get("data") or DataConfig()
+
+def name_run(what: str) -> str:
+    """Return the flow run's name: its data, what it is, when it was due."""
+    data = flow_run.parameters.get("data") or DataConfig()
     path = data.get("path", DataConfig().path) if isinstance(data, dict) else data.path
     started = flow_run.scheduled_start_time.strftime("%Y-%m-%d %H:%M:%S")
-    return f"{Path(path).stem} {parameters.get('trigger', 'manual')} {started}"
+    return f"{Path(path).stem} {what} {started}"
 
 
-@flow(name="train-text-classifier", flow_run_name=_run_name)
+def _run_name() -> str:
+    return name_run(flow_run.parameters.get("trigger", "manual"))
+
+
+@flow(name="train-text-classifier", flow_run_name=_run_name, on_failure=[tell_failure], on_crashed=[tell_failure])
+@readable
 def train_text_classifier(
     data: DataConfig = DataConfig(),
     tokenization: TokenizationConfig = TokenizationConfig(),
@@ -59,7 +68,7 @@ def train_text_classifier(
     evaluation: EvaluationConfig = EvaluationConfig(),
     registration: RegistrationConfig = RegistrationConfig(),
     promotion: PromotionConfig = PromotionConfig(),
-    trigger: str = "manual",
+    trigger: Trigger = "manual",
     use_cache: bool = True,
     force_retrain: bool = False,
 ) -> TrainingOutcome | State[TrainingOutcome]:
@@ -70,12 +79,12 @@ def train_text_classifier(
         tokenization: How text becomes token ids.
         split: How rows are shared out between train, validation and test.
         model: The network.
-        training: How the network is fitted.
+        training: How the network is fitted to the train rows.
         export: How the network becomes the classifier that is served.
         evaluation: How the classifier is judged.
-        registration: Where the model goes.
+        registration: Name of the registered model, and of the experiment.
         promotion: When the new version becomes champion.
-        trigger: What started this run: manual, schedule, drift or feedback.
+        trigger: What started this run.
         use_cache: Use what earlier runs left in the stage store; off, everything is computed anew.
         force_retrain: Train on schedule also if data, config and code are those of the last decided run.
     """

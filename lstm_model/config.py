@@ -6,7 +6,7 @@ What changes the model is here; what changes where it runs (addresses, schedules
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -14,10 +14,34 @@ Count = Annotated[int, Field(ge=1)]
 ModelName = Annotated[str, Field(pattern=r"^[^/:.@%\"'\s]+$")]
 
 
+WORDS = {
+    "lstm": "LSTM",
+    "id": "ID",
+    "f1": "F1",
+    "uri": "URI",
+    "dim": "dimension",
+    "vocab": "vocabulary",
+    "min": "minimum",
+    "max": "maximum",
+}
+
+
+def title(name: str) -> str:
+    """Return a setting's name for a form: lstm_units is "LSTM units"."""
+    words = [WORDS.get(word, word) for word in name.split("_")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
+
+
 class Section(BaseModel):
     """A group of settings: frozen, every field described, unknown names refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        field_title_generator=lambda name, field: title(name),
+    )
 
 
 class DataConfig(Section):
@@ -232,6 +256,63 @@ class PipelineConfig(Section):
         if self.promotion.baseline == "require" and not self.evaluation.baseline:
             raise ValueError("promotion.baseline=require needs evaluation.baseline; set it to true")
         return self
+
+
+class Range(Section):
+    """Numbers from low to high, both included; whole numbers where the setting is one."""
+
+    low: float
+    """The lowest."""
+    high: float
+    """The highest."""
+    log: bool = False
+    """Try as many between 0.001 and 0.01 as between 0.01 and 0.1."""
+    step: Annotated[float | None, Field(gt=0)] = None
+    """Distance of neighbours. Unset: 1 for whole numbers, otherwise none."""
+
+    @model_validator(mode="after")
+    def _can_be_drawn_from(self) -> "Range":
+        if self.low >= self.high:
+            raise ValueError("low must lie below high")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError("log needs a low above 0 and no step")
+        return self
+
+
+Values = Annotated[tuple[str | int | float | bool, ...], Field(min_length=2)]
+# The tags tell which of the two is meant, so that an error speaks of that one alone.
+Tried = Annotated[
+    Annotated[Values, Tag("values")] | Annotated[Range, Tag("range")],
+    Discriminator(lambda given: "range" if isinstance(given, dict | Range) else "values"),
+]
+
+
+class TuningConfig(Section):
+    """How settings are searched for. It decides no run's outcome by itself, so it is no part of PipelineConfig."""
+
+    trials: Annotated[int, Field(ge=2)] = 20
+    """Trials in all: the configuration started from, and those of the same search before it was interrupted, count."""
+    minutes: Annotated[float | None, Field(gt=0)] = None
+    """No trial begins after this many minutes. Unset: only the number of trials ends the search."""
+    space: dict[str, Tried] = {
+        "model.embedding_dim": (50, 100, 200, 300),
+        "model.lstm_units": (16, 32, 64, 128),
+        "model.pooling": ("max", "mean"),
+        "model.dropout_rate": Range(low=0.1, high=0.6, step=0.1),
+        "model.word_dropout_rate": Range(low=0.0, high=0.4, step=0.1),
+        "training.learning_rate": Range(low=5e-4, high=1e-2, log=True),
+        "training.batch_size": (32, 64, 128),
+        "training.average_epochs": (0.0, 1.0, 2.0),
+    }
+    """What is tried: settings of `model` and `training`, each with a list of values or a range."""
+    random_trials: Count = 6
+    """Trials drawn at random before what was seen decides (and before the first one is cut short)."""
+    prune: bool = True
+    """Cut a trial short when after the same epoch it is worse than half of the trials before it."""
+    warmup_epochs: Count = 3
+    """Epochs that a trial is left alone."""
+    seed: int = 42
+    """Decides what is tried, together with the number of the trial and what came of those before it."""
 
 
 class DriftConfig(Section):

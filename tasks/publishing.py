@@ -105,10 +105,8 @@ class ShortErrors(logging.Filter):
 
 
 def shorten_errors() -> None:
-    """Install ShortErrors on the loggers of Prefect's engine, once, and quiet a driver."""
+    """Install ShortErrors on the loggers of Prefect's engine, once."""
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logger = logging.getLogger(name)
         if not any(isinstance(existing, ShortErrors) for existing in logger.filters):
             logger.addFilter(ShortErrors())
-    # MLflow writes a few figures twice and handles PostgreSQL's refusal; its driver warns of each.
-    logging.getLogger("psycopg").setLevel(logging.ERROR)

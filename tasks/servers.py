@@ -26,13 +26,9 @@ def check_tracking_server() -> None:
         )
 
 
-def check_prefect_server() -> None:
-    """Raise ModelError if no Prefect server answers at $PREFECT_API_URL; unset, Prefect starts one for the run."""
-    from prefect.settings import PREFECT_API_URL  # A profile may hold it as well.
-
-    uri = PREFECT_API_URL.value()
-    if uri:
-        _ask("PREFECT_API_URL", uri, what="a Prefect server, its address ending in /api,", answer="true")
+def check_prefect_server(uri: str) -> None:
+    """Raise ModelError if no Prefect server answers at PREFECT_API_URL."""
+    _ask("PREFECT_API_URL", uri, what="a Prefect server, its address ending in /api,", answer="true")
 
 
 def is_database(uri: str) -> bool:

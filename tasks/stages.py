@@ -32,7 +32,7 @@ from tasks.tracking import Run, log_seconds
 MANIFEST = "manifest.json"
 PLUMBING = {
     "stages", "tracking", "training_run", "provenance", "patience", "publishing", "recording", "local_state",
-    "local_server", "servers",
+    "prefect_server", "servers", "missed_slots",
 }  # fmt: skip
 RETRY_SECONDS = [2, 10, 30]  # Room on a disk comes back in minutes, not in milliseconds.
 Write = Callable[..., dict[str, Any]]
@@ -112,6 +112,7 @@ def stage(
             log_seconds(run, stage=write.__name__, seconds=time.monotonic() - started)
             return record
 
+        call.digest_of = digest_of  # type: ignore[attr-defined]  # For who builds the stage another way.
         return call
 
     return decorate

@@ -14,7 +14,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.entities import DatasetInput, InputTag, Metric
+from mlflow.entities import DatasetInput, InputTag, Metric, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 from prefect import Task
@@ -151,8 +151,8 @@ def log_figure(run: Run, figure: Any, name: str) -> None:
 
 
 def set_tags(run: Run, tags: Mapping[str, str]) -> None:
-    for key, value in tags.items():
-        client().set_tag(run.run_id, key, value)
+    """Set tags of the run, in one request."""
+    client().log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
 def log_dataset(run: Run, path: Path, *, name: str, digest: str) -> None:

@@ -1,6 +1,7 @@
 """Encoded rows -> a trained network, checkpointed after each epoch, its curves in MLflow as they grow."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,24 @@ from tasks.stages import StageRecord, read_json, stage, write_json
 from tasks.tracking import Run
 
 
-def _report(record: StageRecord, run: Run) -> None:
+def log_training(record: StageRecord, run: Run) -> dict[str, float]:
+    """Log the curves and what the best epoch came to, and return the best epoch's figures."""
     history = read_json(record.file("history.json"))
     epochs, best_epoch = history["epochs"], history["best_epoch"]
     tracking.log_curves(run, epochs)
-    best = {f"best_{name}": figure for name, figure in epochs[best_epoch - 1].items()}
-    tracking.log_metrics(run, {"best_epoch": best_epoch, "epochs": len(epochs), **best})
+    best: dict[str, float] = epochs[best_epoch - 1]
+    tracking.log_metrics(run, {"best_epoch": best_epoch, "epochs": len(epochs)})
+    tracking.log_metrics(run, {f"best_{name}": figure for name, figure in best.items()})
     tracking.log_metrics(run, {"parameters": record.facts["parameters"]})
     if started := record.facts["warm_start"]:
         tracking.log_metrics(run, {"warm_start.tokens": started["tokens"], "warm_start.layers": len(started["layers"])})
+    return best
+
+
+def _report(record: StageRecord, run: Run) -> None:
+    log_training(record, run)
+    history = read_json(record.file("history.json"))
+    epochs, best_epoch = history["epochs"], history["best_epoch"]
     tracking.log_figure(run, plot_curves(epochs, best_epoch), "curves")
     rows = [[epoch, *figures.values()] for epoch, figures in enumerate(epochs, start=1)]
     publish_markdown(
@@ -48,6 +58,34 @@ def train_model(
 
     start: the registered version whose weights it starts from, as far as the two have parts in common.
     """
+    rows = encoded.facts["parts"]["train"]["rows"]
+    progress = Progress("training-progress", "training", total=rows * training.epochs, unit="rows")
+    logger = get_run_logger()
+
+    def on_batch(epoch: int, done: int, total: int) -> None:
+        progress.set(int(rows * (epoch - 1 + done / total)), what=f"training, epoch {epoch} of {training.epochs}")
+
+    def on_epoch(epoch: int, figures: dict[str, float]) -> None:
+        tracking.log_curves_epoch(run, epoch, figures)
+        logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+
+    checkpoint = checkpoint_folder(folder)
+    if checkpoint.exists() and checkpoint.stat().st_mtime < run.stages_since:
+        shutil.rmtree(checkpoint)
+    facts = fit_network(folder, encoded, start, model, training, on_batch=on_batch, on_epoch=on_epoch)
+    progress.close(f"trained {facts['epochs']} epochs, the best was {facts['best_epoch']}")
+    return facts
+
+
+def fit_network(
+    folder: Path,
+    encoded: StageRecord,
+    start: RegisteredClassifier | None,
+    model: ModelConfig,
+    training: TrainingConfig,
+    **listeners: Callable[..., None],
+) -> dict[str, Any]:
+    """Write network.keras and history.json and return the stage's facts; listeners are those of `train_network`."""
     # Imported here: TensorFlow takes 4 s that a cached stage does not need.
     from lstm_model.network import build_network
     from lstm_model.training import train_network
@@ -60,25 +98,10 @@ def train_model(
         seed=training.seed,
     )
     taken = _take_over(network, start, encoded) if start is not None else None
-    progress = Progress("training-progress", "training", total=len(train) * training.epochs, unit="rows")
-    logger = get_run_logger()
-
-    def on_batch(epoch: int, done: int, total: int) -> None:
-        progress.set(int(len(train) * (epoch - 1 + done / total)), what=f"training, epoch {epoch} of {training.epochs}")
-
-    def on_epoch(epoch: int, figures: dict[str, float]) -> None:
-        tracking.log_curves_epoch(run, epoch, figures)
-        logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
-
-    checkpoint = folder.with_name(f"{folder.name}.checkpoint")
-    if checkpoint.exists() and checkpoint.stat().st_mtime < run.stages_since:
-        shutil.rmtree(checkpoint)
-    history = train_network(
-        network, train, validation, training, checkpoint=checkpoint, on_batch=on_batch, on_epoch=on_epoch
-    )
+    checkpoint = checkpoint_folder(folder)
+    history = train_network(network, train, validation, training, checkpoint=checkpoint, **listeners)
     network.save(folder / "network.keras", include_optimizer=False)
     write_json(folder / "history.json", {"epochs": history.epochs, "best_epoch": history.best_epoch})
-    progress.close(f"trained {len(history.epochs)} epochs, the best was {history.best_epoch}")
     shutil.rmtree(checkpoint, ignore_errors=True)
     return {
         "parameters": network.count_params(),
@@ -86,6 +109,11 @@ def train_model(
         "epochs": len(history.epochs),
         "warm_start": taken,
     }
+
+
+def checkpoint_folder(folder: Path) -> Path:
+    """Return where the state after each epoch is kept until the stage's folder is done."""
+    return folder.with_name(f"{folder.name}.checkpoint")
 
 
 def _take_over(network: Any, start: RegisteredClassifier, encoded: StageRecord) -> dict[str, Any]:

@@ -20,14 +20,15 @@ from prefect.exceptions import ObjectNotFound, TerminationSignal
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_UI_URL
 from prefect.states import Crashed
+from pydantic import BaseModel
 
 from lstm_model.cases import find_cases
 from lstm_model.config import PipelineConfig, flatten
 from lstm_model.digests import digest_file, digest_json
 from lstm_model.errors import LstmTextError, ModelError
 from lstm_model.reading import file_format
-from tasks.local_server import stop_orphaned_servers
 from tasks.local_state import state_root, use_local_state
+from tasks.missed_slots import cancel_missed_slots
 from tasks.patience import client, patiently
 from tasks.provenance import provenance
 from tasks.publishing import shorten_errors
@@ -41,10 +42,10 @@ INTERRUPTIONS = (KeyboardInterrupt, TerminationSignal, asyncio.CancelledError)
 
 @contextmanager
 def recorded_flow() -> Iterator[None]:
-    """What every flow's body runs in: local state, short errors, and task runs recorded before it returns."""
+    """What every flow's body runs in: local state, short errors, missed slots, task runs recorded at the end."""
     use_local_state()
     shorten_errors()
-    stop_orphaned_servers()
+    cancel_missed_slots()
     try:
         yield
     except INTERRUPTIONS:
@@ -63,7 +64,7 @@ def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True
     with recorded_flow(), sole_holder(key), _opened_run(config, trigger, key, use_cache) as run:
         try:
             _log_config(run, config)
-            _publish_link(run)
+            publish_link(run)
             yield run
         except INTERRUPTIONS:
             end_run(run, status="KILLED", reason="interrupted")
@@ -107,7 +108,7 @@ def sole_holder(key: str | None) -> Iterator[None]:
 def _opened_run(config: PipelineConfig, trigger: str, key: str | None, use_cache: bool) -> Iterator[Run]:
     experiment_id = patiently(ensure_experiment, config.registration.experiment_name)
     name = (flow_run.name or config.data.path.stem)[:RUN_NAME_LENGTH]
-    tags = _tags(config, trigger, key)
+    tags = run_tags(config, trigger, key)
     unfinished = _find_unfinished(experiment_id, key)
     if unfinished is None:
         opened = patiently(_create_run, experiment_id, name, tags)
@@ -183,8 +184,14 @@ def failure_reason(error: BaseException) -> str:
     return (text if isinstance(error, LstmTextError) else f"{type(error).__name__}: {text}")[:4_000]
 
 
-def _tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str, str]:
-    url = f"{PREFECT_UI_URL.value() or DEFAULT_PREFECT_UI}/runs/flow-run/{flow_run.id}"
+def prefect_url(flow_run_id: str) -> str:
+    """Return the address of a flow run's page in Prefect."""
+    return f"{PREFECT_UI_URL.value() or DEFAULT_PREFECT_UI}/runs/flow-run/{flow_run_id}"
+
+
+def run_tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str, str]:
+    """Return what identifies a run: data, trigger, flow run, code, user."""
+    url = prefect_url(flow_run.id)
     return {
         "mlflow.note.content": f"Prefect flow run [{flow_run.name}]({url})",  # The description: tags are no links.
         "data_file": str(config.data.path),
@@ -200,11 +207,17 @@ def _tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str, st
 def _log_config(run: Run, config: PipelineConfig) -> None:
     """Log the settings twice: as params to compare runs by, and as config.json, exact, to run again from."""
     client().log_text(run.run_id, config.model_dump_json(indent=1) + "\n", CONFIG_FILE)
-    params = [Param(key, str(value)[:6_000]) for key, value in flatten(config).items()]
+    log_params(run, config)
+
+
+def log_params(run: Run, config: BaseModel, *, prefix: str = "") -> None:
+    """Log settings as params."""
+    params = [Param(key, str(value)[:6_000]) for key, value in flatten(config, prefix).items()]
     client().log_batch(run.run_id, params=params)
 
 
-def _publish_link(run: Run) -> None:
+def publish_link(run: Run) -> None:
+    """Show a link to the run on the flow run's page."""
     create_link_artifact(
         link=run.url, link_text=f"MLflow run {run.name}", key="mlflow-run", description="The run's page in MLflow"
     )

@@ -7,6 +7,7 @@ from prefect.states import Completed, State
 
 from lstm_model.config import PipelineConfig
 from tasks.local_state import use_local_state
+from tasks.missed_slots import cancel_missed_slots
 from tasks.outcome import TrainingOutcome
 from tasks.patience import client
 from tasks.tracking import Run
@@ -20,6 +21,7 @@ def unchanged_state(config: PipelineConfig, *, trigger: str, force_retrain: bool
     if trigger != "schedule" or force_retrain:
         return None
     use_local_state()
+    cancel_missed_slots()
     last = _last_decided(config)
     if last is None or last.data.tags.get("resume_key") != resume_key(config):
         return None

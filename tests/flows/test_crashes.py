@@ -144,9 +144,11 @@ def test_killed_at_random_points_it_ends_as_if_nothing_had_happened(
 def test_the_flow_runs_that_were_killed_are_crashed_and_their_servers_gone(data: Path, tmp_path: Path) -> None:
     assert run(data, tmp_path, "lstm_model.training:pad_batch", 3).returncode == -signal.SIGKILL
     assert run(data, tmp_path, "lstm_model.training:pad_batch", 3).returncode == -signal.SIGKILL
-    assert len(embedded_servers(tmp_path)) == 1  # The second run stopped that of the first.
-    finished = answer(run(data, tmp_path))
+    deadline = time.monotonic() + 20  # A server ends when its parent is gone; it takes a moment to close.
+    while embedded_servers(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.2)
     assert embedded_servers(tmp_path) == []
+    finished = answer(run(data, tmp_path))
     (only,) = runs(tmp_path)
     assert len(only.data.tags["prefect.earlier_flow_runs"].split(",")) == 2
     states = flow_run_states(tmp_path)
@@ -167,8 +169,9 @@ def test_ctrl_c_ends_within_seconds_and_the_run_goes_on_later(data: Path, tmp_pa
     flags = ["--training.epochs", "400", "--training.patience", "400"]
     with (tmp_path / "stdout").open("w") as out, (tmp_path / "stderr").open("w") as err:
         process = subprocess.Popen(
-            [*command(data), *flags], env=environment(tmp_path), stdout=out, stderr=err, start_new_session=True
-        )
+            [*command(data), *flags], env=environment(tmp_path), stdout=out, stderr=err, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # A background shell ignores it.
+        )  # fmt: skip
         deadline = time.monotonic() + 240
         while "epoch 2:" not in (tmp_path / "stderr").read_text() and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -78,7 +78,7 @@ def test_another_server_at_the_address(
     ("uri", "words"),
     [
         ("postgresql://me:secret@127.0.0.1:{port}/mlflow", "a database that opens at postgresql://me:***@127.0.0.1"),
-        ("postgresql+psycopg2://me:secret@127.0.0.1/mlflow", "pip install 'lstm-text[postgres]'"),
+        ("postgresql+psycopg://me:secret@127.0.0.1/mlflow", "pip install 'lstm-text[postgres]'"),
         ("postgresql://me:secret@127.0.0.1:port/mlflow", "postgresql://me:***@127.0.0.1:port"),
         ("http://", "http:// (MLFLOW_TRACKING_URI)"),
         ("127.0.0.1", "http://HOST:PORT or postgresql://"),

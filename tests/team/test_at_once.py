@@ -19,10 +19,13 @@ from tests.team.servers import PROJECT, tracking
 
 MODEL = "team-classifier"
 SCORED = 3_000
+EPOCHS = 12
 SMALL: dict[str, dict[str, Any]] = {
     "tokenization": {"vocab_size": 200, "max_length": 20},
     "model": {"embedding_dim": 8, "lstm_units": 4},
-    "training": {"epochs": 2, "batch_size": 16},
+    # Enough to beat the champion, whose weights are fresh: the alias moves.
+    "training": {"epochs": EPOCHS, "batch_size": 16, "learning_rate": 0.02, "patience": EPOCHS},
+    "promotion": {"min_compared_rows": 20},
     "registration": {"model_name": MODEL},
 }
 STAGES = {"load_examples", "validate_examples", "split_examples", "tokenize_and_pad", "train_model",
@@ -45,7 +48,7 @@ def done(team: Team, tmp_path_factory: pytest.TempPathFactory) -> Done:
     folder = tmp_path_factory.mktemp("at-once")
     with tracking(team.mlflow):
         assert register(write_classifier(folder / "classifier"), MODEL) == "1"
-    by_hand, deployed = write_tiny_file(folder / "a.csv", rows=60), write_tiny_file(folder / "b.csv", rows=66)
+    by_hand, deployed = write_tiny_file(folder / "a.csv", rows=240), write_tiny_file(folder / "b.csv", rows=246)
     texts = pd.DataFrame({"id": [f"t{n}" for n in range(SCORED)], "text": [f"bark {n}" for n in range(SCORED)]})
     texts.to_csv(folder / "texts.csv", index=False)
 
@@ -92,10 +95,11 @@ def test_both_runs_are_finished_with_every_figure_and_file(done: Done, client: M
     runs = client.search_runs([experiment.experiment_id])
     assert sorted(Path(run.data.tags["data_file"]).name for run in runs) == ["a.csv", "b.csv"]
     assert sorted(run.data.tags["trigger"] for run in runs) == ["manual", "schedule"]
+    epochs = list(range(1, EPOCHS + 1))
     for run in runs:
         assert run.info.status == "FINISHED"
         assert {f"seconds.{stage}" for stage in STAGES} | {"test_macro_f1", "best_epoch"} <= set(run.data.metrics)
-        assert [metric.step for metric in client.get_metric_history(run.info.run_id, "train_loss")] == [1, 2]
+        assert [metric.step for metric in client.get_metric_history(run.info.run_id, "train_loss")] == epochs
         assert "figures/curves.png" in {item.path for item in client.list_artifacts(run.info.run_id, "figures")}
 
 
@@ -107,6 +111,7 @@ def test_both_versions_are_registered_and_the_alias_is_as_the_decisions_say(done
     told = {key: tag for version in versions for key, tag in version.tags.items() if key.startswith("decision.")}
     decisions = [json.loads(told[key]) for key in sorted(told)]  # In the order of time.
     assert sorted(one["version"] for one in decisions) == ["2", "3"]
+    assert "promoted" in {one["kind"] for one in decisions}, [one["reason"] for one in decisions]
     champion = "1"
     for one in decisions:  # Each was judged against the champion that the one before it left.
         assert one["champion_before"] == champion

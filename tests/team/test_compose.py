@@ -53,7 +53,7 @@ def test_the_example_names_every_variable_of_the_compose_file() -> None:
 def test_every_service_starts_and_answers_its_health_check(team: Team) -> None:
     assert requests.get(f"{team.prefect}/health", timeout=30).json() is True
     deployments = requests.post(f"{team.prefect}/deployments/filter", json={}, timeout=30).json()
-    assert {"weekly", "score"} <= {deployment["name"] for deployment in deployments}
+    assert {"weekly", "nightly", "on-demand"} <= {deployment["name"] for deployment in deployments}
 
 
 @pytest.mark.parametrize(("host", "status"), [("mlflow:5000", 200), ("elsewhere.example", 403)])

@@ -1,0 +1,82 @@
+"""What a search may try, and what it refuses before anything runs."""
+
+from typing import Any
+
+import optuna
+import pytest
+from pydantic import ValidationError
+
+from lstm_model.config import ModelConfig, PipelineConfig, Range, TuningConfig
+from lstm_model.errors import UsageError
+from lstm_model.search_space import check_space, suggest_settings, with_settings
+
+BASE = PipelineConfig()
+
+
+def test_the_default_space_can_be_searched_from_the_defaults() -> None:
+    check_space(TuningConfig(), BASE)
+
+
+@pytest.mark.parametrize(
+    ("space", "told"),
+    [
+        ({}, "at least one setting in tuning.space; found none"),
+        ({"model.lstm_unit": (16, 32)}, "model.lstm_units"),
+        ({"tokenization.vocab_size": (100, 200)}, "names of settings of model and training"),
+        ({"training.seed": (1, 2)}, "training.seed: it decides chance"),
+        ({"training.monitor": ("log_loss", "macro_f1")}, "trials are compared by it"),
+        ({"model.dropout_rate": (0.1, 1.5)}, "1.5: Input should be less than 1"),
+        ({"model.dropout_rate": Range(low=0.1, high=1.5)}, "1.5: Input should be less than 1"),
+        ({"model.lstm_units": Range(low=0, high=8)}, "0.0: Input should be greater than or equal to 1"),
+        ({"model.lstm_units": Range(low=1.5, high=8)}, "1.5: Input should be a valid integer"),
+        ({"model.pooling": ("max", "sum")}, "'sum'"),
+        ({"model.pooling": Range(low=1, high=2)}, "a list of values for model.pooling"),
+        ({"model.bidirectional": Range(low=0, high=1)}, "a list of values for model.bidirectional"),
+        ({"model.pooling": ("max", "last")}, "embedding_skip needs pooling=max or pooling=mean"),
+    ],
+)
+def test_a_space_that_cannot_be_searched_is_a_usage_error(space: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        check_space(TuningConfig(space=space), BASE)
+    assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [(16,), 16, {"low": 2, "high": 1}, {"low": 0, "high": 1, "log": True}, {"low": 1, "high": 2, "steps": 1}],
+)
+def test_values_that_are_no_choice_and_no_range_are_refused(given: Any) -> None:
+    with pytest.raises(ValidationError):
+        TuningConfig(space={"model.lstm_units": given})
+
+
+def test_settings_that_only_some_combinations_refuse_may_be_searched_together() -> None:
+    space = {"model.pooling": ("max", "last"), "model.embedding_skip": (True, False)}
+    check_space(TuningConfig(space=space), BASE)
+    with pytest.raises(ValidationError):
+        with_settings(BASE, {"model.pooling": "last", "model.embedding_skip": True})
+
+
+def test_settings_replace_their_fields_and_no_others() -> None:
+    base = PipelineConfig(model=ModelConfig(lstm_units=7, embedding_dim=9))
+    changed = with_settings(base, {"model.lstm_units": 8, "training.epochs": 3})
+    assert (changed.model.lstm_units, changed.model.embedding_dim, changed.training.epochs) == (8, 9, 3)
+    assert changed.training.seed == base.training.seed and changed.data == base.data
+
+
+def test_what_is_drawn_is_of_the_settings_type_and_within_the_range_whatever_the_order_of_the_space() -> None:
+    space: dict[str, Any] = {
+        "model.lstm_units": Range(low=4, high=12, step=4),
+        "training.learning_rate": Range(low=1e-3, high=1e-1, log=True),
+        "model.bidirectional": (True, False),
+    }
+    tuning, turned = TuningConfig(space=space), TuningConfig(space=dict(reversed(space.items())))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    drawn = [suggest_settings(study.ask(), tuning) for _ in range(20)]
+    again = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    assert drawn == [suggest_settings(again.ask(), turned) for _ in range(20)]
+    assert {type(settings["model.lstm_units"]) for settings in drawn} == {int}
+    assert {settings["model.lstm_units"] for settings in drawn} == {4, 8, 12}
+    assert all(1e-3 <= settings["training.learning_rate"] <= 1e-1 for settings in drawn)
+    for settings in drawn:
+        with_settings(BASE, settings)
