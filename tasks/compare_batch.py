@@ -54,7 +54,7 @@ def compare_batch(batch: AnsweredBatch, config: DriftConfig) -> DriftOutcome:
     known = series.entries("batch", input_digest=batch.digest)
     entry = known[0] if known else write_entry(
         series, "batch", found, batch.path,
-        figures=figures | _shares(batch.profile), tags={"input_digest": batch.digest},
+        figures=figures | (_shares(batch.profile) if comparison.figures else {}), tags={"input_digest": batch.digest},
     )  # fmt: skip
     publish_markdown("drift", drift_markdown(found), "Are these texts like those that the model was judged on?")
     again = f" The same input was compared before, as batch {entry.number}: it is not logged again." if known else ""
@@ -82,7 +82,7 @@ def _figures(comparison: Comparison) -> dict[str, float]:
 
 
 def _shares(profile: Profile) -> dict[str, float]:
-    if not profile.rows or len(profile.labels) > SHOWN_LABELS:
+    if len(profile.labels) > SHOWN_LABELS:
         return {}
     shares = zip(profile.labels, profile.classes / profile.rows, strict=True)
     return {f"share/{label_key(label)}": float(share) for label, share in shares}

@@ -24,6 +24,8 @@ from lstm_model.config import (
 )
 from lstm_model.errors import ModelError
 from lstm_model.export import write_onnx
+from lstm_model.profile import Reference
+from tasks.fetch_champion import download_version
 from tests.samples import write_tiny_file
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -110,6 +112,13 @@ def test_the_registered_model_answers_and_has_a_signature_and_an_input_example(t
     assert "-c constraints.txt" in requirements
 
 
+def test_the_version_keeps_what_later_batches_are_compared_with(tiny_outcome: tuple[Any, Path]) -> None:
+    outcome, _ = tiny_outcome
+    reference = Reference.load(download_version("tiny", outcome.version).folder)
+    assert reference and reference.profile.rows == outcome.rows["validation"] + outcome.rows["test"]
+    assert reference.test_right / reference.test_rows == pytest.approx(outcome.metrics["accuracy"])
+
+
 def test_a_rerun_reuses_the_stages_and_logs_the_same_curves(tiny_outcome: tuple[Any, Path]) -> None:
     first, path = tiny_outcome
     again = train(path, "tiny")
@@ -164,12 +173,13 @@ def test_quarantined_rows_are_counted_and_the_rest_is_trained_on(tmp_path: Path)
 
 
 def test_an_edited_row_and_a_deleted_stage_folder_are_noticed(tmp_path: Path, state: Path) -> None:
-    path = write_tiny_file(tmp_path / "edited.csv")
+    path, splits = write_tiny_file(tmp_path / "edited.csv"), state / "stages" / "splits"
+    of_others = set(splits.iterdir()) if splits.exists() else set()
     first = train(path, "edited")
     path.write_text(path.read_text().replace("came at 59", "went at 59"))
     assert "Cached" not in set(task_states(train(path, "edited")).values())
     path.write_text(path.read_text().replace("went at 59", "came at 59"))
-    for folder in (state / "stages" / "splits").iterdir():
+    for folder in set(splits.iterdir()) - of_others:
         for file in folder.glob("*.parquet"):
             file.unlink()
     states = task_states(again := train(path, "edited"))
