@@ -94,7 +94,7 @@ def test_both_runs_are_finished_with_every_figure_and_file(done: Done, client: M
     assert experiment is not None and experiment.artifact_location.startswith("mlflow-artifacts:")
     runs = client.search_runs([experiment.experiment_id])
     assert sorted(Path(run.data.tags["data_file"]).name for run in runs) == ["a.csv", "b.csv"]
-    assert sorted(run.data.tags["trigger"] for run in runs) == ["manual", "schedule"]
+    assert sorted(run.data.tags["trigger"] for run in runs) == ["manual", "manual"]
     epochs = list(range(1, EPOCHS + 1))
     for run in runs:
         assert run.info.status == "FINISHED"
