@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
+DEFAULT_PREFECT_UI = "http://127.0.0.1:4200"
 
 
 def state_root() -> Path:

@@ -16,6 +16,7 @@ from typing import IO
 
 from lstm_model.errors import ModelError
 from tasks.child_processes import Process, child_process, interruptible
+from tasks.local_state import DEFAULT_PREFECT_UI
 from tasks.servers import check_prefect_server
 from tasks.serving import LOOPBACK, free_port
 
@@ -44,6 +45,8 @@ def use_prefect_server() -> None:
     quiet = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     log = kept.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  closed at exit
     _wait_until_up(port, kept.enter_context(child_process(command, quiet, output=log)), log)
+    # Links are for later, when `make ui` shows what this server wrote down; its own address ends with the command.
+    os.environ.setdefault("PREFECT_UI_URL", DEFAULT_PREFECT_UI)
     os.environ["PREFECT_API_URL"] = f"http://{LOOPBACK}:{port}/api"
     prefect.context.refresh_global_settings_context()
 

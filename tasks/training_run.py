@@ -27,7 +27,7 @@ from lstm_model.config import PipelineConfig, flatten
 from lstm_model.digests import digest_file, digest_json
 from lstm_model.errors import LstmTextError, ModelError
 from lstm_model.reading import file_format
-from tasks.local_state import state_root, use_local_state
+from tasks.local_state import DEFAULT_PREFECT_UI, state_root, use_local_state
 from tasks.missed_slots import cancel_missed_slots
 from tasks.patience import client, patiently
 from tasks.provenance import provenance
@@ -36,7 +36,6 @@ from tasks.recording import wait_until_recorded
 from tasks.tracking import CONFIG_FILE, Run, ensure_experiment
 
 RUN_NAME_LENGTH = 250  # Of the database's column: SQLite takes more, PostgreSQL refuses.
-DEFAULT_PREFECT_UI = "http://127.0.0.1:4200"
 INTERRUPTIONS = (KeyboardInterrupt, TerminationSignal, asyncio.CancelledError)
 
 

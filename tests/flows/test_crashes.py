@@ -120,6 +120,7 @@ def test_killed_at_random_points_it_ends_as_if_nothing_had_happened(
 
     (only,) = runs(tmp_path)
     assert only.info.status == "FINISHED" and only.info.run_id == finished["run_id"]
+    assert only.data.tags["prefect.flow_run_url"].startswith("http://127.0.0.1:4200/")  # Where `make ui` shows it.
     (version,) = client(tmp_path).search_model_versions("name = 'text-classifier'")
     assert len([key for key in version.tags if key.startswith("decision.")]) == 1
     aliases = client(tmp_path).get_registered_model("text-classifier").aliases
