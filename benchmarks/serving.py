@@ -47,6 +47,7 @@ from lstm_model.batches import length_batches, pad_batch  # noqa: E402
 from lstm_model.classifier import BATCH_ROWS, Classifier, ClassifierDescription, softmax  # noqa: E402
 from lstm_model.config import PRESETS, ModelConfig, PipelineConfig  # noqa: E402
 from lstm_model.encoded import EncodedRows  # noqa: E402
+from lstm_model.profile import ProfileBuilder  # noqa: E402
 from lstm_model.reading import read_chunks  # noqa: E402
 from lstm_model.scores import score_rows, scores_schema  # noqa: E402
 from lstm_model.text_encoder import encode_texts  # noqa: E402
@@ -167,7 +168,7 @@ def time_score(folder: Path, path: Path) -> float:
     from tasks.scoring_job import ScoringJob, ScoringRequest
 
     classifier = Classifier.load(folder)
-    score_file._classifier = lambda job: classifier  # type: ignore[assignment]
+    score_file._loaded = lambda job: (folder, classifier)  # type: ignore[assignment]
     request = ScoringRequest(
         path=path, output=folder / "out.parquet", model_uri="models:/bench/1", text_column="text", id_column="id",
         threshold=0, abstain_label="abstain",
@@ -177,7 +178,9 @@ def time_score(folder: Path, path: Path) -> float:
     job.folder.mkdir()
     started = time.perf_counter()
     with score_file._local(job) as (submit, window):
-        chunks = score_file._score_chunks(job, submit, window, _Quiet())  # type: ignore[arg-type]
+        # As by default, the rows are profiled on the way, for the comparison with the training reference.
+        builder = ProfileBuilder(classifier.labels, classifier.encoder)
+        chunks = score_file._score_chunks(job, submit, window, _Quiet(), builder)  # type: ignore[arg-type]
     job.publish(job.tables(chunks), scores_schema(LABELS))
     return time.perf_counter() - started
 
