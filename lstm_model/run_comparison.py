@@ -13,7 +13,7 @@ import pandas as pd
 
 from lstm_model.answers import probability_columns
 from lstm_model.bootstrap import Resampling, bootstrap, interval
-from lstm_model.metrics import classification_metrics
+from lstm_model.metrics import classification_metrics, ids_of
 from lstm_model.pages import render_page
 
 FIGURES = ("macro_f1", "accuracy", "log_loss", "calibration_error")
@@ -106,8 +106,8 @@ def compare_figures(
     A difference is beyond chance where its interval, paired over the rows, leaves out 0. Log loss and calibration error
     have no interval (None).
     """
-    label_ids = _ids(a["label"], labels)
-    predicted = {"a": _ids(a["predicted"], labels), "b": _ids(b["predicted"], labels)}
+    label_ids = ids_of(a["label"], labels)
+    predicted = {"a": ids_of(a["predicted"], labels), "b": ids_of(b["predicted"], labels)}
     drawn = bootstrap(label_ids=label_ids, predictions=predicted, num_classes=len(labels), resampling=resampling)
     judged = {
         name: classification_metrics(
@@ -170,7 +170,3 @@ def compare_answers(
 def _most_confident(rows: pd.DataFrame, shown: int) -> list[dict[str, Any]]:
     first = rows.sort_values("score", ascending=False, kind="stable").head(shown)
     return [{str(name): value for name, value in row.items()} for row in first.to_dict("records")]
-
-
-def _ids(names: "pd.Series[str]", labels: Sequence[str]) -> npt.NDArray[np.int64]:
-    return np.array([labels.index(name) for name in names], dtype=np.int64)

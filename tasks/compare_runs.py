@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from lstm_model.bootstrap import Resampling
 from lstm_model.config import EvaluationConfig, RegistrationConfig
 from lstm_model.errors import ModelError, UsageError
+from lstm_model.evaluation import resampling_of
 from lstm_model.run_comparison import RunComparison, compare_answers, compare_figures, match_rows
 from lstm_model.run_facts import differing_params
 from tasks.fetch_champion import resolve_model
@@ -141,8 +142,7 @@ def _resampling(params: dict[str, str]) -> Resampling:
     """Return how A's own intervals were made."""
     names = ("confidence", "bootstrap_rounds", "bootstrap_seed")
     chosen = {name: params[f"evaluation.{name}"] for name in names if f"evaluation.{name}" in params}
-    config = EvaluationConfig.model_validate(chosen)
-    return Resampling(config.bootstrap_rounds, config.bootstrap_seed, config.confidence)
+    return resampling_of(EvaluationConfig.model_validate(chosen))
 
 
 def _identity(run: Run) -> dict[str, str]:

@@ -6,12 +6,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from lstm_model.bootstrap import Int, Resampling
+from lstm_model.bootstrap import Int
 from lstm_model.classifier import Classifier
 from lstm_model.comparison import Comparison, compare, unseen_rows
 from lstm_model.config import EvaluationConfig, PromotionConfig, RegistrationConfig
 from lstm_model.digests import digest_file
 from lstm_model.errors import ModelError
+from lstm_model.evaluation import resampling_of
 from lstm_model.gate import (
     Rule,
     absolute_rules,
@@ -96,7 +97,7 @@ def _against_champion(
     comparison = compare(
         **_answers(rows, labels, asked),
         labels=labels,
-        resampling=resampling(candidate.evaluation),
+        resampling=resampling_of(candidate.evaluation),
         champion_version=version,
         **seen,
     )
@@ -120,11 +121,6 @@ def files_of(version: RegisteredClassifier) -> dict[str, str]:
             found=f"no {error.filename}",
             remedy="The artifact store is incomplete: roll back to another version, or train again.",
         ) from None
-
-
-def resampling(config: EvaluationConfig) -> Resampling:
-    """Return how the settings have intervals made."""
-    return Resampling(rounds=config.bootstrap_rounds, seed=config.bootstrap_seed, confidence=config.confidence)
 
 
 def _judgement(rules: list[Rule], *, good: str = "", comparison: Comparison | None = None) -> Judgement:
