@@ -235,21 +235,20 @@ def end_to_end(network: Any, folders: dict[str, Path], path: Path, rows: int, ro
 
 
 class Server:
-    """`mlflow models serve` of one model, asked over a kept connection."""
+    """`mlflow models serve` of one model, or `lstm-text serve`, asked over a kept connection."""
 
-    def __init__(self, model: str, first: bytes) -> None:
+    def __init__(self, model: str, first: bytes, *, command: str = "mlflow models serve") -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         folder = Path(sys.executable).parent
         environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
-        command = [str(folder / "mlflow"), "models", "serve", "--model-uri", model, "--env-manager", "local"]
-        command += ["--host", "127.0.0.1", "--port", str(self.port)]
+        program, *words = command.split()
+        line = [str(folder / program), *words, "--model-uri", model, "--host", "127.0.0.1", "--port", str(self.port)]
+        line += ["--env-manager", "local"] if program == "mlflow" else []
         self.log = (Path(SCRATCH.name) / "server.log").open("w")
         started = time.perf_counter()
-        self.process = subprocess.Popen(
-            command, env=environment, start_new_session=True, stdout=self.log, stderr=self.log
-        )
+        self.process = subprocess.Popen(line, env=environment, start_new_session=True, stdout=self.log, stderr=self.log)
         while True:
             try:
                 ask(self.port, first)
@@ -257,7 +256,7 @@ class Server:
             except OSError:
                 if self.process.poll() is not None or time.perf_counter() - started > 120:
                     log = Path(self.log.name).read_text()[-3_000:]
-                    raise SystemExit(f"no answer from {' '.join(command)}\n{log}") from None
+                    raise SystemExit(f"no answer from {' '.join(line)}\n{log}") from None
                 time.sleep(0.02)
         self.cold_start = time.perf_counter() - started
 
@@ -330,7 +329,6 @@ def measure(server: Server, ones: list[bytes], many: list[bytes]) -> dict[str, f
         together = sorted(chain.from_iterable(clients.map(lambda some: timed_requests(server.port, some), shares)))
     elapsed = time.perf_counter() - started
     return {
-        "cold start to the first answer, s": server.cold_start,
         "1 row, p50 ms": 1e3 * single[len(single) // 2],
         "1 row, p99 ms": 1e3 * single[int(0.99 * len(single))],
         "1,000-row requests, rows/s": 1_000 / statistics.median(thousand),
@@ -338,6 +336,28 @@ def measure(server: Server, ones: list[bytes], many: list[bytes]) -> dict[str, f
         "8 clients, p99 ms": 1e3 * together[int(0.99 * len(together))],
         "memory of the server, MB": server.resident(),
     }
+
+
+def cold_starts(stock: tuple[str, bytes], ours: tuple[str, bytes], rounds: int) -> None:
+    """From the start of a command to the first answer, each with the version in the registry."""
+    versions = [mlflow.register_model(uri, f"bench-{number}") for number, (uri, _) in enumerate((stock, ours))]
+    addresses = [f"models:/{version.name}/{version.version}" for version in versions]
+    commands = {
+        "stock Keras flavour, `mlflow models serve`": (addresses[0], stock[1], "mlflow models serve"),
+        "lstm-text, `mlflow models serve`": (addresses[1], ours[1], "mlflow models serve"),
+        "lstm-text, `lstm-text serve`": (addresses[1], ours[1], "lstm-text serve"),
+    }
+
+    def start(model: str, first: bytes, command: str) -> float:
+        server = Server(model, first, command=command)
+        server.stop()
+        return server.cold_start
+
+    seconds = take_turns({name: lambda what=what: start(*what) for name, what in commands.items()}, rounds)
+    slowest = next(iter(seconds.values()))
+    print("\n| command to first answer | seconds | ratio |\n| --- | ---: | ---: |")
+    for name, value in seconds.items():
+        print(f"| {name} | {value:.1f} | {slowest / value:.1f}x |")
 
 
 def stock_body(tokenizer_folder: Path, max_length: int) -> Callable[[list[str]], bytes]:
@@ -429,6 +449,8 @@ def main() -> None:
             "lstm-text int8": (uris["int8"], plain),
         }
         served(models, some, rounds)
+        stock, ours = (models[name] for name in ("stock Keras flavour", "lstm-text"))
+        cold_starts((stock[0], stock[1](some[:1])), (ours[0], ours[1](some[:1])), max(rounds, 3))
         sys.stdout.flush()
 
 

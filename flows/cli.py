@@ -81,10 +81,13 @@ def _train(settings: TrainSettings) -> int:
     if cases := find_cases(config.data, config.evaluation):
         read_cases(cases)
 
-    from flows.training import train_text_classifier
     from tasks.prefect_server import use_prefect_server
 
-    use_prefect_server()
+    with use_prefect_server():  # It comes up while these are imported.
+        from flows.training import train_text_classifier
+        from tasks.tracking import open_tracking_store
+
+        open_tracking_store()
     outcome = train_text_classifier(
         **{name: getattr(config, name) for name in type(config).model_fields},
         trigger=settings.trigger,
@@ -110,12 +113,13 @@ def _tune(settings: TuneSettings) -> int:
     base = settings.pipeline()
     read_columns(base.data.path)
 
-    from flows.tuning import tune_text_classifier
-    from tasks.conclude_search import check_config_output
     from tasks.prefect_server import use_prefect_server
 
-    check_config_output(settings.output, overwrite=settings.overwrite)
-    use_prefect_server()
+    with use_prefect_server():
+        from flows.tuning import tune_text_classifier
+        from tasks.conclude_search import check_config_output
+
+        check_config_output(settings.output, overwrite=settings.overwrite)
     outcome = tune_text_classifier(**dict(base), tuning=settings.tuning, output=settings.output)
     print(f"\n{outcome.table}\n\n{outcome.config_path}\nMLflow run {outcome.run_id}")
     if settings.train:
@@ -130,12 +134,13 @@ def _score(settings: ScoreSettings) -> int:
 
     read_columns(settings.input)
 
-    from flows.scoring import score_texts
     from tasks.prefect_server import use_prefect_server
-    from tasks.scoring_job import check_output
 
-    check_output(settings.output, overwrite=settings.overwrite)
-    use_prefect_server()
+    with use_prefect_server():
+        from flows.scoring import score_texts
+        from tasks.scoring_job import check_output
+
+        check_output(settings.output, overwrite=settings.overwrite)
     outcome = score_texts(
         path=settings.input,
         output=settings.output,
@@ -164,10 +169,10 @@ def _drift(settings: DriftSettings) -> int:
         if path is not None:
             read_columns(path)
 
-    from flows.monitoring import watch_drift
     from tasks.prefect_server import use_prefect_server
 
-    use_prefect_server()
+    with use_prefect_server():
+        from flows.monitoring import watch_drift
     outcome = watch_drift(
         path=settings.input,
         model_uri=settings.model_uri,

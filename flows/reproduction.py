@@ -25,7 +25,8 @@ def rebuild_text_classifier(config: PipelineConfig) -> None:
 
 if __name__ == "__main__":
     try:
-        use_prefect_server()
+        with use_prefect_server():
+            pass
         rebuild_text_classifier(PipelineConfig.model_validate_json(Path(sys.argv[1]).read_text("utf-8")))
     except LstmTextError as error:
         sys.exit(str(error))

@@ -208,7 +208,7 @@ class CompareSettings(CommandSettings):
 
 
 class ServeSettings(CommandSettings):
-    """Serve a registered model over HTTP with `mlflow models serve`."""
+    """Serve a registered model over HTTP with MLflow's scoring server."""
 
     command: ClassVar[str] = "serve"
 

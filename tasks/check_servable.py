@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict
 
 from lstm_model.answers import probability_columns
 from tasks import tracking
+from tasks.ports import free_port
 from tasks.publishing import markdown_table, publish_markdown
 from tasks.register_classifier import RegisteredVersion, example_input
-from tasks.serving import ModelServer, free_port, model_server
+from tasks.serving import ModelServer, checked_server
 from tasks.stages import StageRecord
 from tasks.tracking import Run
 from tasks.version_files import DamagedVersion, read_version
@@ -27,7 +28,7 @@ from tasks.version_files import DamagedVersion, read_version
 COMPARED_ROWS = 100
 TIMED_REQUESTS = 50
 TOLERANCE = 1e-5
-START_SECONDS = 180.0  # 5 s on an idle machine; a loaded one, or a model that comes from far away, may take its time.
+START_SECONDS = 180.0  # 4 s on an idle machine; a loaded one, or a model that comes from far away, may take its time.
 ANSWER_SECONDS = 60.0
 
 
@@ -78,7 +79,7 @@ def find_servability(name: str, version: str, expected: pd.DataFrame | None) -> 
     try:
         with tempfile.TemporaryDirectory(prefix="lstm-text-check-") as scratch:
             model, example = read_version(name, version, Path(scratch))
-        with model_server(name, version, port=free_port(), quiet=True) as server:
+        with checked_server(name, version, port=free_port()) as server:
             reason = server.wait_until_up(seconds=START_SECONDS)
             if reason is not None:
                 raise _Unservable(reason)

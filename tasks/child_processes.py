@@ -22,12 +22,16 @@ _TIED = (
 
 @contextmanager
 def child_process(
-    command: Sequence[str], environment: Mapping[str, str | None], *, output: IO[bytes] | int | None = None
+    command: Sequence[str],
+    environment: Mapping[str, str | None],
+    *,
+    output: IO[bytes] | int | None = None,
+    told: bool = False,
 ) -> Iterator[Process]:
     """Run a command until the block ends; then stop it and everything that it started.
 
     environment: variables beside those of this process, None for one to leave out. output: where stdout and stderr go;
-    None: as ours.
+    None: as ours. told: its stdin is a pipe from here.
     """
     # MLflow runs `uvicorn` from PATH: this environment's bin folder goes first, activated or not.
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
@@ -37,6 +41,7 @@ def child_process(
         [*tie, *command],
         env={name: value for name, value in variables.items() if value is not None},
         start_new_session=True,  # A group of its own, which is stopped as a whole: workers too.
+        stdin=subprocess.PIPE if told else None,
         stdout=output,
         stderr=None if output is None else subprocess.STDOUT,
     )

@@ -11,22 +11,27 @@ import os
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import IO
 
 from lstm_model.errors import ModelError
 from tasks.child_processes import Process, child_process, interruptible
 from tasks.local_state import DEFAULT_PREFECT_UI
+from tasks.ports import LOOPBACK, free_port
 from tasks.servers import check_prefect_server
-from tasks.serving import LOOPBACK, free_port
 
 START_SECONDS = 180.0
+_own: list[str] = []
 
 
-def use_prefect_server() -> None:
+@contextmanager
+def use_prefect_server() -> Iterator[None]:
     """Have a Prefect server answer at PREFECT_API_URL until this process ends: the one named there, or one made here.
 
-    From now on SIGTERM is a KeyboardInterrupt, as Ctrl-C is. Raises ModelError where the server does not answer.
+    One made here comes up while the block runs, which is for the flow's imports: both take seconds. It answers when
+    the block ends. From now on SIGTERM is a KeyboardInterrupt, as Ctrl-C is. Raises ModelError where the server does
+    not answer.
     """
     import prefect.context
     from prefect.settings import PREFECT_API_URL  # A profile may hold it as well.
@@ -37,6 +42,7 @@ def use_prefect_server() -> None:
     kept.enter_context(interruptible())
     if PREFECT_API_URL.value():
         check_prefect_server(PREFECT_API_URL.value())
+        yield
         return
     port = free_port()
     # As Prefect starts its own: without the services that only a server which stays up needs.
@@ -44,11 +50,19 @@ def use_prefect_server() -> None:
     command += ["--host", LOOPBACK, "--port", str(port), "--log-level", "error", "--lifespan", "on"]
     quiet = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     log = kept.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  closed at exit
-    _wait_until_up(port, kept.enter_context(child_process(command, quiet, output=log)), log)
+    process = kept.enter_context(child_process(command, quiet, output=log))
+    yield
+    _wait_until_up(port, process, log)
     # Links are for later, when `make ui` shows what this server wrote down; its own address ends with the command.
     os.environ.setdefault("PREFECT_UI_URL", DEFAULT_PREFECT_UI)
     os.environ["PREFECT_API_URL"] = f"http://{LOOPBACK}:{port}/api"
+    _own.append(os.environ["PREFECT_API_URL"])
     prefect.context.refresh_global_settings_context()
+
+
+def is_own_server() -> bool:
+    """Return whether the Prefect server was made by this process, for itself."""
+    return os.environ.get("PREFECT_API_URL") in _own
 
 
 def _wait_until_up(port: int, process: Process, log: IO[bytes]) -> None:

@@ -4,10 +4,11 @@ import sys
 import threading
 import time
 
-from lstm_model.errors import LstmTextError
+from lstm_model.errors import LstmTextError, ModelError
 from tasks.child_processes import interruptible
 from tasks.fetch_champion import resolve_model
-from tasks.serving import ModelServer, check_port, model_server
+from tasks.ports import check_port
+from tasks.serving import ModelServer, start_server, waiting_server
 
 UP_SECONDS = 120.0  # For a version that the alias has moved to; the one before it is started again then.
 
@@ -44,41 +45,60 @@ class AliasWatch:
 
 
 def serve_model(model_uri: str, *, host: str, port: int, workers: int, poll_seconds: float) -> int:
-    """Run `mlflow models serve` in this environment until it ends or Ctrl-C; return its exit code.
+    """Run MLflow's scoring server in this environment until it ends or Ctrl-C; return its exit code.
 
     An alias is looked up every poll_seconds (0: never), and the server started again with the version it has moved to.
     """
-    name, version, _ = resolve_model(model_uri)
     check_port(host, port)
-    follows = f", following {model_uri}" if "@" in model_uri and poll_seconds > 0 else ""
-    _say(f"Serving {name} version {version} on http://{host}:{port}/invocations{follows}")
     with interruptible():
         try:
-            watch = AliasWatch(model_uri, version)
-            if follows:
-                watch.start(seconds=poll_seconds)
-            return _follow(watch, name, host=host, port=port, workers=workers)
+            return _follow(model_uri, poll_seconds, host=host, port=port, workers=workers)
         except KeyboardInterrupt:
             return 130
 
 
-def _follow(watch: AliasWatch, name: str, *, host: str, port: int, workers: int) -> int:
+def _begin(model_uri: str, poll_seconds: float, *, host: str, port: int) -> tuple[str, AliasWatch]:
+    """Find the version to begin with, and watch its alias; return the model's name and the watch."""
+    name, version, _ = resolve_model(model_uri)
+    watch = AliasWatch(model_uri, version)
+    follows = "@" in model_uri and poll_seconds > 0
+    if follows:
+        watch.start(seconds=poll_seconds)
+    following = f", following {model_uri}" if follows else ""
+    _say(f"Serving {name} version {version} on http://{host}:{port}/invocations{following}")
+    return name, watch
+
+
+def _follow(model_uri: str, poll_seconds: float, *, host: str, port: int, workers: int) -> int:
     """Serve the version that the alias means, until a server ends by itself; return its exit code."""
-    version, before, refused, restarted = watch.version, None, None, False
+    watch: AliasWatch | None = None
+    name, version, before, refused, restarted = "", "", None, None, False
     while True:
-        with model_server(name, version, host=host, port=port, workers=workers) as server:
-            reason = server.wait_until_up(seconds=UP_SECONDS) if restarted else None
-            if reason is not None and before is not None:
-                _say(f"{name} version {version} does not come up: {reason}; version {before} is started again")
-                version, before, refused = before, None, version
-                continue
-            if restarted and reason is None:
-                _say(f"{name} version {version} answers, {time.monotonic() - server.started:.1f} s after its start")
-            moved_to = _wait(server, watch, version, refused)
-            if moved_to is None:
-                return int(server.process.returncode)
-        _say(f"{watch.model_uri} moved from version {version} to version {moved_to}, which is started")
-        version, before, refused, restarted = moved_to, version, None, True
+        with waiting_server() as waiting:
+            if watch is None:
+                name, watch = _begin(model_uri, poll_seconds, host=host, port=port)
+                version = watch.version
+            reason = None
+            try:
+                server = start_server(waiting, name, version, host=host, port=port, workers=workers)
+                reason = server.wait_until_up(seconds=UP_SECONDS) if restarted else None
+            except ModelError as error:
+                if before is None:
+                    raise
+                reason = error.found
+            if reason is None or before is None:
+                if restarted and reason is None:
+                    _say(f"{name} version {version} answers, {time.monotonic() - server.started:.1f} s after its start")
+                moved_to = _wait(server, watch, version, refused)
+                if moved_to is None:
+                    return int(server.process.returncode)
+        if reason is not None and before is not None:
+            _say(f"{name} version {version} does not come up: {reason}; version {before} is started again")
+            version, before, refused = before, None, version
+        else:
+            _say(f"{model_uri} moved from version {version} to version {moved_to}, which is started")
+            version, before, refused = moved_to, version, None
+        restarted = True
 
 
 def _wait(server: ModelServer, watch: AliasWatch, version: str, refused: str | None) -> str | None:

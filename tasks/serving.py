@@ -1,29 +1,40 @@
 """Servers as child processes: a registered version over HTTP, the pages of MLflow and Prefect. Loopback by default."""
 
 import http.client
+import json
+import os
 import re
-import socket
+import shlex
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.scoring_server import get_cmd
 
 from lstm_model.errors import ModelError
 from tasks.child_processes import BIN, Process, child_process, interruptible
 from tasks.local_state import artifacts_root
+from tasks.ports import LOOPBACK, check_port
 from tasks.servers import without_password
 
-LOOPBACK = "127.0.0.1"
+# `uvicorn` with its imports made before it is told its arguments and environment, which name the model.
+_SERVER = """
+import json, os, sys, mlflow.pyfunc.scoring_server, uvicorn.main
+arguments, variables = json.load(sys.stdin)
+os.environ.update(variables)
+uvicorn.main.main(arguments)
+"""
 
 
 @dataclass(frozen=True)
 class ModelServer:
-    """`mlflow models serve` of one version, on its way up or answering."""
+    """The server of one version, on its way up or answering."""
 
     process: Process
     host: str
@@ -63,24 +74,64 @@ class ModelServer:
 
 
 @contextmanager
-def model_server(
-    name: str, version: str, *, host: str = LOOPBACK, port: int, workers: int = 1, quiet: bool = False
-) -> Iterator[ModelServer]:
-    """Run `mlflow models serve` on a version in this environment; stop it when the block ends.
+def checked_server(name: str, version: str, *, port: int) -> Iterator[ModelServer]:
+    """Run `mlflow models serve` on a version, on the loopback interface; stop it when the block ends.
 
-    quiet: keep what it prints in a file, for the reason if it fails, and off the terminal.
+    What it prints is kept in a file, for the reason if it fails, and off the terminal.
     """
-    command = [f"{BIN}/mlflow", "models", "serve", "--model-uri", f"models:/{name}/{version}"]
-    command += ["--env-manager", "local", "--host", host, "--port", str(port), "--workers", str(workers)]
-    # A model that comes from another machine is left behind in the temporary folder: it gets one that is removed.
-    with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lstm-text-serve-")))
-        environment = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "TMPDIR": str(scratch)}
-        log = scratch / "server.log" if quiet else None
-        output = stack.enter_context(log.open("wb")) if log else None
+    # The command itself; `mlflow` would import all its others before, which takes 2 s.
+    command = [sys.executable, "-P", "-c", "from mlflow.models.cli import commands; commands()", "serve"]
+    command += ["--model-uri", f"models:/{name}/{version}", "--env-manager", "local"]
+    command += ["--host", LOOPBACK, "--port", str(port)]
+    with _scratch() as scratch, (scratch / "server.log").open("wb") as output:
         started = time.monotonic()
-        process = stack.enter_context(child_process(command, environment, output=output))
-        yield ModelServer(process, host, port, log, started)
+        # A model that comes from another machine is left behind in the temporary folder: it gets one that is removed.
+        environment = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "TMPDIR": str(scratch)}
+        with child_process(command, environment, output=output) as process:
+            yield ModelServer(process, LOOPBACK, port, scratch / "server.log", started)
+
+
+@contextmanager
+def waiting_server() -> Iterator[tuple[Process, Path]]:
+    """A process that imports MLflow and then waits for `start_server`, and a folder; both end with the block."""
+    with _scratch() as scratch, child_process([sys.executable, "-P", "-c", _SERVER], {}, told=True) as process:
+        yield process, scratch
+
+
+def start_server(
+    waiting: tuple[Process, Path], name: str, version: str, *, host: str, port: int, workers: int
+) -> ModelServer:
+    """Have a waiting server download a version and become the process that `mlflow models serve` ends in.
+
+    The command itself looks up, downloads and imports one after the other, which takes longer
+    (docs/decisions/0011-serve-without-the-command.md). Raises ModelError where the version cannot be downloaded.
+    """
+    process, folder = waiting
+    started = time.monotonic()
+    try:
+        model = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(folder))
+    except (OSError, MlflowException) as error:
+        raise ModelError(
+            expected=f"the files of {name} version {version}",
+            found=" ".join(str(error).split())[:300],
+            remedy="The artifact store is incomplete: roll back to another version, or train again.",
+        ) from None
+    line, variables = get_cmd(model, port, host, nworkers=workers)
+    changed = {key: value for key, value in variables.items() if os.environ.get(key) != value}
+    _tell(process, [shlex.split(line)[1:], changed])
+    return ModelServer(process, host, port, None, started)
+
+
+def _tell(process: Process, value: object) -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin as stdin:  # It has ended already, which its exit code tells.
+        stdin.write(json.dumps(value).encode())
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="lstm-text-serve-") as scratch:
+        yield Path(scratch)
 
 
 def last_error(log: str) -> str:
@@ -89,27 +140,6 @@ def last_error(log: str) -> str:
     # What `mlflow` itself says of the server that it started comes last and tells nothing.
     telling = [line for line in named if "returned non zero return code" not in line]
     return telling[-1][:300] if telling else ""
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
-
-
-def check_port(host: str, port: int) -> None:
-    """Raise ModelError where something listens on the port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ModelError(
-                expected=f"port {port} on {host} to be free",
-                found=error.strerror or str(error),
-                remedy="Stop what listens there, or choose another port (make SERVE_PORT=, UI_PORT=, PREFECT_PORT=).",
-            ) from None
 
 
 def serve_pages(*, mlflow_port: int, prefect_port: int) -> int:

@@ -32,7 +32,7 @@ from tasks.tracking import Run, log_seconds
 MANIFEST = "manifest.json"
 PLUMBING = {
     "stages", "tracking", "training_run", "provenance", "patience", "publishing", "recording", "local_state",
-    "prefect_server", "servers", "missed_slots",
+    "prefect_server", "servers", "ports", "missed_slots", "shared_lock", "sole_holder",
 }  # fmt: skip
 RETRY_SECONDS = [2, 10, 30]  # Room on a disk comes back in minutes, not in milliseconds.
 Write = Callable[..., dict[str, Any]]

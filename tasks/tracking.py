@@ -54,6 +54,11 @@ def mlflow_ui() -> str:
     return os.environ.get("MLFLOW_UI_URL") or (uri if uri.startswith("http") else DEFAULT_MLFLOW_UI)
 
 
+def open_tracking_store() -> None:
+    """Open the tracking database before it is needed; at first use its tables are made, which takes seconds."""
+    client().search_experiments(max_results=1)
+
+
 def ensure_experiment(name: str) -> str:
     """Return the experiment's id, creating it. Raises ModelError where its artifacts cannot be reached from here."""
     experiment = mlflow.get_experiment_by_name(name)

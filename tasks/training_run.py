@@ -5,12 +5,10 @@ and epochs that were done are not done again, and what the run holds already is 
 """
 
 import asyncio
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import mlflow
-from filelock import FileLock, Timeout
 from mlflow.entities import Param
 from mlflow.entities import Run as MlflowRun
 from prefect import get_run_logger
@@ -25,14 +23,15 @@ from pydantic import BaseModel
 from lstm_model.cases import find_cases
 from lstm_model.config import PipelineConfig, flatten
 from lstm_model.digests import digest_file, digest_json
-from lstm_model.errors import LstmTextError, ModelError
+from lstm_model.errors import LstmTextError
 from lstm_model.reading import file_format
-from tasks.local_state import DEFAULT_PREFECT_UI, state_root, use_local_state
+from tasks.local_state import DEFAULT_PREFECT_UI, use_local_state
 from tasks.missed_slots import cancel_missed_slots
 from tasks.patience import client, patiently
 from tasks.provenance import provenance
 from tasks.publishing import shorten_errors
 from tasks.recording import wait_until_recorded
+from tasks.sole_holder import sole_holder
 from tasks.tracking import CONFIG_FILE, Run, ensure_experiment
 
 RUN_NAME_LENGTH = 250  # Of the database's column: SQLite takes more, PostgreSQL refuses.
@@ -85,22 +84,6 @@ def resume_key(config: PipelineConfig) -> str | None:
     settings = config.model_dump(mode="json", exclude={"data": {"path"}, "evaluation": {"cases"}})
     made_by = provenance()
     return digest_json([contents, kind, settings, made_by["code_digest"], made_by.get("lock_digest")])
-
-
-@contextmanager
-def sole_holder(key: str | None) -> Iterator[None]:
-    """Hold a resume key; raises ModelError while another process does. A process that is killed lets go."""
-    locks = state_root() / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(locks / f"train-{(key or str(os.getpid()))[:16]}.lock", timeout=0):
-            yield
-    except Timeout:
-        raise ModelError(
-            expected="one training at a time of the same data, config and code",
-            found="another process at work on it",
-            remedy="Wait for it; its result is this one's too.",
-        ) from None
 
 
 @contextmanager

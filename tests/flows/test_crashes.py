@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,10 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from mlflow import MlflowClient
 
+from tests.flows.trainings import answer, client, command, environment, figures, run, runs
 from tests.samples import write_tiny_file
 
-HERE = Path(__file__).parent
-FLAGS = ["--training.epochs", "3", "--training.batch-size", "16", "--model.embedding-dim", "8",
-         "--model.lstm-units", "4", "--evaluation.bootstrap-rounds", "100", "--promotion.min-macro-f1", "0",
-         "--promotion.min-class-f1", "0", "--no-promotion.beat-guessing", "--json"]  # fmt: skip
 # Where a process is killed: half-written stages and checkpoints, mid-epoch, while logging, registering, deciding.
 PLACES = {
     "pathlib:Path.rename": 12,
@@ -45,45 +40,6 @@ KILLS = 6
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_file(tmp_path_factory.mktemp("data") / "tiny.csv", rows=72)
-
-
-def environment(state: Path) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
-    return {**kept, "LSTM_TEXT_STATE": str(state)}
-
-
-def command(data: Path, place: str = "none", number: int = 0) -> list[str]:
-    return [sys.executable, str(HERE / "killed.py"), place, str(number), "train", "--data.path", str(data), *FLAGS]
-
-
-def run(data: Path, state: Path, place: str = "none", number: int = 0) -> subprocess.CompletedProcess[str]:
-    # Files, not pipes: Prefect's server outlives a killed process for a while and would hold a pipe open.
-    with (state / "stdout").open("w") as out, (state / "stderr").open("w") as err:
-        code = subprocess.run(
-            command(data, place, number), env=environment(state), stdout=out, stderr=err, timeout=600, check=False
-        ).returncode
-    return subprocess.CompletedProcess([], code, (state / "stdout").read_text(), (state / "stderr").read_text())
-
-
-def answer(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    assert result.returncode == 0, result.stderr[-3_000:]
-    return dict(json.loads(result.stdout.strip().splitlines()[-1]))
-
-
-def client(state: Path) -> MlflowClient:
-    return MlflowClient(tracking_uri=f"sqlite:///{state / 'mlflow.db'}")
-
-
-def runs(state: Path) -> list[Any]:
-    found = client(state).get_experiment_by_name("lstm-text")
-    return list(client(state).search_runs([found.experiment_id])) if found else []
-
-
-def figures(state: Path, run_id: str) -> dict[str, float]:
-    timed = ("seconds.", "servability.", "baseline_seconds")
-    return {
-        name: value for name, value in client(state).get_run(run_id).data.metrics.items() if not name.startswith(timed)
-    }
 
 
 def embedded_servers(state: Path) -> list[psutil.Process]:

@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 
 import tasks.decision_lock
 import tasks.decisions
+import tasks.shared_lock
 from lstm_model.errors import ModelError
 from tasks.change_champion import promote_version, roll_back
 from tasks.check_servable import Servability
@@ -370,20 +371,20 @@ def test_two_checkouts_with_one_database_share_the_lock_file(
     state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "link.db").symlink_to(state / "mlflow.db")
-    here = tasks.decision_lock._lock("m").what
+    here = tasks.decision_lock.lock_of("m").what
     monkeypatch.setenv("LSTM_TEXT_STATE", str(tmp_path / "other"))
     monkeypatch.setattr(mlflow, "get_registry_uri", lambda: f"sqlite:///{tmp_path / 'link.db'}")
-    assert tasks.decision_lock._lock("m").what == here and str(state) in here
+    assert tasks.decision_lock.lock_of("m").what == here and str(state) in here
 
 
 def test_a_tracking_server_without_prefect_is_warned_of(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], state: Path
 ) -> None:
     monkeypatch.setattr(mlflow, "get_registry_uri", lambda: "http://127.0.0.1:1")
-    monkeypatch.setattr(tasks.decision_lock.PREFECT_API_URL.__class__, "value", lambda _: None)
+    monkeypatch.setattr(tasks.shared_lock.PREFECT_API_URL.__class__, "value", lambda _: None)
     warned: list[str] = []
     monkeypatch.setattr(
-        tasks.decision_lock, "run_logger", lambda: type("L", (), {"warning": lambda _, *a: warned.append(a[0])})()
+        tasks.shared_lock, "run_logger", lambda: type("L", (), {"warning": lambda _, *a: warned.append(a[0])})()
     )
     with decision_lock("m"):
         assert list((state / "locks").glob("*.lock"))

@@ -78,3 +78,47 @@ def test_a_killed_holder_frees_the_lock_of_a_database_at_once(database: dict[str
         first.wait()
         with holder(database):
             assert postgres.run(held) == "1"
+
+
+HOLD_KEY = """
+import dataclasses, sys
+import tasks.sole_holder
+made = tasks.sole_holder.shared_lock
+tasks.sole_holder.shared_lock = lambda *a, **k: dataclasses.replace(made(*a, **k), held_after_death=0.0)
+with tasks.sole_holder.sole_holder("0123456789abcdef" * 4):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold_key(environment: dict[str, str]) -> "subprocess.Popen[str]":
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-c", HOLD_KEY], env=environment, cwd=PROJECT, **pipes)
+
+
+def refused_elsewhere(environment: dict[str, str], elsewhere: Path) -> str:
+    """Hold a resume key, have a process with another machine's state ask for it, and return what that one is told."""
+    first = hold_key(environment)
+    try:
+        assert first.stdout is not None and first.stdout.readline() == "held\n"
+        second = hold_key({**environment, "LSTM_TEXT_STATE": str(elsewhere)})
+        _, told = second.communicate("", timeout=120)
+        assert second.returncode == 1
+        return told
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def test_one_machine_takes_up_a_training_and_lets_go_when_it_dies(database: dict[str, str], tmp_path: Path) -> None:
+    told = refused_elsewhere(database, tmp_path / "elsewhere")
+    assert "another process at work on it (it holds the advisory lock" in told
+    next_one = hold_key(database)
+    out, told = next_one.communicate("", timeout=120)
+    assert next_one.returncode == 0 and out == "held\n", told
+
+
+def test_one_machine_takes_up_a_training_on_the_servers(team: Team, tmp_path: Path) -> None:
+    told = refused_elsewhere(team.environment, tmp_path / "elsewhere")
+    name = "lstm-text-training-0123456789abcdef"
+    assert f"it holds the Prefect concurrency limit {name}" in told

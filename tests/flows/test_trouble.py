@@ -1,0 +1,103 @@
+"""A locked tracking database and a full disk in the middle of a training: waited for, then told; nothing is lost.
+
+Slow: every training is a process of its own that loads TensorFlow and starts Prefect's server.
+"""
+
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.flows.trainings import answer, client, command, environment, figures, run, runs
+from tests.samples import write_tiny_file
+
+LOCKED_SECONDS, FREE_SECONDS = 9.0, 4.0  # SQLite itself waits 5 s for a lock.
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_file(tmp_path_factory.mktemp("data") / "tiny.csv", rows=75)
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    """The figures of a training that nobody disturbed."""
+    state = tmp_path_factory.mktemp("whole")
+    return figures(state, answer(run(data, state))["run_id"])
+
+
+def wait_for_a_run(state: Path) -> None:
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        if (state / "mlflow.db").exists() and runs(state):
+            return
+        time.sleep(0.2)
+    pytest.fail("the training does not begin")
+
+
+def check_one_of_everything(state: Path, run_id: str) -> None:
+    (only,) = runs(state)
+    assert only.info.run_id == run_id and only.info.status == "FINISHED"
+    (version,) = client(state).search_model_versions("name = 'text-classifier'")
+    assert len([key for key in version.tags if key.startswith("decision.")]) == 1
+    assert len(client(state).search_logged_models([only.info.experiment_id])) == 1
+
+
+def test_a_database_that_is_locked_again_and_again_delays_a_training_and_no_more(
+    data: Path, whole: dict[str, float], tmp_path: Path
+) -> None:
+    with (tmp_path / "stdout").open("w") as out, (tmp_path / "stderr").open("w") as err:
+        process = subprocess.Popen(command(data), env=environment(tmp_path), stdout=out, stderr=err)
+        wait_for_a_run(tmp_path)
+        other = sqlite3.connect(tmp_path / "mlflow.db", timeout=60, isolation_level=None)
+        times = 0
+        while process.poll() is None and times < 20:
+            other.execute("BEGIN EXCLUSIVE")
+            time.sleep(LOCKED_SECONDS)
+            other.execute("COMMIT")
+            times += 1
+            time.sleep(FREE_SECONDS)
+        other.close()
+        code = process.wait(timeout=300)
+    told = (tmp_path / "stderr").read_text()
+    finished = answer(subprocess.CompletedProcess([], code, (tmp_path / "stdout").read_text(), told))
+    assert times >= 2 and "the next follows in" in told
+    check_one_of_everything(tmp_path, finished["run_id"])
+    assert figures(tmp_path, finished["run_id"]) == whole
+
+
+FULL_DISK = """
+mount -t tmpfs -o size=200m tmpfs "$1" || exit 90
+state=$1 kept=$2 free_again=$3; shift 3
+"$@" > "$kept/stdout" 2> "$kept/stderr" & training=$!
+until grep -q "epoch 1:" "$kept/stderr"; do kill -0 $training || exit 91; sleep 0.05; done
+head -c 1g /dev/zero > "$state/filler" 2> "$kept/filled"
+grep -q "No space left" "$kept/filled" || exit 92
+if [ "$free_again" = yes ]; then
+  until grep -qE "the next follows in|Retry [0-9]" "$kept/stderr"; do kill -0 $training || exit 93; sleep 0.05; done
+  sleep 5
+  rm "$state/filler"
+  wait $training; code=$?
+else
+  wait $training; echo $? > "$kept/first_code"
+  cp "$kept/stderr" "$kept/first_stderr"
+  rm "$state/filler"
+  "$@" > "$kept/stdout" 2> "$kept/stderr"; code=$?
+fi
+cp -a "$state/." "$kept/state"
+exit $code
+"""
+
+
+def on_a_full_disk(data: Path, state: Path, kept: Path, *, free_again: str) -> subprocess.CompletedProcess[str]:
+    """Train with state on a disk of its own, which fills up after the first epoch; its contents end in kept/state."""
+    state.mkdir()
+    kept.mkdir()
+    script = ["bash", "-c", FULL_DISK, "bash", str(state), str(kept), free_again, *command(data)]
+    # A mount of one's own needs root, or a user namespace in which one is.
+    code = subprocess.run(["unshare", "--map-root-user", "--mount", *script], env=environment(state), check=False)
+    assert code.returncode != 90, "this test needs Linux, and the right to mount a tmpfs in a namespace of its own"
+    told = [(kept / name).read_text() for name in ("stdout", "stderr")]
+    return subprocess.CompletedProcess([], code.returncode, *told)
