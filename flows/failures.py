@@ -9,14 +9,21 @@ from tasks.servers import without_password
 def known_failure(error: BaseException) -> LstmTextError | None:
     """Return what a person can do about an error of MLflow, Prefect, the network or the disk; None for a bug."""
     # Imported here: MLflow takes a second that a wrong flag does not need.
-    from tasks.patience import disk_is_full
+    from tasks.patience import PATIENCE_SECONDS, disk_is_full, text_of
 
-    text = without_password(" ".join(str(error).split()))[:300]
+    text = without_password(text_of(error))[:300]
     if disk_is_full(error) or (isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS)):
         return UsageError(
             expected=f"to write {getattr(error, 'filename', None) or 'the output'}",
             found=getattr(error, "strerror", None) or text,
             remedy="Free space, or mend the permissions; LSTM_TEXT_STATE names another folder for run state.",
+        )
+    if "database is locked" in text:
+        return ModelError(
+            expected=f"the tracking database to be free within {PATIENCE_SECONDS:.0f} s",
+            found=text,
+            remedy="End the process that holds it and run the same command again: it goes on. With many writers use "
+            "PostgreSQL (docs/team.md).",
         )
     module = type(error).__module__.split(".")[0]
     if module in (

@@ -12,6 +12,7 @@ from prefect.logging import get_logger
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 PATIENCE_SECONDS = 90.0  # A database server restarts in less.
+BRIEF_SECONDS = 2.0
 PASSING_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT}
 PASSING_CODES = {"TEMPORARILY_UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
 
@@ -29,20 +30,36 @@ def may_pass(error: BaseException) -> bool:
 
 
 def disk_is_full(error: BaseException) -> bool:
-    """Return whether there was no room to write; HDF5 and Arrow tell the number only in the text."""
+    """Return whether there was no room to write; HDF5, Arrow and SQLite tell so only in the text."""
     full = (errno.ENOSPC, errno.EDQUOT)
+    if "database or disk is full" in str(error):
+        return True
     return isinstance(error, OSError) and (
         error.errno in full
         or any(f"rrno {number}" in str(error) or f"errno = {number}" in str(error) for number in full)
     )
 
 
+def text_of(error: BaseException) -> str:
+    """Return what an error says, in one line, without the SQL statement that one of a database brings along."""
+    return " ".join(str(error).split()).partition(" [SQL: ")[0]
+
+
 def patiently(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Return call(*args, **kwargs), made again with growing pauses for PATIENCE_SECONDS; then its last error."""
+    return _again_for(PATIENCE_SECONDS, call, *args, **kwargs)
+
+
+def briefly(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return call(*args, **kwargs), made again for BRIEF_SECONDS: for what is told when something else went wrong."""
+    return _again_for(BRIEF_SECONDS, call, *args, **kwargs)
+
+
+def _again_for(seconds: float, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     retrying = Retrying(
         retry=retry_if_exception(may_pass),
         wait=wait_exponential(multiplier=0.5, max=10),
-        stop=stop_after_delay(PATIENCE_SECONDS),
+        stop=stop_after_delay(seconds),
         before_sleep=_tell,
         reraise=True,
     )
@@ -64,7 +81,7 @@ def client() -> MlflowClient:
 def _tell(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     wait = state.next_action.sleep if state.next_action else 0.0
-    text = " ".join(str(error).split())[:200]
+    text = text_of(error)[:200] if error else ""
     get_logger("lstm_text").warning(
         "try %d failed, the next follows in %.1f s: %s: %s", state.attempt_number, wait, type(error).__name__, text
     )

@@ -14,6 +14,7 @@ from prefect.logging import get_logger
 from tqdm import tqdm
 
 from lstm_model.errors import LstmTextError
+from tasks.patience import may_pass
 
 PROGRESS_SECONDS = 5.0  # Each update is a request, which takes time from the work: at most one in this time.
 LOG_SECONDS = 30.0  # Where there is no terminal for a bar.
@@ -94,19 +95,25 @@ class Progress:
 
 
 class ShortErrors(logging.Filter):
-    """Drop the traceback of an error that names its remedy; a bug keeps its own."""
+    """Drop the traceback of an error that names its remedy, and of a full disk or a server that does not answer.
+
+    A bug keeps its own. What MLflow logs of its database is dropped where `tasks.patience` tells it.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         failure = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
         if isinstance(failure, LstmTextError):
             record.exc_info = record.exc_text = None
             record.msg, record.args = "%s", (str(failure),)
+        elif failure is not None and may_pass(failure):
+            record.exc_info = record.exc_text = None
+            return not record.name.startswith("mlflow")
         return True
 
 
 def shorten_errors() -> None:
-    """Install ShortErrors on the loggers of Prefect's engine, once."""
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
+    """Install ShortErrors on the loggers of Prefect's engine and MLflow's database, once."""
+    for name in ("prefect.flow_runs", "prefect.task_runs", "mlflow.store.db.utils"):
         logger = logging.getLogger(name)
         if not any(isinstance(existing, ShortErrors) for existing in logger.filters):
             logger.addFilter(ShortErrors())

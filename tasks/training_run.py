@@ -6,7 +6,7 @@ and epochs that were done are not done again, and what the run holds already is 
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import mlflow
 from mlflow.entities import Param
@@ -27,7 +27,7 @@ from lstm_model.errors import LstmTextError
 from lstm_model.reading import file_format
 from tasks.local_state import DEFAULT_PREFECT_UI, use_local_state
 from tasks.missed_slots import cancel_missed_slots
-from tasks.patience import client, patiently
+from tasks.patience import briefly, client, patiently, text_of
 from tasks.provenance import provenance
 from tasks.publishing import shorten_errors
 from tasks.recording import wait_until_recorded
@@ -155,14 +155,19 @@ def _declare_crashed(flow_run_id: str) -> None:
 
 
 def end_run(run: Run, *, status: str, reason: str) -> None:
-    """End the run early, with the reason as tag `failure_reason`."""
-    client().set_tag(run.run_id, "failure_reason", reason)
-    mlflow.end_run(status)
+    """End the run early, with the reason as tag `failure_reason`. What went wrong matters more than telling it."""
+    try:
+        briefly(mlflow.MlflowClient().set_tag, run.run_id, "failure_reason", reason)
+        briefly(mlflow.MlflowClient().set_terminated, run.run_id, status)
+    except Exception as trouble:  # noqa: BLE001  a full disk, a database that is gone
+        get_run_logger().warning("MLflow could not be told that the run is %s: %s", status, text_of(trouble))
+    with suppress(Exception):  # It is no longer the active run, told or not.
+        mlflow.end_run(status)
 
 
 def failure_reason(error: BaseException) -> str:
     """Return one line that says what went wrong."""
-    text = str(error).strip() or type(error).__name__
+    text = text_of(error) or type(error).__name__
     return (text if isinstance(error, LstmTextError) else f"{type(error).__name__}: {text}")[:4_000]
 
 

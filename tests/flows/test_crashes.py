@@ -17,7 +17,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from tests.flows.trainings import answer, client, command, environment, figures, run, runs
+from tests.flows.trainings import answer, client, command, environment, figures, run, runs, wait_for_a_run
 from tests.samples import write_tiny_file
 
 # Where a process is killed: half-written stages and checkpoints, mid-epoch, while logging, registering, deciding.
@@ -143,9 +143,7 @@ def test_ctrl_c_ends_within_seconds_and_the_run_goes_on_later(data: Path, tmp_pa
 def test_two_trainings_of_the_same_data_do_not_run_at_once(data: Path, tmp_path: Path) -> None:
     with (tmp_path / "out").open("w") as out:
         first = subprocess.Popen(command(data), env=environment(tmp_path), stdout=out, stderr=out)
-        deadline = time.monotonic() + 240
-        while not runs(tmp_path) and time.monotonic() < deadline:
-            time.sleep(0.3)
+        wait_for_a_run(tmp_path)
         second = run(data, tmp_path)
         assert second.returncode == 4 and "one training at a time of the same data" in second.stderr
         assert first.wait(timeout=300) == 0, (tmp_path / "out").read_text()[-2_000:]

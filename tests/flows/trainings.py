@@ -2,8 +2,11 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,20 @@ def client(state: Path) -> MlflowClient:
 def runs(state: Path) -> list[Any]:
     found = client(state).get_experiment_by_name("lstm-text")
     return list(client(state).search_runs([found.experiment_id])) if found else []
+
+
+def wait_for_a_run(state: Path) -> None:
+    """Wait until a run is in the database; MLflow's client would make the tables while the training does."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        with (
+            suppress(sqlite3.OperationalError),
+            closing(sqlite3.connect(f"file:{state}/mlflow.db?mode=ro", uri=True)) as database,
+        ):
+            if database.execute("SELECT count(*) FROM runs").fetchone()[0]:
+                return
+        time.sleep(0.2)
+    raise AssertionError("the training does not begin")
 
 
 def figures(state: Path, run_id: str) -> dict[str, float]:

@@ -14,7 +14,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UN
 
 import tasks.patience
 from flows.failures import known_failure
-from lstm_model.errors import ContentError, UsageError
+from lstm_model.errors import ContentError, ModelError, UsageError
 from tasks.patience import disk_is_full, may_pass, patiently
 
 LOCKED = MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
@@ -93,3 +93,13 @@ def test_a_disk_that_is_really_full_is_known_and_told(write: Callable[[Path], An
     assert disk_is_full(raised.value) and may_pass(raised.value)
     told = known_failure(raised.value)
     assert isinstance(told, UsageError) and "Free space" in str(told)
+
+
+def test_a_locked_database_is_told_without_its_statement() -> None:
+    error = MlflowException(
+        "(sqlite3.OperationalError) database is locked\n[SQL: SELECT runs.run_uuid FROM runs]\n(Background ...)",
+        error_code=TEMPORARILY_UNAVAILABLE,
+    )
+    told = known_failure(error)
+    assert isinstance(told, ModelError) and "End the process that holds it" in str(told)
+    assert "database is locked" in str(told) and "SELECT" not in str(told)
