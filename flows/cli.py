@@ -1,5 +1,7 @@
 """The `lstm-text` command. Answers go to stdout, progress and errors to stderr; imports come late."""
 
+import atexit
+import gc
 import json
 import os
 import sys
@@ -34,6 +36,8 @@ from tasks.servers import check_tracking_server
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
+    # As it ends, Python would look for cycles among all objects of MLflow, Prefect and TensorFlow: over a second.
+    atexit.register(gc.freeze)
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:

@@ -16,6 +16,7 @@ from lstm_model.classifier import Classifier, softmax
 from lstm_model.config import DataConfig, EvaluationConfig
 from lstm_model.digests import digest_file, digest_text
 from lstm_model.evaluation import judge_answers, judge_slices
+from lstm_model.figures import plot_confusion, plot_per_class, plot_reliability
 from lstm_model.metrics import calibration_error, ids_of, reliability
 from lstm_model.mistakes import confident_mistakes, label_errors
 from lstm_model.reading import file_format
@@ -42,7 +43,7 @@ def evaluate_classifier(
     data: DataConfig,
     config: EvaluationConfig,
 ) -> dict[str, Any]:
-    """Answer the test rows; write predictions.parquet, evaluation.json, mistakes.csv and label_errors.csv."""
+    """Answer the test rows; write predictions.parquet, evaluation.json, the two tables and the figures."""
     served = Classifier.load(classifier.folder)
     also = () if config.slice_column is None else ("slice",)
     answers, logits = _answer(served, read_split(examples, splits, "test", also=also), "test")
@@ -62,12 +63,27 @@ def evaluate_classifier(
         evaluation[name] = table.head(config.shown_mistakes).to_dict("records")
         table.head(config.shown_mistakes).to_csv(folder / f"{name}.csv", index=False)
     write_json(folder / "evaluation.json", evaluation)
+    _draw(folder, evaluation, before)
     answers.to_parquet(folder / "predictions.parquet", index=False)
     return {
         "metrics": {name: evaluation["candidate"][name] for name in (*HEADLINE, "rows")},
         "label_errors": len(tables["label_errors"]),
         "reliability_before": before,
     }
+
+
+def _draw(folder: Path, evaluation: dict[str, Any], before: dict[str, Any]) -> None:
+    """Write the figures here, not in the report, which runs also when the stage is cached."""
+    figures, kept = evaluation["candidate"], evaluation["calibration"]["kept"]
+    drawn = {
+        "confusion_matrix": plot_confusion(figures["confusion_matrix"], evaluation["labels"]),
+        "per_class": plot_per_class(figures["per_class"]),
+        "reliability": plot_reliability(
+            figures["reliability"], figures["calibration_error"], before=before if kept else None
+        ),
+    }
+    for name, figure in drawn.items():
+        figure.savefig(folder / f"{name}.png")
 
 
 def _rows_to_look_at(served: Classifier, answers: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from lstm_model.figures import plot_confusion, plot_per_class, plot_reliability
 from tasks import tracking
 from tasks.publishing import markdown_table, publish_markdown
 from tasks.stages import StageRecord, read_json
@@ -17,15 +16,8 @@ def report_evaluation(record: StageRecord, run: Run) -> None:
     """Log metrics, figures and files to the run, and publish the tables."""
     evaluation = read_json(record.file("evaluation.json"))
     tracking.log_metrics(run, evaluation_metrics(evaluation) | {"likely_label_errors": record.facts["label_errors"]})
-    figures = evaluation["candidate"]
-    tracking.log_figure(run, plot_confusion(figures["confusion_matrix"], evaluation["labels"]), "confusion_matrix")
-    tracking.log_figure(run, plot_per_class(figures["per_class"]), "per_class")
-    before = record.facts["reliability_before"] if evaluation["calibration"]["kept"] else None
-    tracking.log_figure(
-        run, plot_reliability(figures["reliability"], figures["calibration_error"], before=before), "reliability"
-    )
     for name in record.files:
-        tracking.log_file(run, record.file(name), "evaluation")
+        tracking.log_file(run, record.file(name), "figures" if name.endswith(".png") else "evaluation")
     publish_markdown("evaluation", evaluation_markdown(evaluation), "How good the candidate is on test rows")
     publish_markdown("slices", slices_markdown(evaluation), "How good it is on parts of the test rows")
     publish_markdown("behaviour", behaviour_markdown(evaluation), "Does it keep to what any good model does?")

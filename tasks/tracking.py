@@ -150,11 +150,6 @@ def log_file(run: Run, path: Path, folder: str | None = None) -> None:
         client().log_artifact(run.run_id, str(path), folder)
 
 
-def log_figure(run: Run, figure: Any, name: str) -> None:
-    """Log a matplotlib figure as figures/<name>.png."""
-    client().log_figure(run.run_id, figure, f"figures/{name}.png")
-
-
 def set_tags(run: Run, tags: Mapping[str, str]) -> None:
     """Set tags of the run, in one request."""
     client().log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])

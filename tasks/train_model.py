@@ -35,7 +35,7 @@ def _report(record: StageRecord, run: Run) -> None:
     log_training(record, run)
     history = read_json(record.file("history.json"))
     epochs, best_epoch = history["epochs"], history["best_epoch"]
-    tracking.log_figure(run, plot_curves(epochs, best_epoch), "curves")
+    tracking.log_file(run, record.file("curves.png"), "figures")
     rows = [[epoch, *figures.values()] for epoch, figures in enumerate(epochs, start=1)]
     publish_markdown(
         "training",
@@ -85,7 +85,10 @@ def fit_network(
     training: TrainingConfig,
     **listeners: Callable[..., None],
 ) -> dict[str, Any]:
-    """Write network.keras and history.json and return the stage's facts; listeners are those of `train_network`."""
+    """Write network.keras, history.json and curves.png; return the stage's facts.
+
+    listeners: those of `train_network`.
+    """
     # Imported here: TensorFlow takes 4 s that a cached stage does not need.
     from lstm_model.network import build_network
     from lstm_model.training import train_network
@@ -102,6 +105,8 @@ def fit_network(
     history = train_network(network, train, validation, training, checkpoint=checkpoint, **listeners)
     network.save(folder / "network.keras", include_optimizer=False)
     write_json(folder / "history.json", {"epochs": history.epochs, "best_epoch": history.best_epoch})
+    # Drawn with the stage, not with its report: a cached stage has it already.
+    plot_curves(history.epochs, history.best_epoch).savefig(folder / "curves.png")
     shutil.rmtree(checkpoint, ignore_errors=True)
     return {
         "parameters": network.count_params(),

@@ -22,7 +22,7 @@ from lstm_model.config import (
 from lstm_model.digests import digest_text
 from tests.samples import write_tiny_file
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = pytest.mark.usefixtures("prefect_server", "gate_without_server")
 LABELS = ["cat", "dog", "owl"]
 WRONG_EVERY = 12  # Rows of cats; their label says owl.
 
@@ -57,7 +57,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def outcome(prefect_server: None, path: Path) -> Any:
+def outcome(prefect_server: None, gate_without_server: None, path: Path) -> Any:
     return train(path, evaluation=EvaluationConfig(slice_column="source"))
 
 

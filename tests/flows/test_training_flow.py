@@ -25,10 +25,12 @@ from lstm_model.config import (
 from lstm_model.errors import ModelError
 from lstm_model.export import write_onnx
 from lstm_model.profile import Reference
+from tasks import check_servable
 from tasks.fetch_champion import download_version
+from tests.flows.conftest import SERVED_REALLY
 from tests.samples import write_tiny_file
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = pytest.mark.usefixtures("prefect_server", "gate_without_server")
 STAGES = ["load-examples", "validate-examples", "check-cases-file", "split-examples", "tokenize-and-pad",
           "fetch-start", "train-model", "export-classifier", "evaluate-classifier", "describe-reference",
           "register-classifier", "check-servable", "decide-promotion", "write-report"]  # fmt: skip
@@ -54,7 +56,9 @@ def runs_of(experiment: str = "lstm-text") -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def tiny_outcome(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+def tiny_outcome(
+    prefect_server: None, gate_without_server: None, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, Path]:
     path = write_tiny_file(tmp_path_factory.mktemp("data") / "tiny.csv", rows=63)  # Cached by no other test.
     return train(path, "tiny"), path
 
@@ -279,6 +283,7 @@ def test_a_version_whose_vocabulary_is_gone_is_rejected_as_unservable(
         (folder / "artifacts" / "classifier" / "tokenizer.json").unlink()
         return register_model(uri, *rest, **options)
 
+    monkeypatch.setattr(check_servable, "find_servability", SERVED_REALLY)
     good = train(path, "damaged")
     monkeypatch.setattr(mlflow, "register_model", lose_the_vocabulary)
     damaged = train(path, "damaged", training=TrainingConfig(epochs=2, batch_size=16, seed=2))
