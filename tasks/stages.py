@@ -30,6 +30,7 @@ from tasks.patience import may_pass
 from tasks.tracking import Run, log_seconds
 
 MANIFEST = "manifest.json"
+SEAL = "sha256"  # In the manifest: of the rest of it.
 PLUMBING = {
     "stages", "tracking", "training_run", "provenance", "patience", "publishing", "recording", "local_state",
     "prefect_server", "servers", "ports", "missed_slots", "shared_lock", "sole_holder",
@@ -107,7 +108,8 @@ def stage(
             names = [key for key in signature.parameters if key not in ("folder", "run")]
             inputs = {**dict(zip(names, args, strict=False)), **kwargs, "run": run}
             started = time.monotonic()
-            record = task(**inputs)
+            # The manifest is sealed; Prefect's own note of the result (record.json) is not, and could be edited.
+            record = _read_manifest(stages_root() / name / task(**inputs).digest)
             report(record, run)
             log_seconds(run, stage=write.__name__, seconds=time.monotonic() - started)
             return record
@@ -128,7 +130,7 @@ def build(name: str, digest: str, write: Callable[[Path], dict[str, Any]], *, si
     building.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{building}.lock"):
         if is_sound(name, digest, since=since):
-            return StageRecord.model_validate_json((final / MANIFEST).read_text("utf-8"))
+            return _read_manifest(final)
         shutil.rmtree(building, ignore_errors=True)  # Left by a run that was killed.
         building.mkdir()
         facts = write(building)
@@ -138,7 +140,7 @@ def build(name: str, digest: str, write: Callable[[Path], dict[str, Any]], *, si
             if path.is_file()
         }
         record = StageRecord(stage=name, digest=digest, files=files, facts=facts)
-        (building / MANIFEST).write_text(record.model_dump_json(indent=1), encoding="utf-8")
+        _write_manifest(building, record)
         final.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(final, ignore_errors=True)  # Its equal, made before `since`.
         building.rename(final)
@@ -151,8 +153,10 @@ def is_sound(name: str, digest: str, *, since: float = 0.0) -> bool:
     if not folder.exists():
         return False
     try:
-        record = StageRecord.model_validate_json((folder / MANIFEST).read_text("utf-8"))
-        sound = all(digest_file(folder / file) == expected for file, expected in record.files.items())
+        record = _read_manifest(folder)
+        sound = (record.stage, record.digest) == (name, digest) and all(
+            digest_file(folder / file) == expected for file, expected in record.files.items()
+        )
         fresh = (folder / MANIFEST).stat().st_mtime >= since
     except (OSError, ValueError):
         sound = False
@@ -162,6 +166,19 @@ def is_sound(name: str, digest: str, *, since: float = 0.0) -> bool:
         return False
     os.utime(folder)  # `lstm-text clean` goes by the last use.
     return fresh
+
+
+def _write_manifest(folder: Path, record: StageRecord) -> None:
+    content = json.loads(record.model_dump_json())
+    write_json(folder / MANIFEST, {**content, SEAL: digest_json(content)})
+
+
+def _read_manifest(folder: Path) -> StageRecord:
+    """Return the record in a stage folder; raises ValueError where it is not as it was written."""
+    content = read_json(folder / MANIFEST)
+    if not isinstance(content, dict) or content.pop(SEAL, None) != digest_json(content):
+        raise ValueError(f"{folder / MANIFEST} was edited")
+    return StageRecord.model_validate(content)
 
 
 def _digest_input(key: str, value: Any) -> list[Any]:

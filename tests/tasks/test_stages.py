@@ -6,7 +6,7 @@ import pytest
 
 from lstm_model.config import DataConfig, SplitConfig
 from tasks import stages
-from tasks.stages import StageRecord, build, write_json
+from tasks.stages import StageRecord, build, is_sound, write_json
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +56,19 @@ def test_a_damaged_folder_is_rebuilt(damage: str | None) -> None:
 def test_a_folder_without_a_manifest_is_rebuilt(store: Path) -> None:
     (store / "raw" / "d1").mkdir(parents=True)
     assert build("raw", "d1", write_answer).files.keys() == {"answer.json"}
+
+
+@pytest.mark.parametrize("edit", [('"rows": 1', '"rows": 2'), ('"raw"', '"other"'), ("{", "["), ("sha256", "sha")])
+def test_an_edited_manifest_is_noticed_and_the_stage_rebuilt(store: Path, edit: tuple[str, str]) -> None:
+    manifest = build("raw", "d1", write_answer).file("manifest.json")
+    manifest.write_text(manifest.read_text().replace(*edit, 1))
+    assert not is_sound("raw", "d1") and not manifest.exists()
+    assert build("raw", "d1", write_answer).facts == {"rows": 1}
+
+
+def test_a_folder_moved_to_another_digest_is_not_taken_for_it(store: Path) -> None:
+    build("raw", "d1", write_answer).folder.rename(store / "raw" / "d2")
+    assert not is_sound("raw", "d2")
 
 
 def test_paths_do_not_count_but_contents_and_settings_do() -> None:

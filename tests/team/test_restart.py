@@ -1,0 +1,54 @@
+"""PostgreSQL goes down and comes up again, several times, while a training keeps its runs there. Slow: a training."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from tests.flows.trainings import answer, command, environment
+from tests.samples import write_tiny_file
+from tests.team.servers import Postgres, tracking
+
+RESTARTS = 4
+PAUSE_SECONDS = 4.0
+
+
+def crash(postgres: Postgres, database: str) -> bool:
+    """Kill a session of the database; return whether there was one.
+
+    PostgreSQL then ends all sessions, recovers, and refuses connections until it has.
+    """
+    with contextlib.suppress(subprocess.CalledProcessError):  # It is still recovering.
+        session = postgres.run(f"SELECT min(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+        if session:
+            os.kill(int(session), signal.SIGKILL)
+            return True
+    return False
+
+
+def test_a_training_outlives_a_database_that_restarts(postgres: Postgres, tmp_path: Path) -> None:
+    postgres.run("CREATE DATABASE restarted")
+    data, uri = write_tiny_file(tmp_path / "tiny.csv", rows=81), postgres.uri("restarted")
+    crashes = 0
+    with (tmp_path / "stdout").open("w") as out, (tmp_path / "stderr").open("w") as err:
+        process = subprocess.Popen(
+            command(data), env={**environment(tmp_path), "MLFLOW_TRACKING_URI": uri}, stdout=out, stderr=err
+        )
+        while process.poll() is None:
+            if "load-examples" in (tmp_path / "stderr").read_text() and crashes < RESTARTS:
+                crashes += crash(postgres, "restarted")
+                time.sleep(PAUSE_SECONDS)
+            time.sleep(0.1)
+    told = (tmp_path / "stderr").read_text()
+    finished = answer(subprocess.CompletedProcess([], process.returncode, (tmp_path / "stdout").read_text(), told))
+    assert crashes == RESTARTS and "the next follows in" in told and "Traceback" not in told
+    with tracking(uri):
+        client = MlflowClient()
+        (only,) = client.search_runs([client.get_experiment_by_name("lstm-text").experiment_id])
+        assert only.info.run_id == finished["run_id"] and only.info.status == "FINISHED"
+        (version,) = client.search_model_versions("name = 'text-classifier'")
+        assert len([key for key in version.tags if key.startswith("decision.")]) == 1
