@@ -147,7 +147,9 @@ def serve_pages(*, mlflow_port: int, prefect_port: int) -> int:
     for port in (mlflow_port, prefect_port):
         check_port(LOOPBACK, port)
     uri = mlflow.get_tracking_uri()
-    print(f"MLflow   http://{LOOPBACK}:{mlflow_port}\nPrefect  http://{LOOPBACK}:{prefect_port}", file=sys.stderr)
+    # Without the parameter MLflow opens its pages for agents; runs are behind the switch at the top left.
+    mlflow_pages = f"http://{LOOPBACK}:{mlflow_port}/#/experiments?workflowType=machine_learning"
+    print(f"MLflow   {mlflow_pages}\nPrefect  http://{LOOPBACK}:{prefect_port}", file=sys.stderr)
     if uri.startswith("http"):
         raise ModelError(
             expected="MLFLOW_TRACKING_URI to be a database that pages can be served from",

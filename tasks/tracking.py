@@ -28,8 +28,6 @@ from tasks.servers import EMBEDDED, is_database
 DEFAULT_MLFLOW_UI = "http://127.0.0.1:5001"
 BATCH_METRICS = 1_000  # More in one request are refused by MLflow.
 CONFIG_FILE = "config.json"
-# MLflow's pages open an experiment as one of model training; they would open it as one of traces of agents otherwise.
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def ensure_experiment(name: str) -> str:
     experiment = mlflow.get_experiment_by_name(name)
     if experiment is None:
         try:
-            return str(mlflow.create_experiment(name, _artifact_location(), EXPERIMENT_TAGS))
+            return str(mlflow.create_experiment(name, _artifact_location()))
         except MlflowException:  # Another process created it in between.
             experiment = mlflow.get_experiment_by_name(name)
             if experiment is None:
