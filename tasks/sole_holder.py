@@ -25,7 +25,7 @@ def sole_holder(key: str | None) -> Iterator[None]:
         return
     uri, name = mlflow.get_tracking_uri(), f"training-{key[:16]}"
     lock = shared_lock(uri, name, guards="Trainings of the same data", one_off=True)
-    deadline = time.monotonic() + lock.held_after_death
+    deadline, told = time.monotonic() + lock.held_after_death, False
     with ExitStack() as held:
         while not lock.take(held):
             if time.monotonic() >= deadline:
@@ -34,6 +34,12 @@ def sole_holder(key: str | None) -> Iterator[None]:
                     found=f"another process at work on it (it holds {lock.what})",
                     remedy=f"Wait for it; its result is this one's too. {lock.remedy}".strip(),
                 )
-            run_logger().info("Waiting: another process was at work on the same training (%s).", lock.what)
+            if not told:
+                run_logger().info(
+                    "Another process has or had this training (%s); if it was killed, that is over within %.0f s.",
+                    lock.what,
+                    lock.held_after_death,
+                )
+                told = True
             time.sleep(POLL_SECONDS)
         yield
