@@ -1,6 +1,6 @@
 """The report on one training run: a single HTML page that says what was decided, why, and what to do about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -21,12 +21,11 @@ def render_report(
     decision: Mapping[str, Any],
     run: RunFacts,
     *,
-    uncalibrated: dict[str, list[float]] | None = None,
+    diagrams: Sequence[tuple[str, str]],
 ) -> str:
     """Return the page.
 
-    evaluation: the contents of evaluation.json. decision: a Decision as JSON. uncalibrated: the reliability table of
-    the scores before temperature scaling, where that was kept.
+    evaluation: the contents of evaluation.json. decision: a Decision as JSON. diagrams: of `draw_diagrams`.
     """
     labels, matrix = evaluation["labels"], evaluation["candidate"]["confusion_matrix"]
     return render_page(
@@ -41,25 +40,30 @@ def render_report(
         weak=weak_slices(evaluation),
         confusions=confusions(matrix, labels, SHOWN_CONFUSIONS),
         matrix=matrix if len(labels) <= MATRIX_LABELS else None,
-        diagrams=_diagrams(evaluation["candidate"]["reliability"], uncalibrated),
+        diagrams=[(Markup(drawn), shown) for drawn, shown in diagrams],
         curves=_curves(run),
         best_epoch=_best_epoch(run),
         changed=changed_params(run.params),
     )
 
 
-def _diagrams(reliability: dict[str, list[float]], before: dict[str, list[float]] | None) -> list[tuple[Markup, str]]:
-    """Return the reliability diagrams, each with what it shows."""
+def draw_diagrams(
+    reliability: dict[str, list[float]], uncalibrated: dict[str, list[float]] | None = None
+) -> list[tuple[str, str]]:
+    """Return the reliability diagrams as <svg> for the page, each with what it shows.
+
+    reliability: the table of the scores as served. uncalibrated: that before temperature scaling, where it was kept.
+    """
     tables = {"scores as served": reliability}
-    if before is not None:
-        tables = {"scores before temperature scaling": before, "scores as served, after it": reliability}
-    diagrams: list[tuple[Markup, str]] = []
+    if uncalibrated is not None:
+        tables = {"scores before temperature scaling": uncalibrated, "scores as served, after it": reliability}
+    diagrams: list[tuple[str, str]] = []
     for shown, table in tables.items():
         error = calibration_error(table)
         figure = plot_reliability(table, error)
         figure.set_size_inches(DIAGRAM_INCHES)
         alt = f"Reliability diagram, {shown}: accuracy against confidence; calibration error {error:.3f}."
-        diagrams.append((inline_svg(figure, name=f"reliability-{len(diagrams)}", alt=alt), shown))
+        diagrams.append((str(inline_svg(figure, name=f"reliability-{len(diagrams)}", alt=alt)), shown))
     return diagrams
 
 

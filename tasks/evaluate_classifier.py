@@ -20,8 +20,9 @@ from lstm_model.figures import plot_confusion, plot_per_class, plot_reliability
 from lstm_model.metrics import calibration_error, ids_of, reliability
 from lstm_model.mistakes import confident_mistakes, label_errors
 from lstm_model.reading import file_format
+from lstm_model.report import draw_diagrams
 from lstm_model.tokenization import unknown_rates
-from tasks.evaluation_report import HEADLINE, report_evaluation
+from tasks.evaluation_report import DIAGRAMS, HEADLINE, report_evaluation
 from tasks.publishing import Progress
 from tasks.split_examples import read_split
 from tasks.stages import StageRecord, stage, write_json
@@ -68,7 +69,6 @@ def evaluate_classifier(
     return {
         "metrics": {name: evaluation["candidate"][name] for name in (*HEADLINE, "rows")},
         "label_errors": len(tables["label_errors"]),
-        "reliability_before": before,
     }
 
 
@@ -84,6 +84,7 @@ def _draw(folder: Path, evaluation: dict[str, Any], before: dict[str, Any]) -> N
     }
     for name, figure in drawn.items():
         figure.savefig(folder / f"{name}.png")
+    write_json(folder / DIAGRAMS, draw_diagrams(figures["reliability"], before if kept else None))
 
 
 def _rows_to_look_at(served: Classifier, answers: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -8,6 +8,7 @@ from tasks.stages import StageRecord, read_json
 from tasks.tracking import Run, label_key
 
 HEADLINE = ("accuracy", "macro_f1", "log_loss", "calibration_error", "majority_accuracy")
+DIAGRAMS = "diagrams.json"  # Drawn for the run's report, which is logged as a whole.
 SHOWN_ROWS = 20
 SHOWN_CHARACTERS = 200
 
@@ -16,7 +17,7 @@ def report_evaluation(record: StageRecord, run: Run) -> None:
     """Log metrics, figures and files to the run, and publish the tables."""
     evaluation = read_json(record.file("evaluation.json"))
     tracking.log_metrics(run, evaluation_metrics(evaluation) | {"likely_label_errors": record.facts["label_errors"]})
-    for name in record.files:
+    for name in sorted(record.files.keys() - {DIAGRAMS}):
         tracking.log_file(run, record.file(name), "figures" if name.endswith(".png") else "evaluation")
     publish_markdown("evaluation", evaluation_markdown(evaluation), "How good the candidate is on test rows")
     publish_markdown("slices", slices_markdown(evaluation), "How good it is on parts of the test rows")

@@ -9,6 +9,7 @@ from lstm_model.model_card import render_model_card
 from lstm_model.report import render_report
 from tasks import tracking
 from tasks.decisions import Decision
+from tasks.evaluation_report import DIAGRAMS
 from tasks.register_classifier import RegisteredVersion
 from tasks.run_facts import read_run_facts
 from tasks.stages import StageRecord, read_json, worth_a_retry
@@ -22,10 +23,8 @@ REPORT = "report.html"
 def write_report(version: RegisteredVersion, evaluation: StageRecord, decision: Decision, run: Run) -> str:
     """Log report.html to the run and describe the version with its model card; return the report's address."""
     judged, decided = read_json(evaluation.file("evaluation.json")), decision.model_dump(mode="json")
-    kept = judged["calibration"] and judged["calibration"]["kept"]
-    before = evaluation.facts.get("reliability_before") if kept else None
     facts = read_run_facts(run)
-    page = render_report(judged, decided, facts, uncalibrated=before)
+    page = render_report(judged, decided, facts, diagrams=read_json(evaluation.file(DIAGRAMS)))
     client = MlflowClient()
     client.log_text(run.run_id, page, REPORT)
     if client.get_model_version(version.name, version.version).run_id == run.run_id:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from lstm_model.report import render_report
+from lstm_model.report import draw_diagrams, render_report
+from lstm_model.run_facts import RunFacts
 from tests.evaluations import decision, evaluation, predictions, run_facts
 from tests.pages import Page
 
@@ -30,13 +31,18 @@ def variant(name: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     return judged, decided, facts
 
 
+def render(judged: dict[str, Any], decided: dict[str, Any], facts: RunFacts, **before: Any) -> str:
+    """Return the page with the diagrams that the evaluation draws."""
+    return render_report(judged, decided, facts, diagrams=draw_diagrams(judged["candidate"]["reliability"], **before))
+
+
 VARIANTS = ["compared", "first model", "bare", "unservable", "no mistakes", "two classes", "30 classes", "31 classes"]
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_run_gets_a_whole_page_that_loads_nothing(name: str) -> None:
     judged, decided, facts = variant(name)
-    page = Page(html := render_report(judged, decided, run_facts(**facts)))
+    page = Page(html := render(judged, decided, run_facts(**facts)))
     assert page.open == [] and page.unnamed_plots == 0
     assert len(page.ids) == len(set(page.ids))
     assert {heading for heading in page.headings if heading.strip()} >= set(SECTIONS[1:])
@@ -49,13 +55,13 @@ def test_every_run_gets_a_whole_page_that_loads_nothing(name: str) -> None:
 def test_a_training_that_diverged_is_told_without_figures_that_are_none() -> None:
     judged, decided, _ = variant("compared")
     epochs = [{**epoch, "train_loss": float("nan")} for epoch in run_facts().epochs]
-    html = render_report(judged, decided, run_facts(epochs=epochs))
+    html = render(judged, decided, run_facts(epochs=epochs))
     assert "nan" not in Page(html).text and "train loss –" in html
 
 
 def test_links_lead_to_the_run_and_within_the_page() -> None:
     judged, decided, _ = variant("compared")
-    html = render_report(judged, decided, run_facts())
+    html = render(judged, decided, run_facts())
     targets = re.findall(r'<a href="([^"]*)"', html)
     page = Page(html)
     assert {target[1:] for target in targets if target.startswith("#")} <= set(page.ids)
@@ -64,13 +70,13 @@ def test_links_lead_to_the_run_and_within_the_page() -> None:
 
 def test_a_link_of_another_scheme_is_no_link() -> None:
     judged, decided, _ = variant("compared")
-    html = render_report(judged, decided, run_facts(tags={"prefect.flow_run_url": "javascript:alert(1)"}))
+    html = render(judged, decided, run_facts(tags={"prefect.flow_run_url": "javascript:alert(1)"}))
     assert "javascript:" not in html
 
 
 def test_the_decision_and_its_figures_are_told() -> None:
     judged, decided, _ = variant("compared")
-    page = Page(render_report(judged, decided, run_facts()))
+    page = Page(render(judged, decided, run_facts()))
     assert [heading for heading in page.headings if heading.strip()][-len(SECTIONS) :] == SECTIONS
     assert "worse than the champion, version 3, beyond chance" in page.text
     assert "not worse than champion failed −0.050 0.000" in page.text
@@ -92,7 +98,7 @@ def test_the_decision_and_its_figures_are_told() -> None:
 def test_it_says_plainly_whether_the_network_beats_the_baseline(interval: list[float], sentence: str) -> None:
     judged, decided, _ = variant("compared")
     judged["baseline"]["difference"] = {"macro_f1": sum(interval) / 2, "interval": interval}
-    assert sentence in Page(render_report(judged, decided, run_facts())).text
+    assert sentence in Page(render(judged, decided, run_facts())).text
 
 
 def test_what_texts_and_labels_hold_is_shown_and_never_run() -> None:
@@ -103,7 +109,7 @@ def test_what_texts_and_labels_hold_is_shown_and_never_run() -> None:
         {"example_id": ODD, "text": text, "label": ODD, "predicted": "שלום", "score": 0.9} for text in texts
     ]
     decided = decision(judged, reason=ODD, model_name="m<b>")
-    html = render_report(judged, decided, run_facts(name="\ud800", params={"data.labels": ODD}))
+    html = render(judged, decided, run_facts(name="\ud800", params={"data.labels": ODD}))
     page = Page(html)
     assert not {"script", "img", "b"} & set(page.tags) and "evil.example" in page.text
     assert "👩‍👩‍👧\u202eabc" in page.text and "␣␣two lines here␣" in page.text and "{{ 7 * 7 }}" in page.text
@@ -113,7 +119,7 @@ def test_what_texts_and_labels_hold_is_shown_and_never_run() -> None:
 
 
 def test_a_matrix_of_many_labels_gives_way_to_its_largest_cells() -> None:
-    small, large = (Page(render_report(*variant(f"{n} classes")[:2], run_facts())).text for n in (30, 31))
+    small, large = (Page(render(*variant(f"{n} classes")[:2], run_facts())).text for n in (30, 31))
     assert "Rows: the true label" in small and "Rows: the true label" not in large
     assert "31 labels make a table too large to read" in large and "The most frequent confusions" in large
 
@@ -121,7 +127,7 @@ def test_a_matrix_of_many_labels_gives_way_to_its_largest_cells() -> None:
 def test_reliability_is_drawn_before_and_after_a_temperature_that_was_kept() -> None:
     judged, decided, _ = variant("compared")
     table = judged["candidate"]["reliability"]
-    alone, both = (render_report(judged, decided, run_facts(), uncalibrated=before) for before in (None, table))
+    alone, both = (render(judged, decided, run_facts(), uncalibrated=before) for before in (None, table))
     assert alone.count("Reliability diagram") == 1 and both.count("Reliability diagram") == 2
 
 
@@ -136,10 +142,10 @@ def test_reliability_is_drawn_before_and_after_a_temperature_that_was_kept() -> 
 def test_what_became_of_the_temperature_is_told(kept: bool, after: float, sentence: str) -> None:
     judged, decided, _ = variant("compared")
     judged["calibration"] |= {"kept": kept, "validation_log_loss": {"before": 0.61, "after": after}}
-    assert sentence in Page(render_report(judged, decided, run_facts())).text
+    assert sentence in Page(render(judged, decided, run_facts())).text
 
 
 def test_weak_slices_are_named() -> None:
     judged, decided, _ = variant("compared")
-    text = Page(render_report(judged, decided, run_facts())).text
+    text = Page(render(judged, decided, run_facts())).text
     assert "Weaker than all test rows together, beyond chance: length 1 to 8 tokens (0.500 of 40 rows)." in text

@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tasks import write_report as module
+from tasks.evaluate_classifier import _draw
 from tasks.register_classifier import RegisteredVersion
 from tasks.stages import StageRecord, stages_root, write_json
 from tasks.tracking import Run, ensure_experiment
@@ -24,7 +25,7 @@ def links(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
     return published
 
 
-def judged_version(name: str, judged: dict[str, Any], facts: dict[str, Any]) -> tuple[Any, StageRecord, Run]:
+def judged_version(name: str, judged: dict[str, Any]) -> tuple[Any, StageRecord, Run]:
     """Return a version in the registry, a record of its evaluation, and a run with two epochs of curves."""
     client, experiment = MlflowClient(), ensure_experiment("reported")
     run_id = client.create_run(experiment, run_name="tiny", tags={"data_digest": "ab" * 32}).info.run_id
@@ -37,17 +38,17 @@ def judged_version(name: str, judged: dict[str, Any], facts: dict[str, Any]) -> 
     client.log_metric(run_id, "best_epoch", 2)
     client.create_registered_model(name)
     number = str(client.create_model_version(name, source=f"runs:/{run_id}/none", run_id=run_id).version)
-    record = StageRecord(stage="evaluation", digest=run_id, files={}, facts=facts)
+    record = StageRecord(stage="evaluation", digest=run_id, files={})
     record.folder.mkdir(parents=True)
     write_json(record.file("evaluation.json"), judged)
+    _draw(record.folder, judged, judged["candidate"]["reliability"])
     assert record.folder.is_relative_to(stages_root())
     return RegisteredVersion(name=name, version=number), record, Run(run_id, experiment, "tiny", "tiny.csv")
 
 
 def test_report_card_and_link_lead_to_the_run(links: list[dict[str, str]]) -> None:
     judged = evaluation(["cat", "dog"])
-    before = judged["candidate"]["reliability"]
-    version, record, run = judged_version("reported", judged, {"reliability_before": before})
+    version, record, run = judged_version("reported", judged)
     decided = SimpleNamespace(model_dump=lambda mode: decision(judged))
     address = module.write_report.__wrapped__(version, record, decided, run)
 
@@ -63,9 +64,7 @@ def test_report_card_and_link_lead_to_the_run(links: list[dict[str, str]]) -> No
 def test_a_temperature_that_was_not_kept_has_one_diagram(links: list[dict[str, str]]) -> None:
     judged = evaluation(["cat", "dog"])
     judged["calibration"]["kept"] = False
-    version, record, run = judged_version(
-        "kept-not", judged, {"reliability_before": judged["candidate"]["reliability"]}
-    )
+    version, record, run = judged_version("kept-not", judged)
     module.write_report.__wrapped__(version, record, SimpleNamespace(model_dump=lambda mode: decision(judged)), run)
     page = Path(mlflow.artifacts.download_artifacts(run_id=run.run_id, artifact_path="report.html")).read_text("utf-8")
     assert page.count("Reliability diagram") == 1 and "a temperature does not help" in page
