@@ -35,7 +35,8 @@ from tasks.sole_holder import sole_holder
 from tasks.tracking import CONFIG_FILE, Run, ensure_experiment
 
 RUN_NAME_LENGTH = 250  # Of the database's column: SQLite takes more, PostgreSQL refuses.
-INTERRUPTIONS = (KeyboardInterrupt, TerminationSignal, asyncio.CancelledError)
+SIGNALS = (KeyboardInterrupt, TerminationSignal)
+INTERRUPTIONS = (*SIGNALS, asyncio.CancelledError)
 
 
 @contextmanager
@@ -64,12 +65,31 @@ def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True
             _log_config(run, config)
             publish_link(run)
             yield run
-        except INTERRUPTIONS:
-            end_run(run, status="KILLED", reason="interrupted")
-            raise
         except BaseException as error:
-            end_run(run, status="FAILED", reason=failure_reason(error))
-            raise
+            stopped = interruption_in(error)
+            if stopped is None:
+                end_run(run, status="FAILED", reason=failure_reason(error))
+                raise
+            end_run(run, status="KILLED", reason="interrupted")
+            raise stopped from None
+
+
+def interruption_in(error: BaseException) -> BaseException | None:
+    """Return what stopped the run: the error itself, or a signal behind it; None where nobody stopped it.
+
+    A signal that arrives while TensorFlow traces a function comes out as an AssertionError of its own cleaning up.
+    """
+    if isinstance(error, INTERRUPTIONS):
+        return error
+    seen: list[BaseException] = []
+    behind: BaseException | None = error
+    while behind is not None and behind not in seen:
+        # Not asyncio's: a request that took too long is a TimeoutError with a CancelledError behind it.
+        if isinstance(behind, SIGNALS):
+            return behind
+        seen.append(behind)
+        behind = behind.__cause__ or behind.__context__
+    return None
 
 
 def resume_key(config: PipelineConfig) -> str | None:

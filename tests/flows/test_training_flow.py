@@ -13,6 +13,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterFlowRunId
 
 import lstm_model.quantization
+import lstm_model.training
 from lstm_model.config import (
     DataConfig,
     ExportConfig,
@@ -198,6 +199,22 @@ def test_a_changed_dropout_rate_computes_from_training_on(tiny_outcome: tuple[An
     states = task_states(train(path, "dropout", model=model))
     cached = [name for name, state in states.items() if state == "Cached"]
     assert sorted(cached) == ["load-examples", "split-examples", "tokenize-and-pad", "validate-examples"]
+
+
+def test_a_signal_while_tensorflow_traces_kills_the_run_and_does_not_fail_it(
+    tiny_outcome: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise AssertionError  # As autograph's __exit__ does.
+
+    monkeypatch.setattr(lstm_model.training, "train_network", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_outcome[1], "stopped", training=TrainingConfig(epochs=1, seed=77))
+    latest = runs_of().iloc[0]
+    assert latest["status"] == "KILLED" and latest["tags.failure_reason"] == "interrupted"
 
 
 def test_a_warm_start_takes_over_the_champion_and_says_so(tiny_outcome: tuple[Any, Path]) -> None:
