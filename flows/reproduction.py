@@ -26,7 +26,7 @@ def rebuild_text_classifier(config: PipelineConfig) -> None:
 if __name__ == "__main__":
     try:
         with use_prefect_server():
-            pass
-        rebuild_text_classifier(PipelineConfig.model_validate_json(Path(sys.argv[1]).read_text("utf-8")))
+            config = PipelineConfig.model_validate_json(Path(sys.argv[1]).read_text("utf-8"))
+        rebuild_text_classifier(config)
     except LstmTextError as error:
         sys.exit(str(error))

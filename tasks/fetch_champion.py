@@ -1,8 +1,9 @@
 """A registered version, by number or alias -> its classifier in a local folder."""
 
-import contextlib
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import mlflow
@@ -78,6 +79,19 @@ def what_exists(client: MlflowClient) -> str:
     return f"There is: {', '.join(names)}."
 
 
+@contextmanager
+def whole_version(name: str, version: str) -> Iterator[None]:
+    """Raise ModelError where the files of a version, which the block gets, are not all there."""
+    try:
+        yield
+    except (OSError, MlflowException) as error:
+        raise ModelError(
+            expected=f"the files of {name} version {version}",
+            found=" ".join(str(error).split())[:300],
+            remedy="The artifact store is incomplete: roll back to another version, or train again.",
+        ) from None
+
+
 def download_version(name: str, version: str) -> RegisteredClassifier:
     """Download a registered version and return its classifier.
 
@@ -87,21 +101,15 @@ def download_version(name: str, version: str) -> RegisteredClassifier:
     root = state_root() / "downloads" / name / version
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root, prefix=".downloading-") as arriving:
-        try:
+        with whole_version(name, version):
             model = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=arriving))
             arrived = model / "artifacts" / "classifier"
             digest = _digest_folder(arrived, version)
-        except (OSError, MlflowException) as error:
-            raise ModelError(
-                expected=f"the files of {name} version {version}",
-                found=str(error).splitlines()[0],
-                remedy="The artifact store is incomplete: roll back to another version, or train again.",
-            ) from None
         folder = root / digest
         if folder.exists() and _digest_folder(folder, version) != digest:
             shutil.rmtree(folder)
         if not folder.exists():
-            with contextlib.suppress(OSError):  # Another process was first.
+            with suppress(OSError):  # Another process was first.
                 arrived.rename(folder)
     run_id = MlflowClient().get_model_version(name, version).run_id or ""
     return RegisteredClassifier(name=name, version=version, run_id=run_id, folder=folder, digest=digest)

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
-from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import get_cmd
 
 from lstm_model.errors import ModelError
 from tasks.child_processes import BIN, Process, child_process, interruptible
+from tasks.fetch_champion import whole_version
 from tasks.local_state import artifacts_root
 from tasks.ports import LOOPBACK, check_port
 from tasks.servers import without_password
@@ -108,14 +108,8 @@ def start_server(
     """
     process, folder = waiting
     started = time.monotonic()
-    try:
+    with whole_version(name, version):
         model = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(folder))
-    except (OSError, MlflowException) as error:
-        raise ModelError(
-            expected=f"the files of {name} version {version}",
-            found=" ".join(str(error).split())[:300],
-            remedy="The artifact store is incomplete: roll back to another version, or train again.",
-        ) from None
     line, variables = get_cmd(model, port, host, nworkers=workers)
     changed = {key: value for key, value in variables.items() if os.environ.get(key) != value}
     _tell(process, [shlex.split(line)[1:], changed])

@@ -9,8 +9,9 @@ Where the lock is depends on where the runs are:
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
 from lstm_model.digests import digest_text
+from lstm_model.errors import ModelError
 from tasks.local_state import state_root
 from tasks.prefect_server import is_own_server
 from tasks.publishing import run_logger
@@ -68,6 +70,21 @@ def shared_lock(uri: str, name: str, *, guards: str, one_off: bool = False) -> L
             guards,
         )
     return _file(state_root() / "locks" / f"{digest_text(uri)[:16]}.{name}.lock")
+
+
+@contextmanager
+def hold(lock: Lock, *, seconds: float, poll_seconds: float, waiting: str, refusal: ModelError) -> Iterator[None]:
+    """Hold a lock: wait for it so many seconds, which is told once, look every poll_seconds, then raise the refusal."""
+    deadline, told = time.monotonic() + seconds, False
+    with ExitStack() as held:
+        while not lock.take(held):
+            if time.monotonic() >= deadline:
+                raise refusal
+            if not told:
+                run_logger().info("%s", waiting)
+                told = True
+            time.sleep(poll_seconds)
+        yield
 
 
 def _file(path: Path) -> Lock:

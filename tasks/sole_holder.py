@@ -1,14 +1,12 @@
 """Only one process at a time is at work on a training of the same data, config and code (its resume key)."""
 
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import mlflow
 
 from lstm_model.errors import ModelError
-from tasks.publishing import run_logger
-from tasks.shared_lock import shared_lock
+from tasks.shared_lock import hold, shared_lock
 
 POLL_SECONDS = 2.0
 
@@ -25,21 +23,12 @@ def sole_holder(key: str | None) -> Iterator[None]:
         return
     uri, name = mlflow.get_tracking_uri(), f"training-{key[:16]}"
     lock = shared_lock(uri, name, guards="Trainings of the same data", one_off=True)
-    deadline, told = time.monotonic() + lock.held_after_death, False
-    with ExitStack() as held:
-        while not lock.take(held):
-            if time.monotonic() >= deadline:
-                raise ModelError(
-                    expected="one training at a time of the same data, config and code",
-                    found=f"another process at work on it (it holds {lock.what})",
-                    remedy=f"Wait for it; its result is this one's too. {lock.remedy}".strip(),
-                )
-            if not told:
-                run_logger().info(
-                    "Another process has or had this training (%s); if it was killed, that is over within %.0f s.",
-                    lock.what,
-                    lock.held_after_death,
-                )
-                told = True
-            time.sleep(POLL_SECONDS)
+    refusal = ModelError(
+        expected="one training at a time of the same data, config and code",
+        found=f"another process at work on it (it holds {lock.what})",
+        remedy=f"Wait for it; its result is this one's too. {lock.remedy}".strip(),
+    )
+    over = f"if it was killed, that is over within {lock.held_after_death:.0f} s"
+    waiting = f"Another process has or had this training ({lock.what}); {over}."
+    with hold(lock, seconds=lock.held_after_death, poll_seconds=POLL_SECONDS, waiting=waiting, refusal=refusal):
         yield

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.trainings import answer, client, command, environment, figures, run, runs, wait_for_a_run
+from tests.flows.trainings import (
+    answer,
+    check_one_of_everything,
+    client,
+    command,
+    environment,
+    figures,
+    run,
+    wait_for_a_run,
+)
 from tests.samples import write_tiny_file
 
 LOCKED_SECONDS = (23.0, *[3.0] * 20)  # MLflow has SQLite itself wait 20 s for a lock.
@@ -27,14 +36,6 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, flo
     """The figures of a training that nobody disturbed."""
     state = tmp_path_factory.mktemp("whole")
     return figures(state, answer(run(data, state))["run_id"])
-
-
-def check_one_of_everything(state: Path, run_id: str) -> None:
-    (only,) = runs(state)
-    assert only.info.run_id == run_id and only.info.status == "FINISHED"
-    (version,) = client(state).search_model_versions("name = 'text-classifier'")
-    assert len([key for key in version.tags if key.startswith("decision.")]) == 1
-    assert len(client(state).search_logged_models([only.info.experiment_id])) == 1
 
 
 def test_a_database_that_is_locked_again_and_again_delays_a_training_and_no_more(
@@ -58,7 +59,7 @@ def test_a_database_that_is_locked_again_and_again_delays_a_training_and_no_more
     told = (tmp_path / "stderr").read_text()
     finished = answer(subprocess.CompletedProcess([], code, (tmp_path / "stdout").read_text(), told))
     assert times >= 3 and "the next follows in" in told
-    check_one_of_everything(tmp_path, finished["run_id"])
+    check_one_of_everything(client(tmp_path), finished["run_id"])
     assert figures(tmp_path, finished["run_id"]) == whole
 
 
@@ -102,7 +103,7 @@ def test_a_disk_that_has_room_again_delays_a_training_and_no_more(
 ) -> None:
     kept = tmp_path / "kept"
     finished = answer(on_a_full_disk(data, tmp_path / "disk", kept, free_again="yes"))
-    check_one_of_everything(kept / "state", finished["run_id"])
+    check_one_of_everything(client(kept / "state"), finished["run_id"])
     assert figures(kept / "state", finished["run_id"]) == whole
 
 
@@ -114,5 +115,5 @@ def test_a_disk_that_stays_full_is_told_and_nothing_is_lost(
     told = (kept / "first_stderr").read_text()
     assert (kept / "first_code").read_text().strip() == "2" and "Traceback" not in told
     assert "No space left on device. Free space" in told
-    check_one_of_everything(kept / "state", finished["run_id"])
+    check_one_of_everything(client(kept / "state"), finished["run_id"])
     assert figures(kept / "state", finished["run_id"]) == whole

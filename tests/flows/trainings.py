@@ -69,3 +69,12 @@ def figures(state: Path, run_id: str) -> dict[str, float]:
     return {
         name: value for name, value in client(state).get_run(run_id).data.metrics.items() if not name.startswith(timed)
     }
+
+
+def check_one_of_everything(client: MlflowClient, run_id: str) -> None:
+    """Check that there is one run, which has finished, one model, one version and one decision."""
+    (only,) = client.search_runs([client.get_experiment_by_name("lstm-text").experiment_id])
+    assert only.info.run_id == run_id and only.info.status == "FINISHED"
+    (version,) = client.search_model_versions("name = 'text-classifier'")
+    assert len([key for key in version.tags if key.startswith("decision.")]) == 1
+    assert len(client.search_logged_models([only.info.experiment_id])) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from tests.flows.trainings import answer, command, environment
+from tests.flows.trainings import answer, check_one_of_everything, command, environment
 from tests.samples import write_tiny_file
 from tests.team.servers import Postgres, tracking
 
@@ -47,8 +47,4 @@ def test_a_training_outlives_a_database_that_restarts(postgres: Postgres, tmp_pa
     finished = answer(subprocess.CompletedProcess([], process.returncode, (tmp_path / "stdout").read_text(), told))
     assert crashes == RESTARTS and "the next follows in" in told and "Traceback" not in told
     with tracking(uri):
-        client = MlflowClient()
-        (only,) = client.search_runs([client.get_experiment_by_name("lstm-text").experiment_id])
-        assert only.info.run_id == finished["run_id"] and only.info.status == "FINISHED"
-        (version,) = client.search_model_versions("name = 'text-classifier'")
-        assert len([key for key in version.tags if key.startswith("decision.")]) == 1
+        check_one_of_everything(MlflowClient(), finished["run_id"])
