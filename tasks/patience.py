@@ -20,8 +20,11 @@ PASSING_CODES = {"TEMPORARILY_UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCE
 def may_pass(error: BaseException) -> bool:
     """Return whether the same request may succeed a little later."""
     if isinstance(error, MlflowException):
-        # An HTTP request that got no answer is INTERNAL_ERROR to MLflow; its text tells it from others.
-        return error.error_code in PASSING_CODES or str(error.message).startswith("API request to")
+        # An HTTP request that got no answer is INTERNAL_ERROR to MLflow; its text tells it from others. So is
+        # what it makes of its database's error where a version is created; the cause tells that.
+        if error.error_code in PASSING_CODES or str(error.message).startswith("API request to"):
+            return True
+        return error.__cause__ is not None and may_pass(error.__cause__)
     if isinstance(error, ConnectionError | TimeoutError | sqlite3.OperationalError):
         return True
     if isinstance(error, OSError):

@@ -20,6 +20,11 @@ from tasks.patience import disk_is_full, may_pass, patiently
 LOCKED = MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
 
 
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
 class Flaky:
     """Fails with an error for some calls, then answers."""
 
@@ -43,6 +48,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         LOCKED,
         MlflowException("API request to http://127.0.0.1:1 failed with exception ..."),
+        caused(MlflowException("Unable to fetch model from model URI"), LOCKED),
         ConnectionRefusedError("refused"),
         requests.exceptions.ConnectTimeout("slow"),
         httpx.ConnectError("no"),
@@ -62,6 +68,7 @@ def test_what_may_pass_is_tried_again(error: Exception) -> None:
     [
         MlflowException("no such param", error_code=INVALID_PARAMETER_VALUE),
         ContentError(expected="rows", found="none", remedy="Add some."),
+        caused(MlflowException("Unable to fetch model from model URI"), KeyError("no such model")),
         PermissionError(errno.EACCES, "denied"),
         FileNotFoundError(errno.ENOENT, "gone"),
         KeyError("a bug"),

@@ -14,37 +14,36 @@ from tests.samples import write_tiny_file
 from tests.team.servers import Postgres, tracking
 
 RESTARTS = 4
-PAUSE_SECONDS = 4.0
+DOWN_SECONDS, UP_SECONDS = 3.0, 3.0
 
 
-def crash(postgres: Postgres, database: str) -> bool:
-    """Kill a session of the database; return whether there was one.
-
-    PostgreSQL then ends all sessions, recovers, and refuses connections until it has.
-    """
-    with contextlib.suppress(subprocess.CalledProcessError):  # It is still recovering.
-        session = postgres.run(f"SELECT min(pid) FROM pg_stat_activity WHERE datname = '{database}'")
-        if session:
+def restart(postgres: Postgres, database: str) -> None:
+    """Kill a session, upon which PostgreSQL ends all of them and recovers; take no new ones for DOWN_SECONDS."""
+    postgres.run(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+    session = postgres.run(f"SELECT min(pid) FROM pg_stat_activity WHERE datname = '{database}'")
+    if session:  # None where the training has no connection at this moment: it will not get one either.
+        with contextlib.suppress(ProcessLookupError):  # Closed since.
             os.kill(int(session), signal.SIGKILL)
-            return True
-    return False
+    time.sleep(DOWN_SECONDS)
+    postgres.run(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
 
 
 def test_a_training_outlives_a_database_that_restarts(postgres: Postgres, tmp_path: Path) -> None:
     postgres.run("CREATE DATABASE restarted")
     data, uri = write_tiny_file(tmp_path / "tiny.csv", rows=81), postgres.uri("restarted")
-    crashes = 0
+    restarts = 0
     with (tmp_path / "stdout").open("w") as out, (tmp_path / "stderr").open("w") as err:
         process = subprocess.Popen(
             command(data), env={**environment(tmp_path), "MLFLOW_TRACKING_URI": uri}, stdout=out, stderr=err
         )
         while process.poll() is None:
-            if "load-examples" in (tmp_path / "stderr").read_text() and crashes < RESTARTS:
-                crashes += crash(postgres, "restarted")
-                time.sleep(PAUSE_SECONDS)
+            if "load-examples" in (tmp_path / "stderr").read_text() and restarts < RESTARTS:
+                restart(postgres, "restarted")
+                restarts += 1
+                time.sleep(UP_SECONDS)
             time.sleep(0.1)
     told = (tmp_path / "stderr").read_text()
     finished = answer(subprocess.CompletedProcess([], process.returncode, (tmp_path / "stdout").read_text(), told))
-    assert crashes == RESTARTS and "the next follows in" in told and "Traceback" not in told
+    assert restarts == RESTARTS and "the next follows in" in told and "Traceback" not in told
     with tracking(uri):
         check_one_of_everything(MlflowClient(), finished["run_id"])
