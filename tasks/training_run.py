@@ -117,7 +117,7 @@ def _opened_run(config: PipelineConfig, trigger: str, key: str | None, use_cache
     else:
         opened = unfinished
         _take_up(unfinished, tags)
-    with mlflow.start_run(run_id=opened.info.run_id):
+    with patiently(mlflow.start_run, run_id=opened.info.run_id):
         yield Run(
             run_id=opened.info.run_id,
             experiment_id=experiment_id,
