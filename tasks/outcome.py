@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from mlflow import MlflowClient
 from pydantic import BaseModel
 
 from lstm_model.gate import Rule
 from tasks.decide_promotion import rules_table
 from tasks.decisions import Decision, Kind
 from tasks.evaluation_report import evaluation_markdown
+from tasks.patience import client
 from tasks.register_classifier import RegisteredVersion
 from tasks.stages import StageRecord, read_json
 from tasks.tracking import Run
@@ -43,7 +43,7 @@ def training_outcome(
     decision: Decision,
 ) -> TrainingOutcome:
     """Gather the outcome from the stages' records and the run's metrics."""
-    metrics: dict[str, Any] = MlflowClient().get_run(run.run_id).data.metrics
+    metrics: dict[str, Any] = client().get_run(run.run_id).data.metrics
     seconds = {
         name.removeprefix("seconds."): round(value, 3) for name, value in metrics.items() if name.startswith("seconds.")
     }
