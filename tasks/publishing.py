@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from lstm_model.errors import LstmTextError
 from tasks.patience import may_pass
+from tasks.signals import stop_if_signalled
 
 PROGRESS_SECONDS = 5.0  # Each update is a request, which takes time from the work: at most one in this time.
 LOG_SECONDS = 30.0  # Where there is no terminal for a bar.
@@ -64,7 +65,8 @@ class Progress:
         self.skipped = 0
 
     def set(self, done: int, *, what: str | None = None) -> None:
-        """Say how much is done; the artifact follows at most every five seconds."""
+        """Say how much is done; the artifact follows at most every five seconds. A signal that got lost stops here."""
+        stop_if_signalled()
         self.bar.update(done - self.bar.n if not self.bar.disable else 0)
         if what:
             self.what = what

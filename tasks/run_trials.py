@@ -24,6 +24,7 @@ from lstm_model.search_space import with_settings
 from tasks import tracking
 from tasks.fetch_champion import RegisteredClassifier
 from tasks.search import START, Search, trial_settings
+from tasks.signals import stop_if_signalled
 from tasks.stages import StageRecord, build
 from tasks.tracking import Run
 from tasks.train_model import checkpoint_folder, fit_network, log_training, train_model
@@ -130,6 +131,7 @@ def _judge(
     started = time.monotonic()
 
     def on_epoch(epoch: int, figures: dict[str, float]) -> None:
+        stop_if_signalled()
         tracking.log_curves_epoch(child, epoch, figures)
         told = search.study.trials[trial.number].intermediate_values
         if epoch not in told and math.isfinite(figures[search.monitor]):

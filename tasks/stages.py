@@ -27,13 +27,14 @@ from lstm_model.config import Section
 from lstm_model.digests import digest_file, digest_json, digest_sources
 from tasks.local_state import PROJECT, stages_root
 from tasks.patience import may_pass
+from tasks.signals import stop_if_signalled
 from tasks.tracking import Run, log_seconds
 
 MANIFEST = "manifest.json"
 SEAL = "sha256"  # In the manifest: of the rest of it.
 PLUMBING = {
     "stages", "tracking", "training_run", "provenance", "patience", "publishing", "recording", "local_state",
-    "prefect_server", "servers", "ports", "missed_slots", "shared_lock", "sole_holder",
+    "prefect_server", "servers", "ports", "missed_slots", "shared_lock", "signals", "sole_holder",
 }  # fmt: skip
 RETRY_SECONDS = [2, 10, 30]  # Room on a disk comes back in minutes, not in milliseconds.
 Write = Callable[..., dict[str, Any]]
@@ -105,6 +106,7 @@ def stage(
 
         @wraps(write)
         def call(*args: Any, run: Run, **kwargs: Any) -> StageRecord:
+            stop_if_signalled()
             names = [key for key in signature.parameters if key not in ("folder", "run")]
             inputs = {**dict(zip(names, args, strict=False)), **kwargs, "run": run}
             started = time.monotonic()

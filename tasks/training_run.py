@@ -31,6 +31,7 @@ from tasks.patience import briefly, client, patiently, text_of
 from tasks.provenance import provenance
 from tasks.publishing import shorten_errors
 from tasks.recording import wait_until_recorded
+from tasks.signals import lost_signal, noticed_signals
 from tasks.sole_holder import sole_holder
 from tasks.tracking import CONFIG_FILE, Run, ensure_experiment
 
@@ -46,7 +47,8 @@ def recorded_flow() -> Iterator[None]:
     shorten_errors()
     cancel_missed_slots()
     try:
-        yield
+        with noticed_signals():
+            yield
     except INTERRUPTIONS:
         raise  # Whoever stops a run does not wait for records.
     except BaseException:
@@ -75,7 +77,7 @@ def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True
 
 
 def interruption_in(error: BaseException) -> BaseException | None:
-    """Return what stopped the run: the error itself, or a signal behind it; None where nobody stopped it.
+    """Return what stopped the run: the error itself, a signal behind it or lost before it; None where nobody did.
 
     A signal that arrives while TensorFlow traces a function comes out as an AssertionError of its own cleaning up.
     """
@@ -89,7 +91,7 @@ def interruption_in(error: BaseException) -> BaseException | None:
             return behind
         seen.append(behind)
         behind = behind.__cause__ or behind.__context__
-    return None
+    return lost_signal()
 
 
 def resume_key(config: PipelineConfig) -> str | None:

@@ -12,7 +12,15 @@ from lstm_model.config import PipelineConfig, TuningConfig
 from tasks.fetch_champion import is_missing
 from tasks.patience import client, patiently
 from tasks.tracking import Run, ensure_experiment, set_tags
-from tasks.training_run import INTERRUPTIONS, RUN_NAME_LENGTH, failure_reason, log_params, publish_link, run_tags
+from tasks.training_run import (
+    RUN_NAME_LENGTH,
+    end_run,
+    failure_reason,
+    interruption_in,
+    log_params,
+    publish_link,
+    run_tags,
+)
 
 
 @contextmanager
@@ -61,8 +69,10 @@ def _ended(run: Run) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        interrupted = isinstance(error, INTERRUPTIONS)
-        client().set_tag(run.run_id, "failure_reason", "interrupted" if interrupted else failure_reason(error))
-        client().set_terminated(run.run_id, "KILLED" if interrupted else "FAILED")
-        raise
+        stopped = interruption_in(error)
+        if stopped is None:
+            end_run(run, status="FAILED", reason=failure_reason(error))
+            raise
+        end_run(run, status="KILLED", reason="interrupted")
+        raise stopped from None
     client().set_terminated(run.run_id, "FINISHED")
