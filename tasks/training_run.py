@@ -7,6 +7,7 @@ and epochs that were done are not done again, and what the run holds already is 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 import mlflow
 from mlflow.entities import Param
@@ -67,13 +68,8 @@ def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True
             _log_config(run, config)
             publish_link(run)
             yield run
-        except BaseException as error:
-            stopped = interruption_in(error)
-            if stopped is None:
-                end_run(run, status="FAILED", reason=failure_reason(error))
-                raise
-            end_run(run, status="KILLED", reason="interrupted")
-            raise stopped from None
+        except BaseException as error:  # noqa: BLE001  end_early raises
+            end_early(run, error)
 
 
 def interruption_in(error: BaseException) -> BaseException | None:
@@ -174,6 +170,16 @@ def _declare_crashed(flow_run_id: str) -> None:
                 prefect.set_flow_run_state(flow_run_id, Crashed(message=message), force=True)
         except ObjectNotFound:
             pass
+
+
+def end_early(run: Run, error: BaseException) -> NoReturn:
+    """End the run as FAILED, or as KILLED where someone stopped it, and raise what did."""
+    stopped = interruption_in(error)
+    if stopped is None:
+        end_run(run, status="FAILED", reason=failure_reason(error))
+        raise error
+    end_run(run, status="KILLED", reason="interrupted")
+    raise stopped from None
 
 
 def end_run(run: Run, *, status: str, reason: str) -> None:

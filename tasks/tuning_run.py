@@ -12,15 +12,7 @@ from lstm_model.config import PipelineConfig, TuningConfig
 from tasks.fetch_champion import is_missing
 from tasks.patience import client, patiently
 from tasks.tracking import Run, ensure_experiment, set_tags
-from tasks.training_run import (
-    RUN_NAME_LENGTH,
-    end_run,
-    failure_reason,
-    interruption_in,
-    log_params,
-    publish_link,
-    run_tags,
-)
+from tasks.training_run import RUN_NAME_LENGTH, end_early, log_params, publish_link, run_tags
 
 
 @contextmanager
@@ -68,11 +60,6 @@ def _opened(earlier: str | None, wanted: Run) -> Run:
 def _ended(run: Run) -> Iterator[None]:
     try:
         yield
-    except BaseException as error:
-        stopped = interruption_in(error)
-        if stopped is None:
-            end_run(run, status="FAILED", reason=failure_reason(error))
-            raise
-        end_run(run, status="KILLED", reason="interrupted")
-        raise stopped from None
+    except BaseException as error:  # noqa: BLE001  end_early raises
+        end_early(run, error)
     client().set_terminated(run.run_id, "FINISHED")
