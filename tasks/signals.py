@@ -1,7 +1,7 @@
 """Ctrl-C and cancels that Python lost: the exception of a signal that comes while a destructor runs is dropped.
 
 An exception raised in `__del__` or a weakref callback is printed and ignored (Python's data model, `object.__del__`).
-TensorFlow runs many of both: of the signals sent to the training of a small file, one in twenty did nothing.
+TensorFlow runs many of both, so that now and then a signal sent to a training did nothing.
 """
 
 import signal
