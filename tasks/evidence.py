@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from lstm_model.config import EvaluationConfig, PromotionConfig
 from lstm_model.errors import ModelError
+from tasks.patience import text_of
 from tasks.stages import read_json
 
 EVALUATION = "evaluation/evaluation.json"
@@ -74,7 +75,7 @@ def read_settings(run_id: str | None, *, version: str) -> tuple[PromotionConfig,
     except (ValueError, SyntaxError) as error:
         raise ModelError(
             expected=f"promotion settings in the params of run {run_id}, which made version {version}",
-            found=" ".join(str(error).split())[:300],
+            found=text_of(error)[:300],
             remedy=NOT_JUDGED,
         ) from None
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from lstm_model.digests import digest_json, digest_sources
 from lstm_model.errors import ModelError
 from tasks.local_state import state_root
+from tasks.patience import text_of
 from tasks.servers import without_password
 
 
@@ -87,7 +88,7 @@ def whole_version(name: str, version: str) -> Iterator[None]:
     except (OSError, MlflowException) as error:
         raise ModelError(
             expected=f"the files of {name} version {version}",
-            found=" ".join(str(error).split())[:300],
+            found=text_of(error)[:300],
             remedy="The artifact store is incomplete: roll back to another version, or train again.",
         ) from None
 

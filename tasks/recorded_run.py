@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from lstm_model.config import PipelineConfig
 from lstm_model.errors import ModelError
 from tasks.fetch_champion import is_missing
+from tasks.patience import text_of
 from tasks.servers import without_password
 from tasks.tracking import CONFIG_FILE
 
@@ -70,7 +71,7 @@ def _artifact(client: MlflowClient, run_id: str, name: str, scratch: str) -> Pat
     except (OSError, MlflowException) as error:
         raise ModelError(
             expected=f"{name} among the artifacts of run {run_id}",
-            found=" ".join(str(error).split())[:200],
+            found=text_of(error)[:200],
             remedy="Runs of an older lstm-text lack it: train again. Otherwise restore the artifact store.",
         ) from None
 
