@@ -6,6 +6,7 @@ from prefect import flow
 
 from flows.forms import readable
 from lstm_model.config import DriftConfig
+from lstm_model.delimited import Quoting
 from tasks.notifications import tell_failure
 from tasks.training_run import recorded_flow
 from tasks.watch_file import WatchOutcome, WatchRequest, completed, watch_file
@@ -19,6 +20,8 @@ def watch_drift(
     feedback: Path | None = None,
     text_column: str = "text",
     id_column: str | None = None,
+    quoting: Quoting = "auto",
+    feedback_quoting: Quoting = "auto",
     drift: DriftConfig = DriftConfig(),
     repeat: bool = False,
 ) -> WatchOutcome:
@@ -31,6 +34,8 @@ def watch_drift(
         feedback: A file with the columns id and label: true labels of rows of the file.
         text_column: Name of the column with the text.
         id_column: Name of the column with the id; left out, `id` if the file has it, otherwise the row number.
+        quoting: Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of training.
+        feedback_quoting: The same for the feedback.
         drift: When texts count as other than the reference.
         repeat: Compare again what was compared before; nothing is logged twice.
     """
@@ -40,6 +45,8 @@ def watch_drift(
             model_uri=model_uri,
             text_column=text_column,
             id_column=id_column,
+            quoting=quoting,
+            feedback_quoting=feedback_quoting,
             feedback=feedback,
             repeat=repeat,
         )

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from flows.forms import readable
 from lstm_model.config import DriftConfig
+from lstm_model.delimited import Quoting
 from tasks.compare_batch import compare_scored
 from tasks.notifications import tell_failure
 from tasks.score_file import Engine, ScoringOutcome, open_scoring, score_file
@@ -23,6 +24,7 @@ def score_texts(
     model_uri: str = "models:/text-classifier@champion",
     text_column: str = "text",
     id_column: str | None = None,
+    quoting: Quoting = "auto",
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.0,
     abstain_label: str = "abstain",
     overwrite: bool = False,
@@ -39,6 +41,7 @@ def score_texts(
         model_uri: The registered model, as models:/NAME@ALIAS or models:/NAME/VERSION.
         text_column: Name of the column with the text.
         id_column: Name of the column with the id; left out, `id` if the file has it, otherwise the row number.
+        quoting: Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of training.
         threshold: Answers with a lower score get abstain_label instead of a label.
         abstain_label: What stands in the place of a label below the threshold.
         overwrite: Replace an output that exists.
@@ -55,6 +58,7 @@ def score_texts(
             model_uri=model_uri,
             text_column=text_column,
             id_column=id_column,
+            quoting=quoting,
             threshold=threshold,
             abstain_label=abstain_label,
         )

@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from lstm_model.config import PRESETS, DriftConfig, ModelName, PipelineConfig, RegistrationConfig, TuningConfig
+from lstm_model.delimited import Quoting
 from lstm_model.errors import UsageError
 from lstm_model.search_space import check_space
 
@@ -125,6 +126,8 @@ class ScoreSettings(CommandSettings):
     """Name of the column with the text."""
     id_column: str | None = None
     """Name of the column with the id. Unset: `id` if the file has it, otherwise the row number from 1."""
+    quoting: Quoting = "auto"
+    """Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of train."""
     threshold: float = Field(0.0, ge=0, le=1)
     """Answers with a lower score get the abstain label."""
     abstain_label: str = "abstain"
@@ -158,6 +161,10 @@ class DriftSettings(CommandSettings):
     """Name of the column with the text."""
     id_column: str | None = None
     """Name of the column with the id. Unset: `id` if the file has it, otherwise the row number from 1."""
+    quoting: Quoting = "auto"
+    """Whether double quotes enclose fields of a CSV or TSV: auto, quoted or none, as data.quoting of train."""
+    feedback_quoting: Quoting = "auto"
+    """The same for the feedback."""
     drift: DriftConfig = DriftConfig()
     """When the texts count as others."""
 

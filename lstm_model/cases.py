@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from lstm_model.config import DataConfig, EvaluationConfig
+from lstm_model.delimited import Quoting
 from lstm_model.errors import ContentError
-from lstm_model.reading import FORMATS, read_chunks, read_columns
+from lstm_model.reading import FORMATS, Reading, read_chunks, read_columns
 
 COLUMNS = ("text", "label")
 
@@ -26,20 +27,27 @@ def find_cases(data: DataConfig, evaluation: EvaluationConfig) -> Path | None:
     return beside if beside.is_file() else None
 
 
-def read_cases(path: Path, *, labels: Sequence[str] | None = None) -> pd.DataFrame:
+def read_cases(
+    path: Path,
+    *,
+    labels: Sequence[str] | None = None,
+    quoting: Quoting = "auto",
+    reading: Reading | None = None,
+) -> pd.DataFrame:
     """Return the cases: text and label, one row each, strings.
 
-    labels: those that the model knows, once that is settled. Raises UsageError for a file that is missing or of another
-    format, ContentError for one without the two columns, without a row, or with a row that no model could answer.
+    labels: those that the model knows, once that is settled. quoting, reading: as `read_chunks` has them. Raises
+    UsageError for a file that is missing or of another format, ContentError for one without the two columns, without a
+    row, or with a row that no model could answer.
     """
-    columns = read_columns(path)
+    columns = read_columns(path, quoting=quoting)
     if missing := [name for name in COLUMNS if name not in columns]:
         raise ContentError(
             expected=f"the columns 'text' and 'label' in the cases file {path}",
             found=", ".join(map(repr, columns)),
             remedy=f"Add the column {' and '.join(map(repr, missing))}, or name another file with --evaluation.cases.",
         )
-    chunks = list(read_chunks(path, {name: name for name in COLUMNS}))
+    chunks = list(read_chunks(path, {name: name for name in COLUMNS}, quoting=quoting, reading=reading))
     if not chunks:
         raise ContentError(
             expected=f"at least one case in {path}", found="a header only", remedy="Add rows, or remove the file."

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from lstm_model.delimited import Quoting
+
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -55,6 +57,9 @@ class DataConfig(Section):
     """Name of the column with the label; labels are strings."""
     id_column: str | None = None
     """Name of the column with the row's id. Unset: `id` if the file has it, otherwise the row number from 1."""
+    quoting: Quoting = "auto"
+    """Whether double quotes enclose fields of CSV and TSV. auto: in CSV; in TSV only if the whole file fits that.
+    quoted, none: as said, whatever the file looks like."""
     split_column: str | None = None
     """Name of a column that says train, validation or test for each row. Unset: the rows are split here."""
     labels: tuple[str, ...] | None = None
@@ -193,6 +198,8 @@ class EvaluationConfig(Section):
     """Name of a column of the labelled file; figures are also given for the rows of each of its values."""
     cases: Path | None = None
     """File with columns text and label that any good model answers right. Unset: NAME.cases.csv beside data.path."""
+    cases_quoting: Quoting = "auto"
+    """As data.quoting, for the file with the cases."""
     shown_mistakes: Count = 50
     """Rows in the tables of confident mistakes and of likely label errors."""
 

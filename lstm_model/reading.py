@@ -4,21 +4,23 @@ Files are read in chunks, so memory does not grow with the file. Nothing is gues
 zeros, and a line that cannot be read is named by its number.
 """
 
-import csv
-import gzip
+import hashlib
 import json
-import sys
-import zlib
+import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lstm_model.delimited import Lines, Quoting, choose_quoting, read_header, read_rows
+from lstm_model.digests import digest_file
 from lstm_model.errors import ContentError, UsageError
+from lstm_model.lines import blocks, numbered_lines, open_bytes
 from lstm_model.texts import text_problem
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz", ".parquet")
@@ -43,7 +45,47 @@ def file_format(path: Path) -> str:
     )
 
 
-def read_columns(path: Path) -> list[str]:
+class Reading:
+    """What one pass over a file found; `read_chunks` fills it."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+        self.lines: Lines | None = None
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the bytes that were read; that of the file once all chunks are."""
+        return self.digest.hexdigest()
+
+    @property
+    def account(self) -> str | None:
+        """How lines became rows, for the log; None where a line always is a row."""
+        return str(self.lines) if self.lines else None
+
+
+@contextmanager
+def unchanged_file(path: Path, sha256: str) -> Iterator[Reading]:
+    """Have the block read the file as it was when it had this SHA-256; it passes the Reading to `read_chunks`.
+
+    Raises ContentError where the file has changed since: at the end, or where it could not be read.
+    """
+    reading = Reading()
+    try:
+        yield reading
+    except ContentError:
+        if digest_file(path) == sha256:
+            raise
+    else:
+        if reading.sha256 == sha256:
+            return
+    raise ContentError(
+        expected=f"{path} to stay as it is while it is read",
+        found="a file that changed meanwhile",
+        remedy="Run the same command again when nothing writes to it, or name a copy.",
+    )
+
+
+def read_columns(path: Path, *, quoting: Quoting = "auto") -> list[str]:
     """Return the file's column names; for JSON Lines, the keys of its first 100 rows in order of appearance."""
     ending = file_format(path)
     if ending == ".parquet":
@@ -57,23 +99,39 @@ def read_columns(path: Path) -> list[str]:
             if count == 99:
                 break
         return list(keys)
-    return next(_delimited_rows(path, ending))[1]
+    header = read_header(path, ending, quoting)
+    _check_header(path, header)
+    return header
 
 
-def read_chunks(path: Path, columns: Mapping[str, str], *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
+def read_chunks(
+    path: Path,
+    columns: Mapping[str, str],
+    *,
+    quoting: Quoting = "auto",
+    chunk_rows: int = CHUNK_ROWS,
+    reading: Reading | None = None,
+) -> Iterator[pd.DataFrame]:
     """Yield the rows in order, `chunk_rows` at a time, as strings.
 
     columns: name in the result -> name in the file. A column that the file lacks is absent from the result. Column
     `problem` is added: None, or why the row's text is no text. Ids and labels that are numbers become their digits.
+    quoting: whether quotes enclose fields of CSV and TSV. reading: filled on the way.
 
     Raises UsageError for a file that cannot be opened, ContentError for one that cannot be read.
     """
     ending = file_format(path)
-    present = {name: source for name, source in columns.items() if source in set(read_columns(path))}
+    present = _present(columns, read_columns(path, quoting=quoting))
+    reading = reading or Reading()
     if ending == ".parquet":
         yield from _parquet_chunks(path, present, chunk_rows)
+        for block in open_bytes(path):  # Arrow reads where it likes: hashed as it is when the last row was read.
+            reading.digest.update(block)
         return
-    rows = _json_values(path, present) if ending.startswith(".jsonl") else _delimited_values(path, ending, present)
+    if ending.startswith(".jsonl"):
+        rows = _json_values(path, present, reading)
+    else:
+        rows = _delimited_values(path, ending, present, quoting, reading)
     chunk: list[tuple[Any, ...]] = []
     for row in rows:
         chunk.append(row)
@@ -82,6 +140,10 @@ def read_chunks(path: Path, columns: Mapping[str, str], *, chunk_rows: int = CHU
             chunk = []
     if chunk:
         yield _frame(chunk, list(present))
+
+
+def _present(columns: Mapping[str, str], names: list[str]) -> dict[str, str]:
+    return {name: source for name, source in columns.items() if source in set(names)}
 
 
 def estimate_rows(path: Path) -> int:
@@ -93,12 +155,8 @@ def estimate_rows(path: Path) -> int:
     if ending == ".parquet":
         return int(_open_parquet(path).metadata.num_rows)
     lines, last = 0, b"\n"
-    with _binary(path) as file:
-        try:
-            while block := file.read(1 << 20):
-                lines, last = lines + block.count(b"\n"), block[-1:]
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            pass  # Reading the rows will say so, with the line.
+    for block in blocks(path):
+        lines, last = lines + block.count(b"\n"), block[-1:]
     return max(0, lines + (last != b"\n") - (not ending.startswith(".jsonl")))
 
 
@@ -115,76 +173,6 @@ def _frame(rows: list[tuple[Any, ...]], names: list[str]) -> pd.DataFrame:
     return frame
 
 
-def _binary(path: Path) -> IO[bytes]:
-    try:
-        return cast(IO[bytes], gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb"))
-    except PermissionError:
-        raise UsageError(expected=f"a readable file at {path}", found="no permission", remedy="chmod it.") from None
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line with its end), decoded as UTF-8 with an optional byte-order mark."""
-    number = 0
-    with _binary(path) as file:
-        try:
-            for number, line in enumerate(file, start=1):
-                if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                    raise ContentError(
-                        expected=f"UTF-8 text in {path}",
-                        found="a UTF-16 byte-order mark",
-                        remedy="Convert it: iconv -f UTF-16 -t UTF-8.",
-                    )
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise ContentError(
-                expected=f"UTF-8 text in {path}",
-                found=f"byte 0x{error.object[error.start]:02x} at position {error.start + 1} of line {number}",
-                remedy="Convert the file to UTF-8 (for example iconv -f WINDOWS-1252 -t UTF-8), or mend that line.",
-            ) from None
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ContentError(
-                expected=f"a complete gzip file at {path}",
-                found=f"{error} after line {number}",
-                remedy="The file is cut off or damaged: copy or download it again.",
-            ) from None
-
-
-def _delimited_rows(path: Path, ending: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (number of the row's first line, fields), the header first; every row has the header's width."""
-    csv.field_size_limit(sys.maxsize)  # The default refuses cells over 128 KiB with a message that helps nobody.
-    last = 0
-
-    def texts() -> Iterator[str]:
-        nonlocal last
-        for last, line in _lines(path):  # noqa: B007  the count is read below
-            yield line
-
-    reader = csv.reader(texts(), delimiter="\t" if ending.startswith(".tsv") else ",", strict=True)
-    width, start = 0, 1
-    try:
-        for row in reader:
-            if row and not width:
-                width = len(row)
-                _check_header(path, row)
-            if row and len(row) != width:
-                raise ContentError(
-                    expected=f"{width} fields in line {start} of {path}",
-                    found=str(len(row)),
-                    remedy="Put a field that holds the separator or a line break in double quotes.",
-                )
-            if row:
-                yield start, row
-            start = last + 1
-    except csv.Error as error:
-        raise ContentError(
-            expected=f"well-formed {ending[1:4].upper()} in line {start} of {path}",
-            found=str(error),
-            remedy='Write a double quote inside a quoted field twice (""), and close every quoted field.',
-        ) from None
-    if not width:
-        raise ContentError(expected=f"a header line in {path}", found="an empty file", remedy="Check the export.")
-
-
 def _check_header(path: Path, header: list[str]) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
@@ -195,24 +183,40 @@ def _check_header(path: Path, header: list[str]) -> None:
         )
 
 
-def _delimited_values(path: Path, ending: str, present: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
-    rows = _delimited_rows(path, ending)
-    _, header = next(rows)
+def _delimited_values(
+    path: Path, ending: str, present: Mapping[str, str], quoting: Quoting, reading: Reading
+) -> Iterator[tuple[Any, ...]]:
+    key = next((name for name in ("label", "id", "example_id") if name in present), None)
+    quoted, why = choose_quoting(
+        path, ending, quoting, key=present[key] if key else None, is_id=key in ("id", "example_id")
+    )
+    reading.lines = Lines(why=why)
+    rows = read_rows(path, ending, quoted=quoted, digest=reading.digest, lines=reading.lines)
+    next(rows)
+    header = read_header(path, ending, quoting)
     places = [header.index(source) for source in present.values()]
     if len(places) == 1:
-        return ((row[places[0]],) for _, row in rows)
+        return ((row[places[0]],) for _, row, _ in rows)
     pick = itemgetter(*places) if places else lambda row: ()
-    return (pick(row) for _, row in rows)
+    return (pick(row) for _, row, _ in rows)
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _constant(name: str) -> float | None:
+    """Return what JSON does not know but Python's json writes: NaN is how pandas and NumPy write a missing value."""
+    return None if name == "NaN" else float(name)
+
+
+_JSON = json.JSONDecoder(parse_constant=_constant)
+
+
+def _json_rows(path: Path, reading: Reading | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     empty = True
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path, reading.digest if reading else None):
         if not line.strip():
             continue
         empty = False
         try:
-            row = json.loads(line)
+            row = _JSON.decode(line)
         except json.JSONDecodeError as error:
             row = f"{error.msg} at character {error.colno}"
         except RecursionError:
@@ -230,8 +234,8 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise ContentError(expected=f"JSON Lines in {path}", found="an empty file", remedy="Check the export.")
 
 
-def _json_values(path: Path, present: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
-    for number, row in _json_rows(path):
+def _json_values(path: Path, present: Mapping[str, str], reading: Reading) -> Iterator[tuple[Any, ...]]:
+    for number, row in _json_rows(path, reading):
         yield tuple(
             row.get(source) if name == "text" else _json_name(row.get(source), source, number, path)
             for name, source in present.items()
@@ -239,10 +243,10 @@ def _json_values(path: Path, present: Mapping[str, str]) -> Iterator[tuple[Any, 
 
 
 def _json_name(value: Any, source: str, number: int, path: Path) -> str | None:
-    """Return an id, label or split value as a string: numbers by their digits, null as None."""
+    """Return an id, label or split value as a string: numbers by their digits, null and NaN as None."""
     if value is None or (isinstance(value, str) and text_problem(value) is None):
         return value
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int | float) and math.isfinite(value):
         return json.dumps(value)
     raise ContentError(
         expected=f"a string or a number in {source!r} in line {number} of {path}",

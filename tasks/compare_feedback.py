@@ -7,11 +7,11 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from lstm_model.config import DriftConfig
-from lstm_model.digests import digest_file
+from lstm_model.delimited import Quoting
 from lstm_model.errors import ContentError
 from lstm_model.feedback import judge_accuracy
 from lstm_model.profile import Reference
-from lstm_model.reading import read_chunks, read_columns
+from lstm_model.reading import Reading, read_chunks, read_columns
 from tasks.drift_history import Series
 from tasks.drift_outcome import DriftOutcome, conclude, write_entry
 from tasks.publishing import markdown_table, publish_markdown
@@ -30,19 +30,20 @@ class Feedback:
     unlike: set[str] = field(default_factory=set)
 
     @classmethod
-    def read(cls, path: Path) -> "Feedback":
+    def read(cls, path: Path, *, quoting: Quoting = "auto") -> "Feedback":
         """Read a file with the columns id and label; rows without a label are passed over.
 
         Raises ContentError where a column is missing, an id has two labels, or no row has a label.
         """
-        missing = {"id", "label"} - set(read_columns(path))
-        if missing:
-            found = ", ".join(map(repr, read_columns(path)))
+        columns = read_columns(path, quoting=quoting)
+        if not {"id", "label"} <= set(columns):
+            found = ", ".join(map(repr, columns))
             raise ContentError(
                 expected=f"the columns 'id' and 'label' in {path}", found=found, remedy="Rename the columns."
             )
         labels: dict[str, str] = {}
-        for chunk in read_chunks(path, {"id": "id", "label": "label"}):
+        reading = Reading()
+        for chunk in read_chunks(path, {"id": "id", "label": "label"}, quoting=quoting, reading=reading):
             for row_id, label in zip(chunk["id"], chunk["label"], strict=True):
                 if row_id and label and labels.setdefault(row_id, label) != label:
                     raise ContentError(
@@ -54,7 +55,7 @@ class Feedback:
             raise ContentError(
                 expected=f"rows with an id and a label in {path}", found="none", remedy="Check the export."
             )
-        return cls(path, digest_file(path), labels)
+        return cls(path, reading.sha256, labels)
 
     def see(self, ids: list[str], predicted: list[str]) -> None:
         """Count the answers whose id has feedback."""

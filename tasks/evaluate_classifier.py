@@ -14,25 +14,26 @@ from lstm_model.behaviour import check_cases, check_invariance
 from lstm_model.cases import find_cases, read_cases
 from lstm_model.classifier import Classifier, softmax
 from lstm_model.config import DataConfig, EvaluationConfig
-from lstm_model.digests import digest_file, digest_text
+from lstm_model.digests import digest_text
 from lstm_model.evaluation import judge_answers, judge_slices
 from lstm_model.figures import plot_confusion, plot_per_class, plot_reliability
 from lstm_model.metrics import calibration_error, ids_of, reliability
 from lstm_model.mistakes import confident_mistakes, label_errors
-from lstm_model.reading import file_format
+from lstm_model.reading import file_format, unchanged_file
 from lstm_model.report import draw_diagrams
 from lstm_model.tokenization import unknown_rates
 from tasks.evaluation_report import DIAGRAMS, HEADLINE, report_evaluation
 from tasks.publishing import Progress
 from tasks.split_examples import read_split
 from tasks.stages import StageRecord, stage, write_json
+from tasks.tracking import Run
 
 PROGRESS_ROWS = 10_000
 
 
-def _cases_read(data: DataConfig, config: EvaluationConfig, **others: Any) -> list[str] | None:
+def _cases_read(data: DataConfig, config: EvaluationConfig, run: Run, **others: Any) -> list[str] | None:
     path = find_cases(data, config)
-    return [path.name, file_format(path), digest_file(path)] if path else None
+    return [path.name, file_format(path), run.sha256_of(path)] if path else None
 
 
 @stage("evaluation", report=report_evaluation, reads=_cases_read)
@@ -43,6 +44,7 @@ def evaluate_classifier(
     splits: StageRecord,
     data: DataConfig,
     config: EvaluationConfig,
+    run: Run,
 ) -> dict[str, Any]:
     """Answer the test rows; write predictions.parquet, evaluation.json, the two tables and the figures."""
     served = Classifier.load(classifier.folder)
@@ -58,7 +60,7 @@ def evaluate_classifier(
     )
     evaluation["calibration"] = _calibration(classifier.facts["calibration"], before, evaluation["candidate"])
     evaluation["slices"] = judge_slices(answers, labels=served.labels, config=config)
-    evaluation["behaviour"] = _behaviour(served, answers, find_cases(data, config), config)
+    evaluation["behaviour"] = _behaviour(served, answers, find_cases(data, config), config, run)
     tables = _rows_to_look_at(served, answers, held_out)
     for name, table in tables.items():
         evaluation[name] = table.head(config.shown_mistakes).to_dict("records")
@@ -131,12 +133,13 @@ def _calibration(fitted: dict[str, Any], before: dict[str, Any], candidate: dict
 
 
 def _behaviour(
-    served: Classifier, answers: pd.DataFrame, path: Path | None, config: EvaluationConfig
+    served: Classifier, answers: pd.DataFrame, path: Path | None, config: EvaluationConfig, run: Run
 ) -> dict[str, Any]:
     invariance = check_invariance(served.predict_probabilities, answers, labels=served.labels)
     if path is None:
         return {"invariance": invariance, "cases": None}
-    cases = read_cases(path, labels=served.labels)
+    with unchanged_file(path, run.sha256_of(path)) as reading:
+        cases = read_cases(path, labels=served.labels, quoting=config.cases_quoting, reading=reading)
     found = check_cases(served.predict_probabilities, cases, labels=served.labels)
     found["failed"] = found["failed"][: config.shown_mistakes]
     return {"invariance": invariance, "cases": {"file": path.name, **found}}

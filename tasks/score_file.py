@@ -12,7 +12,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
@@ -20,7 +20,7 @@ from lstm_model.answers import AnswerOptions, probability_columns
 from lstm_model.classifier import Classifier
 from lstm_model.errors import LstmTextError, ModelError, UsageError
 from lstm_model.profile import ProfileBuilder
-from lstm_model.reading import estimate_rows, read_chunks
+from lstm_model.reading import estimate_rows, read_chunks, unchanged_file
 from lstm_model.scores import score_rows, scores_schema
 from tasks.compare_batch import AnsweredBatch
 from tasks.drift_outcome import DriftOutcome
@@ -70,7 +70,7 @@ Submit = Callable[[int, pd.DataFrame], Answer]
 )
 def open_scoring(request: ScoringRequest, *, resume: bool) -> ScoringJob:
     """Say which version answers: the one that the address means now, or that of an unfinished scoring."""
-    text_columns(request.path, request.text_column, request.id_column)
+    text_columns(request.path, request.text_column, request.id_column, quoting=request.quoting)
     return open_job(request, resume=resume)
 
 
@@ -138,19 +138,24 @@ def _score_chunks(
         rows += count
         progress.set(rows)
 
-    columns = text_columns(job.request.path, job.request.text_column, job.request.id_column)
-    for number, chunk in enumerate(read_chunks(job.request.path, columns, chunk_rows=job.chunk_rows), 1):
-        if builder is not None:
-            builder.see_texts(chunk["text"].tolist(), first_row=(number - 1) * job.chunk_rows)
-        if job.finished_rows(number - 1) == len(chunk):
-            rows += len(chunk)
-            progress.skip(rows)
-            continue
-        waiting.append((number - 1, len(chunk), submit(number - 1, chunk)))
-        if len(waiting) > window:
-            finish_first()
+    asked = job.request
+    columns = text_columns(asked.path, asked.text_column, asked.id_column, quoting=asked.quoting)
+    with unchanged_file(asked.path, job.input_sha256) as reading:
+        chunks = read_chunks(asked.path, columns, quoting=asked.quoting, chunk_rows=job.chunk_rows, reading=reading)
+        for number, chunk in enumerate(chunks, 1):
+            if builder is not None:
+                builder.see_texts(chunk["text"].tolist(), first_row=(number - 1) * job.chunk_rows)
+            if job.finished_rows(number - 1) == len(chunk):
+                rows += len(chunk)
+                progress.skip(rows)
+                continue
+            waiting.append((number - 1, len(chunk), submit(number - 1, chunk)))
+            if len(waiting) > window:
+                finish_first()
     while waiting:
         finish_first()
+    if reading.account:
+        get_run_logger().info("%s: %s", asked.path.name, reading.account)
     return number
 
 

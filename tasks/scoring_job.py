@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from prefect import get_run_logger
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from lstm_model.delimited import Quoting
 from lstm_model.digests import digest_file, digest_text
 from lstm_model.errors import ContentError, ModelError, UsageError
 from lstm_model.reading import CHUNK_ROWS, read_columns
@@ -36,6 +37,7 @@ class ScoringRequest(BaseModel):
     model_uri: str
     text_column: str
     id_column: str | None
+    quoting: Quoting = "auto"
     threshold: float
     abstain_label: str
 
@@ -106,9 +108,9 @@ class ScoringJob(BaseModel):
         return self.folder / f"{number:08d}.arrow"
 
 
-def text_columns(path: Path, text_column: str, id_column: str | None) -> dict[str, str]:
+def text_columns(path: Path, text_column: str, id_column: str | None, *, quoting: Quoting = "auto") -> dict[str, str]:
     """Return the columns to read; raises ContentError where the file lacks one."""
-    columns = read_columns(path)
+    columns = read_columns(path, quoting=quoting)
     ids = id_column or ("id" if "id" in columns else None)
     missing = {text_column, *([ids] if ids else [])} - set(columns)
     if missing:

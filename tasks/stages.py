@@ -66,7 +66,7 @@ def stage(
 
     write: fills the folder and returns the record's facts; it may take `run`, which is no part of the digest.
     report(record, run): logs to MLflow and publishes Prefect artifacts; runs also when the stage itself is cached.
-    reads(**inputs): anything outside the inputs that the stage depends on, as a JSON value.
+    reads(**inputs): anything outside the inputs (`run` among them) that the stage depends on, as a JSON value.
     """
 
     def decorate(write: Write) -> Callable[..., StageRecord]:
@@ -76,7 +76,7 @@ def stage(
         def digest_of(inputs: dict[str, Any]) -> str:
             known = {key: value for key, value in inputs.items() if key != "run"}
             parts = [_digest_input(key, value) for key, value in sorted(known.items())]
-            return digest_json([name, parts, reads(**known), _code_digest(source)])
+            return digest_json([name, parts, reads(**inputs), _code_digest(source)])
 
         def run_stage(**inputs: Any) -> StageRecord:
             since = inputs["run"].stages_since

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import optuna
 from mlflow.exceptions import MlflowException
@@ -12,7 +13,7 @@ from lstm_model.config import PipelineConfig, TuningConfig
 from tasks.fetch_champion import is_missing
 from tasks.patience import client, patiently
 from tasks.tracking import Run, ensure_experiment, set_tags
-from tasks.training_run import RUN_NAME_LENGTH, end_early, log_params, publish_link, run_tags
+from tasks.training_run import RUN_NAME_LENGTH, digest_inputs, end_early, log_params, publish_link, run_tags
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def search_run(base: PipelineConfig, tuning: TuningConfig, *, earlier: str | Non
     """Open the MLflow run of a search, in an experiment of its own, and end it whatever happens."""
     experiment_id = patiently(ensure_experiment, f"{base.registration.experiment_name}-tuning")
     name = (flow_run.name or base.data.path.stem)[:RUN_NAME_LENGTH]
-    run = _opened(earlier, Run("", experiment_id, name, base.data.path.name))
+    run = _opened(earlier, Run("", experiment_id, name, base.data.path.name, inputs=digest_inputs(base)))
     with _ended(run):
         set_tags(run, run_tags(base, "manual", None))
         for section in ("tokenization", "split", "model", "training"):
@@ -48,12 +49,12 @@ def _opened(earlier: str | None, wanted: Run) -> Run:
     try:
         if earlier and client().get_run(earlier).info.lifecycle_stage == "active":
             client().update_run(earlier, status="RUNNING")
-            return Run(earlier, wanted.experiment_id, wanted.name, wanted.data_name)
+            return replace(wanted, run_id=earlier)
     except MlflowException as error:
         if not is_missing(error):  # Missing: deleted for good.
             raise
     run_id = client().create_run(wanted.experiment_id, run_name=wanted.name).info.run_id
-    return Run(run_id, wanted.experiment_id, wanted.name, wanted.data_name)
+    return replace(wanted, run_id=run_id)
 
 
 @contextmanager

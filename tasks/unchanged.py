@@ -3,15 +3,18 @@
 from typing import Any
 
 from mlflow.entities import Run as MlflowRun
+from mlflow.exceptions import MlflowException
 from prefect.states import Completed, State
 
 from lstm_model.config import PipelineConfig
+from tasks.fetch_champion import is_missing
 from tasks.local_state import use_local_state
 from tasks.missed_slots import cancel_missed_slots
 from tasks.outcome import TrainingOutcome
 from tasks.patience import client
 from tasks.tracking import Run
-from tasks.training_run import resume_key
+from tasks.training_run import digest_inputs, resume_key
+from tasks.version_files import find_damage
 
 STATE_NAME = "Completed (unchanged)"
 
@@ -23,8 +26,10 @@ def unchanged_state(config: PipelineConfig, *, trigger: str, force_retrain: bool
     use_local_state()
     cancel_missed_slots()
     last = _last_decided(config)
-    if last is None or last.data.tags.get("resume_key") != resume_key(config):
+    if last is None or last.data.tags.get("resume_key") != resume_key(config, digest_inputs(config)):
         return None
+    if not _is_registered(last.data.tags.get("model_name", ""), last.data.tags.get("model_version", "")):
+        return None  # Somebody deleted the version or its files: the stages are there, and it is registered again.
     outcome = _outcome(last)
     return Completed(name=STATE_NAME, message=outcome.reason, data=outcome)
 
@@ -41,6 +46,16 @@ def _last_decided(config: PipelineConfig) -> MlflowRun | None:
         [experiment.experiment_id], wanted, order_by=["attributes.start_time DESC"], max_results=1
     )
     return found[0] if found else None
+
+
+def _is_registered(name: str, version: str) -> bool:
+    try:
+        client().get_model_version(name, version)
+    except MlflowException as error:
+        if not is_missing(error):
+            raise
+        return False
+    return find_damage(name, version) is None
 
 
 def _outcome(last: MlflowRun) -> TrainingOutcome:

@@ -107,6 +107,7 @@ def _refusal(
 def _refuse(refusal: ContentError, reports: Path, run: Run) -> ContentError:
     """Keep the reports for the person who has to mend the data, and return the error that names them."""
     kept = state_root() / "refused" / run.run_id
+    shutil.rmtree(kept, ignore_errors=True)  # A run that is taken up was refused before, perhaps by other rules.
     shutil.copytree(reports, kept)
     tracking.log_file(run, kept, "validation")
     publish_markdown("validation", _markdown(read_json(kept / "rules.json"), kept), "Why the rows were refused")

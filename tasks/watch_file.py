@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, State
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.classifier import Classifier
 from lstm_model.config import DriftConfig
+from lstm_model.delimited import Quoting
 from lstm_model.digests import digest_file
 from lstm_model.errors import ContentError, ModelError, UsageError
 from lstm_model.profile import ProfileBuilder, Reference
-from lstm_model.reading import estimate_rows, read_chunks, read_columns
+from lstm_model.reading import Reading, estimate_rows, read_chunks, read_columns, unchanged_file
 from lstm_model.scores import SCORED
 from tasks.compare_batch import NO_REFERENCE, AnsweredBatch, compare_batch
 from tasks.compare_feedback import Feedback, compare_feedback
@@ -38,7 +39,9 @@ class WatchRequest(BaseModel):
     model_uri: str
     text_column: str
     id_column: str | None
+    quoting: Quoting = "auto"
     feedback: Path | None
+    feedback_quoting: Quoting = "auto"
     repeat: bool
 
 
@@ -111,7 +114,7 @@ def find_news(request: WatchRequest, config: DriftConfig) -> Watched:
         )
     series = Series.open(config.experiment_name, name, version)
     digest = digest_file(request.path)
-    feedback = Feedback.read(request.feedback) if request.feedback else None
+    feedback = Feedback.read(request.feedback, quoting=request.feedback_quoting) if request.feedback else None
     told = feedback and series.entries("feedback", input_digest=digest, feedback_digest=feedback.digest)
     return Watched(
         classifier=Classifier.load(folder),
@@ -132,13 +135,20 @@ def answer_file(request: WatchRequest, watched: Watched) -> AnsweredBatch:
     rows = estimate_rows(request.path)
     progress = Progress("watch-progress", f"comparing {request.path.name}", total=rows, unit="rows")
     scored = _is_scored(request)
-    chunks = _read_answers(request, classifier.labels) if scored else _answer_texts(request, classifier, builder)
     done = 0
-    for ids, predicted in chunks:
-        done += len(ids)
-        progress.set(done)
-        if watched.feedback is not None:
-            watched.feedback.see(ids, predicted)
+    with unchanged_file(request.path, watched.digest) as reading:
+        chunks = (
+            _read_answers(request, classifier.labels, reading)
+            if scored
+            else _answer_texts(request, classifier, builder, reading)
+        )
+        for ids, predicted in chunks:
+            done += len(ids)
+            progress.set(done)
+            if watched.feedback is not None:
+                watched.feedback.see(ids, predicted)
+    if reading.account:
+        get_run_logger().info("%s: %s", request.path.name, reading.account)
     progress.close(f"answered {done:,} rows with {watched.series.name}")
     if watched.feedback is not None:
         watched.feedback.check(classifier.labels, request.path)
@@ -149,12 +159,12 @@ def answer_file(request: WatchRequest, watched: Watched) -> AnsweredBatch:
 
 
 def _answer_texts(
-    request: WatchRequest, classifier: Classifier, builder: ProfileBuilder
+    request: WatchRequest, classifier: Classifier, builder: ProfileBuilder, reading: Reading
 ) -> Iterator[tuple[list[str], list[str]]]:
     """Yield ids and predicted labels of the rows with a text, chunk by chunk, while the builder looks on."""
-    columns = text_columns(request.path, request.text_column, request.id_column)
+    columns = text_columns(request.path, request.text_column, request.id_column, quoting=request.quoting)
     first_row = 0
-    for chunk in read_chunks(request.path, columns):
+    for chunk in read_chunks(request.path, columns, quoting=request.quoting, reading=reading):
         builder.see_texts(chunk["text"].tolist(), first_row=first_row)
         known = chunk["problem"].isna()
         probabilities = classifier.predict_probabilities(chunk.loc[known, "text"].tolist())
@@ -165,15 +175,16 @@ def _answer_texts(
         first_row += len(chunk)
 
 
-def _read_answers(request: WatchRequest, labels: list[str]) -> Iterator[tuple[list[str], list[str]]]:
+def _read_answers(request: WatchRequest, labels: list[str], reading: Reading) -> Iterator[tuple[list[str], list[str]]]:
     """Yield ids and labels of the rows that `lstm-text score` gave a label: one below the threshold is no answer."""
-    for chunk in read_chunks(request.path, {"id": "id", "label": "label", "status": "status"}):
+    columns = {"id": "id", "label": "label", "status": "status"}
+    for chunk in read_chunks(request.path, columns, quoting=request.quoting, reading=reading):
         scored = chunk[(chunk["status"] == SCORED) & chunk["label"].isin(labels)]
         yield scored["id"].tolist(), scored["label"].tolist()
 
 
 def _is_scored(request: WatchRequest) -> bool:
-    columns = set(read_columns(request.path))
+    columns = set(read_columns(request.path, quoting=request.quoting))
     return request.text_column not in columns and columns >= SCORED_COLUMNS
 
 

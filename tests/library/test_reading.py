@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lstm_model.digests import digest_file
 from lstm_model.errors import ContentError, LstmTextError, UsageError
-from lstm_model.reading import FORMATS, file_format, read_chunks, read_columns, text_problem
+from lstm_model.reading import FORMATS, file_format, read_chunks, read_columns, text_problem, unchanged_file
 
 COLUMNS = {"example_id": "id", "text": "text", "label": "label"}
 ROWS = [
@@ -398,7 +399,16 @@ def test_a_broken_json_line_is_named(tmp_path: Path, line: str, found: str) -> N
     assert found in message
 
 
-@pytest.mark.parametrize("value", ['["a"]', '{"a": 1}', r'"\udc00"'])
+def test_nan_in_json_lines_is_a_missing_value_wherever_it_stands(tmp_path: Path) -> None:
+    rows = [{"id": float("nan"), "text": "t", "label": "x"}, {"id": "2", "text": float("nan"), "label": float("nan")}]
+    frame = frame_of(put(tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows)))
+    assert frame["example_id"].tolist() == [None, "2"] and frame["label"].tolist() == ["x", None]
+    assert frame["text"].tolist() == ["t", None] and frame["problem"].tolist() == [None, "null"]
+    written = frame_of(put(tmp_path / "b.jsonl", '{"text": "NaN", "label": "NaN"}\n'))
+    assert written["text"].tolist() == written["label"].tolist() == ["NaN"]  # A string stays what it is.
+
+
+@pytest.mark.parametrize("value", ['["a"]', '{"a": 1}', r'"\udc00"', "Infinity", "-Infinity"])
 def test_a_json_label_that_is_neither_string_nor_number_is_refused(tmp_path: Path, value: str) -> None:
     message = refusal(put(tmp_path / "a.jsonl", f'{{"text": "t", "label": {value}}}\n'))
     assert "a string or a number in 'label' in line 1" in message
@@ -424,3 +434,36 @@ def test_another_ending_is_a_usage_error(tmp_path: Path, name: str) -> None:
 def test_the_ending_may_be_in_capitals(tmp_path: Path) -> None:
     assert file_format(put(tmp_path / "TUPLES.CSV", "text\na\n")) == ".csv"
     assert list(frame_of(put(tmp_path / "TUPLES.CSV", "text\na\n"))["text"]) == ["a"]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_what_was_read_has_the_digest_of_the_file(tmp_path: Path, ending: str) -> None:
+    path = write_rows(tmp_path / f"rows{ending}", TUPLES)
+    with unchanged_file(path, digest_file(path)) as reading:
+        assert len(pd.concat(list(read_chunks(path, COLUMNS, chunk_rows=2, reading=reading)))) == len(TUPLES)
+    assert reading.sha256 == digest_file(path)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, ending: str) -> None:
+    path = write_rows(tmp_path / f"rows{ending}", TUPLES)
+    before = digest_file(path)
+    with pytest.raises(ContentError, match="a file that changed meanwhile"), unchanged_file(path, before) as reading:
+        for number, _ in enumerate(read_chunks(path, COLUMNS, chunk_rows=2, reading=reading)):
+            if number == 0:
+                grown = write_rows(tmp_path / f"more{ending}", [*TUPLES, ("9", "one more", "world")])
+                path.write_bytes(grown.read_bytes())
+
+
+def test_a_file_that_grew_by_half_a_line_is_said_to_have_changed(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.csv", "id,text,label\n1,t,x\n")
+    before = digest_file(path)
+    put(path, "id,text,label\n1,t,x\n2,half a")
+    with pytest.raises(ContentError, match="a file that changed meanwhile"), unchanged_file(path, before) as reading:
+        list(read_chunks(path, COLUMNS, reading=reading))
+
+
+def test_a_file_that_is_broken_and_did_not_change_keeps_its_own_error(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.csv", "id,text,label\n1,t\n")
+    with pytest.raises(ContentError, match="3 fields in line 2"), unchanged_file(path, digest_file(path)) as reading:
+        list(read_chunks(path, COLUMNS, reading=reading))
