@@ -30,12 +30,15 @@ from flows.settings import (
     parse,
 )
 from lstm_model.errors import LstmTextError
+from tasks.credentials import without_password
 from tasks.local_state import use_local_state
 from tasks.servers import check_tracking_server
+from tasks.streams import usable_streams
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
+    usable_streams()
     # As it ends, Python would look for cycles among all objects of MLflow, Prefect and TensorFlow: over a second.
     atexit.register(gc.freeze)
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -72,7 +75,8 @@ def _unexpected(error: Exception, *, debug: bool) -> int:
     if known is not None:
         print(f"lstm-text: {known}", file=sys.stderr)
         return known.exit_code
-    print(f"lstm-text: a bug: {type(error).__name__}: {error}. Run again with --debug and report it.", file=sys.stderr)
+    told = without_password(f"a bug: {type(error).__name__}: {error}")
+    print(f"lstm-text: {told}. Run again with --debug and report it.", file=sys.stderr)
     return 1
 
 
@@ -81,9 +85,10 @@ def _train(settings: TrainSettings) -> int:
     from lstm_model.reading import read_columns
 
     config = settings.pipeline()
-    read_columns(config.data.path)  # A missing or broken file is told at once, before anything is started.
+    # A missing or broken file is reported at once, before anything is started.
+    read_columns(config.data.path, quoting=config.data.quoting)
     if cases := find_cases(config.data, config.evaluation):
-        read_cases(cases)
+        read_cases(cases, quoting=config.evaluation.cases_quoting)
 
     from tasks.prefect_server import use_prefect_server
 
@@ -115,7 +120,7 @@ def _tune(settings: TuneSettings) -> int:
     from lstm_model.reading import read_columns
 
     base = settings.pipeline()
-    read_columns(base.data.path)
+    read_columns(base.data.path, quoting=base.data.quoting)
 
     from tasks.prefect_server import use_prefect_server
 
@@ -136,7 +141,7 @@ def _tune(settings: TuneSettings) -> int:
 def _score(settings: ScoreSettings) -> int:
     from lstm_model.reading import read_columns
 
-    read_columns(settings.input)
+    read_columns(settings.input, quoting=settings.quoting)
 
     from tasks.prefect_server import use_prefect_server
 
@@ -151,6 +156,7 @@ def _score(settings: ScoreSettings) -> int:
         model_uri=settings.model_uri,
         text_column=settings.text_column,
         id_column=settings.id_column,
+        quoting=settings.quoting,
         threshold=settings.threshold,
         abstain_label=settings.abstain_label,
         overwrite=settings.overwrite,
@@ -169,9 +175,9 @@ def _score(settings: ScoreSettings) -> int:
 def _drift(settings: DriftSettings) -> int:
     from lstm_model.reading import read_columns
 
-    for path in (settings.input, settings.feedback):
-        if path is not None:
-            read_columns(path)
+    read_columns(settings.input, quoting=settings.quoting)
+    if settings.feedback is not None:
+        read_columns(settings.feedback, quoting=settings.feedback_quoting)
 
     from tasks.prefect_server import use_prefect_server
 
@@ -183,6 +189,8 @@ def _drift(settings: DriftSettings) -> int:
         feedback=settings.feedback,
         text_column=settings.text_column,
         id_column=settings.id_column,
+        quoting=settings.quoting,
+        feedback_quoting=settings.feedback_quoting,
         drift=settings.drift,
         repeat=True,
     )
@@ -300,7 +308,7 @@ def _ui(settings: UiSettings) -> int:
 
 def _finish(settings: CommandSettings, answer: dict[str, Any]) -> int:
     if settings.as_json:
-        print(json.dumps(answer, ensure_ascii=False))
+        print(json.dumps(answer))  # ASCII, whatever the console can show: a program reads it.
     sys.stdout.flush()
     return 0
 

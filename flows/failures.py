@@ -3,7 +3,6 @@
 import errno
 
 from lstm_model.errors import LstmTextError, ModelError, UsageError
-from tasks.servers import without_password
 
 
 def known_failure(error: BaseException) -> LstmTextError | None:
@@ -11,7 +10,7 @@ def known_failure(error: BaseException) -> LstmTextError | None:
     # Imported here: MLflow takes a second that a wrong flag does not need.
     from tasks.patience import PATIENCE_SECONDS, disk_is_full, text_of
 
-    text = without_password(text_of(error))[:300]
+    text = text_of(error)[:300]
     if disk_is_full(error) or (isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS)):
         return UsageError(
             expected=f"to write {getattr(error, 'filename', None) or 'the output'}",

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from tasks.streams import child_encoding
+
 STOP_SECONDS = 10.0
 BIN = Path(sys.executable).parent
 Process = subprocess.Popen[bytes]
@@ -36,7 +38,7 @@ def child_process(
     # MLflow runs `uvicorn` from PATH: this environment's bin folder goes first, activated or not.
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
     tie = [sys.executable, "-I", "-S", "-c", _TIED] if sys.platform == "linux" else []
-    variables = {**os.environ, "PATH": path, **environment}
+    variables = {**os.environ, "PATH": path, "PYTHONIOENCODING": child_encoding(), **environment}
     process = subprocess.Popen(
         [*tie, *command],
         env={name: value for name, value in variables.items() if value is not None},

@@ -21,6 +21,8 @@ from filelock import FileLock, Timeout
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
+from lstm_model.errors import ModelError
+from tasks.credentials import without_password
 from tasks.local_state import stages_root, state_root
 from tasks.patience import client
 
@@ -161,4 +163,10 @@ def _remove(versions: list[ModelVersion], run_ids: list[str]) -> None:
         return
     command = [str(Path(sys.executable).with_name("mlflow")), "gc", "--backend-store-uri", uri, "--tracking-uri", uri]
     command += ["--run-ids", ",".join(run_ids), *(["--logged-model-ids", ",".join(models)] if models else [])]
-    subprocess.run(command, check=True, capture_output=True, timeout=GC_TIMEOUT_SECONDS)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=GC_TIMEOUT_SECONDS, check=False)
+    if ended.returncode:  # The command itself is not shown: the database's password is in it.
+        raise ModelError(
+            expected="MLflow to remove the files of the deleted runs (mlflow gc)",
+            found=without_password((ended.stderr.strip().splitlines() or ["no reason"])[-1])[:300],
+            remedy="The runs and versions are deleted; start lstm-text clean again to remove their files.",
+        )

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 from lstm_model.digests import digest_json, digest_sources
 from lstm_model.errors import ModelError
+from tasks.credentials import without_password
 from tasks.local_state import state_root
 from tasks.patience import text_of
-from tasks.servers import without_password
 
 
 class RegisteredClassifier(BaseModel):

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+from tasks.credentials import move_credentials
+from tasks.proxies import bypass_proxies_on_loopback
+
 PROJECT = Path(__file__).resolve().parents[1]
 DEFAULT_PREFECT_UI = "http://127.0.0.1:4200"
 
@@ -22,10 +25,14 @@ def artifacts_root() -> Path:
     return state_root() / "artifacts"
 
 
-def use_local_state() -> None:
-    """Fill in what the environment leaves open. Call before Prefect or MLflow is imported.
+NEEDED = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}  # Whatever a notebook or another project has set.
 
-    A variable that is set wins, so the same command runs against a team's servers.
+
+def use_local_state() -> None:
+    """Fill in what the environment leaves open, and correct what breaks the tools. Call before any of them is imported.
+
+    A variable that is set wins, so the same command runs against a team's servers; except NEEDED, and passwords and
+    proxies, which go where they do no harm.
     """
     root = state_root()
     defaults = {
@@ -55,3 +62,6 @@ def use_local_state() -> None:
     root.mkdir(parents=True, exist_ok=True)
     for name, value in defaults.items():
         os.environ.setdefault(name, str(value))
+    os.environ.update(NEEDED)
+    move_credentials()
+    bypass_proxies_on_loopback()

@@ -11,6 +11,8 @@ from mlflow.exceptions import MlflowException
 from prefect.logging import get_logger
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
+from tasks.credentials import without_password
+
 PATIENCE_SECONDS = 90.0  # A database server restarts in less.
 BRIEF_SECONDS = 2.0
 PASSING_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT}
@@ -44,8 +46,8 @@ def disk_is_full(error: BaseException) -> bool:
 
 
 def text_of(error: BaseException) -> str:
-    """Return what an error says, in one line, without the SQL statement that one of a database brings along."""
-    return " ".join(str(error).split()).partition(" [SQL: ")[0]
+    """Return what an error says, in one line, without passwords and the SQL statement that a database brings along."""
+    return without_password(" ".join(str(error).split()).partition(" [SQL: ")[0])
 
 
 def patiently(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from lstm_model.config import PipelineConfig
 from lstm_model.errors import ModelError
+from tasks.credentials import without_password
 from tasks.fetch_champion import is_missing
 from tasks.patience import text_of
-from tasks.servers import without_password
 from tasks.tracking import CONFIG_FILE
 
 SPLITS, PREDICTIONS = "split/splits.parquet", "evaluation/predictions.parquet"

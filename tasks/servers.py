@@ -1,9 +1,10 @@
 """Are the servers that the environment names there? Asked before any work, so that a wrong address is told at once."""
 
 import os
-import re
 
 from lstm_model.errors import ModelError
+from tasks.credentials import without_password
+from tasks.proxies import named_proxies
 
 TIMEOUT_SECONDS = 5
 EMBEDDED = "sqlite"
@@ -22,7 +23,7 @@ def check_tracking_server() -> None:
         raise ModelError(
             expected="MLFLOW_TRACKING_URI to be http://HOST:PORT or postgresql://USER@HOST/DATABASE",
             found=repr(uri),
-            remedy="Mend it; unset, the files in mlruns/ are used.",
+            remedy="Correct it; unset, the files in mlruns/ are used.",
         )
 
 
@@ -34,11 +35,6 @@ def check_prefect_server(uri: str) -> None:
 def is_database(uri: str) -> bool:
     """Return whether MLflow opens this tracking address as a database, without a server of its own in between."""
     return uri.partition("://")[0].partition("+")[0] in DATABASES
-
-
-def without_password(text: str) -> str:
-    """Return the text with the password of each address in it hidden."""
-    return re.sub(r"(://[^:/@\s]*):\S+@", r"\1:***@", text)
 
 
 def _ask(variable: str, uri: str, *, what: str, answer: str) -> None:
@@ -83,8 +79,10 @@ def _connect(uri: str) -> None:
 
 
 def _unreachable(variable: str, uri: str, *, expected: str, found: str) -> ModelError:
+    proxies = named_proxies() if uri.startswith("http") else {}
+    through = f" If it must not be reached through a proxy ({', '.join(proxies)}), name its host in NO_PROXY."
     return ModelError(
         expected=f"{expected} at {without_password(uri)} ({variable})",
         found=without_password(" ".join(found.split())),
-        remedy=f"Start it, or mend {variable}; unset, the files in mlruns/ are used.",
+        remedy=f"Start it, or correct {variable}; unset, the files in mlruns/ are used.{through if proxies else ''}",
     )

@@ -7,7 +7,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 from prefect import Task
 
-from lstm_model.digests import digest_text
+from lstm_model.digests import digest_file, digest_text
 from lstm_model.errors import ModelError
+from tasks.credentials import without_credentials
 from tasks.local_state import artifacts_root
 from tasks.patience import client
 from tasks.servers import EMBEDDED, is_database
@@ -42,6 +43,12 @@ class Run:
     """Whether it goes on with what another process began."""
     stages_since: float = 0.0
     """Stage folders made before this time (seconds since 1970) are not used."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each input file, by its path, as it was when the run was opened."""
+
+    def sha256_of(self, path: Path) -> str:
+        """Return the SHA-256 that the file had when the run was opened; of another file, what it has now."""
+        return self.inputs.get(str(path)) or digest_file(path)
 
     @property
     def url(self) -> str:
@@ -51,7 +58,8 @@ class Run:
 def mlflow_ui() -> str:
     """Return the address of the MLflow pages: $MLFLOW_UI_URL, the tracking server, or the one `make ui` starts."""
     uri = mlflow.get_tracking_uri()
-    return os.environ.get("MLFLOW_UI_URL") or (uri if uri.startswith("http") else DEFAULT_MLFLOW_UI)
+    address = os.environ.get("MLFLOW_UI_URL") or (uri if uri.startswith("http") else DEFAULT_MLFLOW_UI)
+    return without_credentials(address)
 
 
 def open_tracking_store() -> None:

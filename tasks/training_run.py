@@ -26,6 +26,7 @@ from lstm_model.config import PipelineConfig, flatten
 from lstm_model.digests import digest_file, digest_json
 from lstm_model.errors import LstmTextError
 from lstm_model.reading import file_format
+from tasks.credentials import without_credentials
 from tasks.local_state import DEFAULT_PREFECT_UI, use_local_state
 from tasks.missed_slots import cancel_missed_slots
 from tasks.patience import briefly, client, patiently, text_of
@@ -62,8 +63,9 @@ def recorded_flow() -> Iterator[None]:
 @contextmanager
 def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True) -> Iterator[Run]:
     """Open an MLflow run or take up the unfinished one; end it FINISHED, FAILED or KILLED with the reason as a tag."""
-    key = resume_key(config)
-    with recorded_flow(), sole_holder(key), _opened_run(config, trigger, key, use_cache) as run:
+    inputs = digest_inputs(config)
+    key = resume_key(config, inputs)
+    with recorded_flow(), sole_holder(key), _opened_run(config, trigger, key, inputs, use_cache) as run:
         try:
             _log_config(run, config)
             publish_link(run)
@@ -90,22 +92,40 @@ def interruption_in(error: BaseException) -> BaseException | None:
     return lost_signal()
 
 
-def resume_key(config: PipelineConfig) -> str | None:
-    """Return a digest over data, config and code; None where the data cannot be read, which a stage will tell."""
+def digest_inputs(config: PipelineConfig) -> dict[str, str]:
+    """Return the SHA-256 of the labelled file and of the cases, by path; nothing where one cannot be read.
+
+    A stage that reads a file holds it against this: what was read must be what the run's key and the stage are named
+    after.
+    """
+    try:
+        paths = (config.data.path, find_cases(config.data, config.evaluation))
+        return {str(path): digest_file(path) for path in paths if path}
+    except (OSError, LstmTextError):
+        return {}
+
+
+def resume_key(config: PipelineConfig, inputs: dict[str, str]) -> str | None:
+    """Return a digest over data, config and code; None where the data cannot be read, which a stage reports.
+
+    inputs: what `digest_inputs` returns.
+    """
+    if not inputs:
+        return None
     try:
         kind = file_format(config.data.path)
-        contents = [
-            digest_file(path) for path in (config.data.path, find_cases(config.data, config.evaluation)) if path
-        ]
-    except (OSError, LstmTextError):
+    except LstmTextError:
         return None
+    contents = list(inputs.values())
     settings = config.model_dump(mode="json", exclude={"data": {"path"}, "evaluation": {"cases"}})
     made_by = provenance()
     return digest_json([contents, kind, settings, made_by["code_digest"], made_by.get("lock_digest")])
 
 
 @contextmanager
-def _opened_run(config: PipelineConfig, trigger: str, key: str | None, use_cache: bool) -> Iterator[Run]:
+def _opened_run(
+    config: PipelineConfig, trigger: str, key: str | None, inputs: dict[str, str], use_cache: bool
+) -> Iterator[Run]:
     experiment_id = patiently(ensure_experiment, config.registration.experiment_name)
     name = (flow_run.name or config.data.path.stem)[:RUN_NAME_LENGTH]
     tags = run_tags(config, trigger, key)
@@ -123,6 +143,7 @@ def _opened_run(config: PipelineConfig, trigger: str, key: str | None, use_cache
             data_name=config.data.path.name,
             resumed=unfinished is not None,
             stages_since=0.0 if use_cache else opened.info.start_time / 1e3,
+            inputs=inputs,
         )
 
 
@@ -201,7 +222,7 @@ def failure_reason(error: BaseException) -> str:
 
 def prefect_url(flow_run_id: str) -> str:
     """Return the address of a flow run's page in Prefect."""
-    return f"{PREFECT_UI_URL.value() or DEFAULT_PREFECT_UI}/runs/flow-run/{flow_run_id}"
+    return f"{without_credentials(PREFECT_UI_URL.value() or DEFAULT_PREFECT_UI)}/runs/flow-run/{flow_run_id}"
 
 
 def run_tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str, str]:
