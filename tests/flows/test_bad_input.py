@@ -5,12 +5,15 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
 import pytest
 
 from flows.cli import main
+from tasks import load_examples
+from tasks.local_state import stages_root
 from tests.samples import write_tiny_file
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -148,6 +151,52 @@ def test_too_many_bad_rows_are_refused_in_spite_of_quarantine(
     path.write_text(rows(*good(), "x,,cat", "y,,dog"))
     assert main(["train", "--data.path", str(path), "--data.on-bad-rows", "quarantine"]) == 3
     assert "at most 5.0% bad rows" in capfd.readouterr().err
+
+
+AGAIN = {
+    "a row rule": (["x,,cat"], []),
+    "a rule for the whole table": ([f"{n},text {n},label {n}" for n in range(30)], []),
+    "quarantine beyond its limit": (["x,,cat", "y,,dog"], ["--data.on-bad-rows", "quarantine"]),
+    "on schedule": (["x,nul \x00,cat"], ["--trigger", "schedule"]),
+}
+
+
+@pytest.mark.parametrize("case", AGAIN)
+def test_the_same_command_again_is_refused_in_the_same_words(
+    case: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lines, flags = AGAIN[case]
+    path = tmp_path / "a.csv"
+    path.write_text(rows(*good(13), *lines))
+    messages = []
+    for _ in range(3):
+        assert main(["train", "--data.path", str(path), *flags]) == 3
+        messages.append(capfd.readouterr().err.strip().splitlines()[-1])
+    assert messages[0].startswith("lstm-text: Expected ") and len(set(messages)) == 1
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused_and_nothing_of_it_kept(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_tiny_file(tmp_path / "a.csv", rows=69)
+    monkeypatch.setattr(load_examples, "read_chunks", growing(load_examples.read_chunks, path))
+    before = set((stages_root() / "raw").glob("*"))
+    assert main(["train", "--data.path", str(path)]) == 3
+    assert "found a file that changed meanwhile" in capfd.readouterr().err
+    assert set((stages_root() / "raw").glob("*")) == before
+
+
+def growing(read_chunks: Callable[..., Any], path: Path) -> Callable[..., Any]:
+    """Return a reader that finds one row more at the end than the file had when it was opened."""
+
+    def read(*arguments: Any, **options: Any) -> Any:
+        for number, chunk in enumerate(read_chunks(*arguments, **{**options, "chunk_rows": 10})):
+            if number == 0:
+                with path.open("a") as file:
+                    file.write("late,a late row,cat\n")
+            yield chunk
+
+    return read
 
 
 def test_a_model_that_does_not_exist_exits_with_4_and_says_what_does(capfd: pytest.CaptureFixture[str]) -> None:

@@ -310,3 +310,26 @@ def test_a_version_whose_vocabulary_is_gone_is_rejected_as_unservable(
     assert {"servability.cold_start_seconds", "servability.p95_milliseconds"} <= set(
         MlflowClient().get_run(good.run_id).data.metrics
     )
+
+
+@pytest.mark.parametrize("lost", ["version", "model", "file"])
+def test_a_scheduled_run_with_nothing_changed_registers_again_what_somebody_removed(
+    lost: str, tiny_outcome: tuple[Any, Path]
+) -> None:
+    client, name = MlflowClient(), f"lost-{lost}"
+    first = train(tiny_outcome[1], name)
+    assert train(tiny_outcome[1], name, trigger="schedule").run_id == first.run_id  # Unchanged: there is no other run.
+    if lost == "version":
+        client.delete_model_version(name, first.version)
+    elif lost == "model":
+        client.delete_registered_model(name)
+    else:
+        model = client.get_logged_model(client.get_model_version(name, first.version).source.removeprefix("models:/"))
+        Path(model.artifact_location.removeprefix("file://"), "artifacts/classifier/model.onnx").unlink()
+    again = train(tiny_outcome[1], name, trigger="schedule")
+    assert again.run_id != first.run_id and again.version == ("1" if lost == "model" else "2")
+    assert (
+        len(mlflow.pyfunc.load_model(f"models:/{name}/{again.version}").predict(pd.DataFrame({"text": ["purr"]}))) == 1
+    )
+    assert again.decision == "promoted" or lost == "file"
+    assert train(tiny_outcome[1], name, trigger="schedule").run_id == again.run_id

@@ -99,6 +99,7 @@ def test_an_address_that_cannot_be_used(
         ("at https://me:a/b@host/x and https://you:c@host", "at https://me:***@host/x and https://you:***@host"),
         ("http://127.0.0.1:5000 and sqlite:////a@b.db", "http://127.0.0.1:5000 and sqlite:////a@b.db"),
         ("postgresql://me@host/db", "postgresql://me@host/db"),
+        ("postgresql://host/db?user=me&password=secret&a=b", "postgresql://host/db?user=me&password=***&a=b"),
     ],
 )
 def test_no_password_is_shown(text: str, shown: str) -> None:
