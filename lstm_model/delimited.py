@@ -8,7 +8,7 @@ either format, a quoted field that holds a line which would be a row by itself i
 import csv
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from lstm_model.errors import ContentError
 from lstm_model.lines import blocks, numbered_lines
 
 Quoting = Literal["auto", "quoted", "none"]
+Place = tuple[int, int]  # The line where a quoted field begins, and one that it runs over.
 Row = tuple[int, list[str], list[str]]  # The number of its first line, its fields, the lines it was read from.
 
 
@@ -113,23 +114,24 @@ def read_header(path: Path, ending: str, quoting: Quoting) -> list[str]:
 
 
 def choose_quoting(
-    path: Path, ending: str, quoting: Quoting, *, key: str | None, is_id: bool
+    path: Path, ending: str, quoting: Quoting, *, keys: Sequence[str], id_column: str | None
 ) -> tuple[bool, str | None]:
     """Return whether quotes enclose fields in this file, and why, for the log; None where it holds none.
 
-    key: the column that tells a row from a piece of text: the label's or, where is_id, the id's. Raises ContentError
-    where a quoted field holds a line that would be a row by itself, and where a TSV can be read neither way.
+    keys: the columns that tell a row from a piece of text: the label's, or all but the text's; id_column: which of them
+    holds ids. Raises ContentError where a quoted field holds a line that would be a row by itself, and where a TSV can
+    be read neither way.
     """
     if quoting != "auto":
         return quoting == "quoted", f"quoting is {quoting}, as was asked for"
     if not any(b'"' in block for block in blocks(path)):
         return True, None
     tabs = separator(ending) == "\t"
-    suspects: dict[str, tuple[int, int]] = {}
+    suspects: dict[tuple[str, str], Place] = {}
     problem = None
     try:
-        suspects = _lines_inside_fields(path, ending, key)
-        problem = _swallowed_row(path, ending, suspects, key=key, is_id=is_id)
+        suspects = _lines_inside_fields(path, ending, keys)
+        problem = _swallowed_row(path, ending, suspects, id_column)
     except ContentError as error:
         problem = error
     if tabs and (problem or suspects):
@@ -157,22 +159,24 @@ def _misfit(path: Path) -> tuple[int, tuple[int, int] | None]:
     return width, None
 
 
-def _lines_inside_fields(path: Path, ending: str, key: str | None) -> dict[str, tuple[int, int]]:
-    """Return lines inside quoted fields with the header's width: their key -> the line of the field, and their own.
+def _lines_inside_fields(path: Path, ending: str, keys: Sequence[str]) -> dict[tuple[str, str], Place]:
+    """Return lines inside quoted fields with the header's width, by each key column and what they have there.
 
-    Without a key only a TSV of one column is looked through, where any further line of a field could be a row. Raises
-    ContentError where the file is not well-formed with quoting.
+    A TSV of one column has no keys: any further line of a field could be a row. Raises ContentError where the file is
+    not well-formed with quoting.
     """
     rows = read_rows(path, ending, quoted=True)
     header = next(rows)[1]
-    column = header.index(key) if key in header else 0
-    suspects: dict[str, tuple[int, int]] = {}
+    alone = len(header) == 1 and separator(ending) == "\t"
+    columns = {name: header.index(name) for name in (header if alone else keys) if name in header}
+    suspects: dict[tuple[str, str], Place] = {}
     for start, _, raw in rows:
         if len(raw) > 1:
             for number, cells in _lines_inside(raw, separator(ending), len(header)):
-                cell = cells[column]
-                if cell is not None and cell.strip():
-                    suspects.setdefault(cell, (start, start + number))
+                for name, column in columns.items():
+                    cell = cells[column]
+                    if cell is not None and cell.strip():
+                        suspects.setdefault((name, cell), (start, start + number))
     return suspects
 
 
@@ -194,45 +198,47 @@ def _lines_inside(raw: list[str], between: str, width: int) -> Iterator[tuple[in
 
 
 def _swallowed_row(
-    path: Path, ending: str, suspects: dict[str, tuple[int, int]], *, key: str | None, is_id: bool
+    path: Path, ending: str, suspects: dict[tuple[str, str], Place], id_column: str | None
 ) -> ContentError | None:
-    """Return the error for the first suspect that is a row: its label is one of other rows, or its id of none.
+    """Return the error for the first suspect that is a row: it has what other rows have in the key column.
 
-    An id has to look like those of other rows, too, and hold a digit: a word is a word. Without a key, in a TSV of one
-    column, every suspect could be a row.
+    An id is another row's if it looks like the ids there, holds a digit, and is none of them. In a TSV of one column
+    every suspect could be a row.
     """
     if not suspects:
         return None
     rows = read_rows(path, ending, quoted=True)
     header = next(rows)[1]
-    if key in header:
-        column = header.index(key)
-        seen = {row[column] for _, row, _ in rows}
-        shapes = {_shape(value) for value in seen} if is_id else set()
+    if len(header) > 1:
+        names = {name for name, _ in suspects}
+        columns = [(name, header.index(name)) for name in names]
+        seen: dict[str, set[str]] = {name: set() for name in names}
+        for _, row, _ in rows:
+            for name, column in columns:
+                seen[name].add(row[column])
+        shapes = {_shape(value) for value in seen.get(id_column or "", ())}
         suspects = {
-            cell: place
-            for cell, place in suspects.items()
-            if (cell in seen if not is_id else cell not in seen and _shape(cell) in shapes and _holds_digit(cell))
+            (name, cell): place
+            for (name, cell), place in suspects.items()
+            if (_is_new_id(cell, seen[name], shapes) if name == id_column else cell in seen[name])
         }
-    elif separator(ending) == "," or len(header) > 1:
-        return None
     if not suspects:
         return None
-    cell, (start, line) = min(suspects.items(), key=lambda item: item[1])
+    (name, cell), (start, line) = min(suspects.items(), key=lambda item: item[1])
     return ContentError(
         expected=f"rows that keep to their own lines in {path}",
         found=f"a quoted field from line {start} that runs over line {line}, which has the header's width"
-        + (f" and the {key} {cell[:80]!r}" if key in header else ""),
+        + (f" and the {name} {cell[:80]!r}" if len(header) > 1 else ""),
         remedy=f"Close the quote in line {start}, or write it twice inside a quoted field. Where quotes are ordinary "
         "characters pass --data.quoting none, and where the field really holds that line --data.quoting quoted "
         "(score and drift: --quoting).",
     )
 
 
+def _is_new_id(cell: str, ids: set[str], shapes: set[str]) -> bool:
+    return any(map(str.isdigit, cell)) and cell not in ids and _shape(cell) in shapes
+
+
 def _shape(identifier: str) -> str:
     """Return an id with each run of digits and of letters as one character: `r17` and `r204` have one shape."""
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", identifier))
-
-
-def _holds_digit(identifier: str) -> bool:
-    return any(map(str.isdigit, identifier))

@@ -186,14 +186,13 @@ def _check_header(path: Path, header: list[str]) -> None:
 def _delimited_values(
     path: Path, ending: str, present: Mapping[str, str], quoting: Quoting, reading: Reading
 ) -> Iterator[tuple[Any, ...]]:
-    key = next((name for name in ("label", "id", "example_id") if name in present), None)
-    quoted, why = choose_quoting(
-        path, ending, quoting, key=present[key] if key else None, is_id=key in ("id", "example_id")
-    )
+    header = read_header(path, ending, quoting)
+    keys = [present["label"]] if "label" in present else [name for name in header if name != present.get("text")]
+    id_column = present.get("id", present.get("example_id"))
+    quoted, why = choose_quoting(path, ending, quoting, keys=keys, id_column=id_column)
     reading.lines = Lines(why=why)
     rows = read_rows(path, ending, quoted=quoted, digest=reading.digest, lines=reading.lines)
     next(rows)
-    header = read_header(path, ending, quoting)
     places = [header.index(source) for source in present.values()]
     if len(places) == 1:
         return ((row[places[0]],) for _, row, _ in rows)

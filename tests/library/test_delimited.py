@@ -112,6 +112,14 @@ def test_a_csv_of_texts_with_ids_is_refused_where_an_id_is_inside_a_field(tmp_pa
     assert [row[0] for row in read(letter)] == ["1", "2", "3"]
 
 
+def test_a_csv_of_texts_is_refused_where_a_line_inside_a_field_has_what_other_rows_have(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.csv", "text,source", '"Striker signs,web', 'boats race",print', "rates rise,web")
+    with pytest.raises(ContentError, match=r"from line 2 that runs over line 2, .* and the source 'web'"):
+        list(read_chunks(path, {"text": "text"}))
+    once = put(tmp_path / "b.csv", "text,source", '"Striker signs,web', 'boats race",print', "rates rise,print")
+    assert [row[0] for row in read(once)] == ["Striker signs,web\nboats race", "rates rise"]
+
+
 @pytest.mark.parametrize(
     "lines",
     [
