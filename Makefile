@@ -19,17 +19,24 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: help setup train test check format ui serve lock docs bench-serving bench-overhead clean
+.PHONY: help setup train test check format ui serve lock docs bench-serving bench-overhead sweep clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# An environment holds its own path: in a checkout that was moved or copied it is made anew.
+ifneq ($(wildcard $(BIN)/lstm-text),)
+ifeq ($(shell grep -F '$(abspath $(BIN))/python' $(BIN)/lstm-text),)
+.PHONY: $(VENV)/.installed
+endif
+endif
 
 setup: $(VENV)/.installed  ## Create .venv and install the locked versions
 
 # The lock names uv with its hash: pip installs that one file, uv the rest, compiled (imports are 3x faster so).
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "expected Python 3.11, 3.12 or 3.13 on PATH, found: $$(python3 --version 2>&1). Install one, or run make PYTHON=/path/to/python." >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@grep -qsF '$(abspath $(BIN))/python' $(BIN)/lstm-text || $(PYTHON) -m venv --clear $(VENV)
 	@awk '/^uv==/{on=1} on{print} on&&!/\\$$/{exit}' requirements.lock > $(VENV)/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
@@ -69,6 +76,9 @@ bench-serving: setup  ## From text to label, beside stock MLflow and Keras (BENC
 
 bench-overhead: setup  ## What the flow costs beside the bare library (about 5 minutes)
 	@$(BIN)/python -W ignore benchmarks/overhead.py
+
+sweep: setup  ## Kill the first command of a new state folder at every 0.2 s (about 40 minutes; ARGS="--step 1")
+	@$(BIN)/python tests/sweep_first_seconds.py $(ARGS)
 
 clean:  ## Remove the virtual environment (mlruns/ stays)
 	rm -rf $(VENV)

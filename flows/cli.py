@@ -18,6 +18,7 @@ from flows.settings import (
     HistorySettings,
     PredictSettings,
     PromoteSettings,
+    RelocateSettings,
     ReproduceSettings,
     RollbackSettings,
     ScoreSettings,
@@ -34,6 +35,7 @@ from tasks.credentials import without_password
 from tasks.local_state import use_local_state
 from tasks.servers import check_tracking_server
 from tasks.streams import usable_streams
+from tasks.tracking_database import prepare_tracking_database
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,6 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
         settings = parse(command_named(arguments[0]), arguments[1:])
         use_local_state()
         check_tracking_server()
+        if not isinstance(settings, RelocateSettings):
+            # Commands that start Prefect's server make it while that comes up: both take seconds.
+            prepare_tracking_database(make=type(settings) not in _WITH_PREFECT)
         return _RUN[type(settings)](settings)
     except LstmTextError as error:
         if debug:
@@ -94,9 +99,6 @@ def _train(settings: TrainSettings) -> int:
 
     with use_prefect_server():  # It comes up while these are imported.
         from flows.training import train_text_classifier
-        from tasks.tracking import open_tracking_store
-
-        open_tracking_store()
     outcome = train_text_classifier(
         **{name: getattr(config, name) for name in type(config).model_fields},
         trigger=settings.trigger,
@@ -300,6 +302,16 @@ def _clean(settings: CleanSettings) -> int:
     return _finish(settings, {"dry_run": settings.dry_run, "cleaned": [asdict(kind) for kind in cleaned]})
 
 
+def _relocate(settings: RelocateSettings) -> int:
+    from tasks.tracking_database import relocate_state
+
+    done = relocate_state()
+    print(f"{done.locations:,} locations rewritten, from {', '.join(done.moved_from) or 'nowhere: all are here'}")
+    if done.left_behind:
+        print(f"{done.left_behind:,} of these have their files in the folder of before alone; copy them too")
+    return _finish(settings, asdict(done))
+
+
 def _ui(settings: UiSettings) -> int:
     from tasks.serving import serve_pages
 
@@ -313,6 +325,7 @@ def _finish(settings: CommandSettings, answer: dict[str, Any]) -> int:
     return 0
 
 
+_WITH_PREFECT = (TrainSettings, TuneSettings, ScoreSettings, DriftSettings)
 _RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
     TrainSettings: _train,
     TuneSettings: _tune,
@@ -326,6 +339,7 @@ _RUN: dict[type[CommandSettings], Callable[[Any], int]] = {
     ServeSettings: _serve,
     ReproduceSettings: _reproduce,
     CleanSettings: _clean,
+    RelocateSettings: _relocate,
     UiSettings: _ui,
 }
 

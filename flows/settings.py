@@ -297,6 +297,12 @@ class CleanSettings(CommandSettings):
         return timedelta(days=number) if unit == "d" else timedelta(hours=number)
 
 
+class RelocateSettings(CommandSettings):
+    """Rewrite the locations of run state that was moved or copied before lstm-text followed that by itself."""
+
+    command: ClassVar[str] = "relocate"
+
+
 class UiSettings(CommandSettings):
     """Start the MLflow and Prefect pages on loopback until Ctrl-C."""
 
@@ -392,6 +398,7 @@ COMMANDS: dict[str, type[CommandSettings]] = {
         ServeSettings,
         ReproduceSettings,
         CleanSettings,
+        RelocateSettings,
         UiSettings,
     )
 }

@@ -29,9 +29,9 @@ _own: list[str] = []
 def use_prefect_server() -> Iterator[None]:
     """Have a Prefect server answer at PREFECT_API_URL until this process ends: the one named there, or one made here.
 
-    One made here comes up while the block runs, which is for the flow's imports: both take seconds. It answers when
-    the block ends. From now on SIGTERM is a KeyboardInterrupt, as Ctrl-C is. Raises ModelError where the server does
-    not answer.
+    One made here comes up while the block runs, which is for the flow's imports, and while the tracking database is
+    opened: all take seconds. It answers when the block ends. From now on SIGTERM is a KeyboardInterrupt, as Ctrl-C is.
+    Raises ModelError where the server does not answer.
     """
     import prefect.context
     from prefect.settings import PREFECT_API_URL  # A profile may hold it as well.
@@ -46,12 +46,16 @@ def use_prefect_server() -> Iterator[None]:
         return
     port = free_port()
     # As Prefect starts its own: without the services that only a server which stays up needs.
-    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+    command = [sys.executable, "-P", "-m", "tasks.prefect_database", "uvicorn"]
+    command += ["--factory", "prefect.server.api.server:create_app"]
     command += ["--host", LOOPBACK, "--port", str(port), "--log-level", "error", "--lifespan", "on"]
     quiet = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     log = kept.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  closed at exit
     process = kept.enter_context(child_process(command, quiet, output=log))
     yield
+    from tasks.tracking import open_tracking_store  # Slow, but the flow has imported it.
+
+    open_tracking_store()
     _wait_until_up(port, process, log)
     # Links are for later, when `make ui` shows what this server wrote down; its own address ends with the command.
     os.environ.setdefault("PREFECT_UI_URL", DEFAULT_PREFECT_UI)

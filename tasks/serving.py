@@ -150,11 +150,13 @@ def serve_pages(*, mlflow_port: int, prefect_port: int) -> int:
             found=without_password(uri),
             remedy="That server has its pages already: open its address, and start `prefect server start` alone.",
         )
-    tracking = [f"{BIN}/mlflow", "server", "--backend-store-uri", uri, "--artifacts-destination", str(artifacts_root())]
+    tracking = [f"{BIN}/mlflow", "server", "--artifacts-destination", str(artifacts_root())]
     tracking += ["--host", LOOPBACK, "--workers", "1", "--port", str(mlflow_port)]
-    prefect = [f"{BIN}/prefect", "server", "start", "--host", LOOPBACK, "--port", str(prefect_port)]
+    prefect = [sys.executable, "-P", "-m", "tasks.prefect_database", "prefect", "server", "start"]
+    prefect += ["--host", LOOPBACK, "--port", str(prefect_port)]
     environment = {
         "MLFLOW_TRACKING_URI": uri,
+        "MLFLOW_BACKEND_STORE_URI": uri,  # Not on the command line, where `ps` would show a password.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PREFECT_UI_API_URL": f"http://{LOOPBACK}:{prefect_port}/api",
     }

@@ -25,6 +25,7 @@ from tasks.credentials import without_credentials
 from tasks.local_state import artifacts_root
 from tasks.patience import client
 from tasks.servers import EMBEDDED, is_database
+from tasks.tracking_database import prepare_tracking_database
 
 DEFAULT_MLFLOW_UI = "http://127.0.0.1:5001"
 BATCH_METRICS = 1_000  # More in one request are refused by MLflow.
@@ -63,7 +64,8 @@ def mlflow_ui() -> str:
 
 
 def open_tracking_store() -> None:
-    """Open the tracking database before it is needed; at first use its tables are made, which takes seconds."""
+    """Open the tracking database before it is needed; at first use it is made, which takes seconds."""
+    prepare_tracking_database()
     client().search_experiments(max_results=1)
 
 

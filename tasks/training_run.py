@@ -36,6 +36,7 @@ from tasks.recording import wait_until_recorded
 from tasks.signals import lost_signal, noticed_signals
 from tasks.sole_holder import sole_holder
 from tasks.tracking import CONFIG_FILE, Run, ensure_experiment
+from tasks.tracking_database import prepare_tracking_database
 
 RUN_NAME_LENGTH = 250  # Of the database's column: SQLite takes more, PostgreSQL refuses.
 SIGNALS = (KeyboardInterrupt, TerminationSignal)
@@ -46,6 +47,7 @@ INTERRUPTIONS = (*SIGNALS, asyncio.CancelledError)
 def recorded_flow() -> Iterator[None]:
     """What every flow's body runs in: local state, short errors, missed slots, task runs recorded at the end."""
     use_local_state()
+    prepare_tracking_database()
     shorten_errors()
     cancel_missed_slots()
     try:

@@ -13,6 +13,7 @@ from tasks.missed_slots import cancel_missed_slots
 from tasks.outcome import TrainingOutcome
 from tasks.patience import client
 from tasks.tracking import Run
+from tasks.tracking_database import prepare_tracking_database
 from tasks.training_run import digest_inputs, resume_key
 from tasks.version_files import find_damage
 
@@ -24,6 +25,7 @@ def unchanged_state(config: PipelineConfig, *, trigger: str, force_retrain: bool
     if trigger != "schedule" or force_retrain:
         return None
     use_local_state()
+    prepare_tracking_database()
     cancel_missed_slots()
     last = _last_decided(config)
     if last is None or last.data.tags.get("resume_key") != resume_key(config, digest_inputs(config)):
