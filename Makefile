@@ -77,7 +77,7 @@ bench-serving: setup  ## From text to label, beside stock MLflow and Keras (BENC
 bench-overhead: setup  ## What the flow costs beside the bare library (about 5 minutes)
 	@$(BIN)/python -W ignore benchmarks/overhead.py
 
-sweep: setup  ## Kill the first command of a new state folder at every 0.2 s (about 40 minutes; ARGS="--step 1")
+sweep: setup  ## Kill the first command of a new state folder at every 0.2 s (about an hour; ARGS="--step 1")
 	@$(BIN)/python tests/sweep_first_seconds.py $(ARGS)
 
 clean:  ## Remove the virtual environment (mlruns/ stays)

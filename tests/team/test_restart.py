@@ -47,3 +47,8 @@ def test_a_training_outlives_a_database_that_restarts(postgres: Postgres, tmp_pa
     assert restarts == RESTARTS and "the next follows in" in told and "Traceback" not in told
     with tracking(uri):
         check_one_of_everything(MlflowClient(), finished["run_id"])
+    # For all the errors on the way, the address's password stands nowhere: state, both databases, what was printed.
+    dumped = subprocess.run([postgres.bin / "pg_dump", uri], capture_output=True, check=True).stdout
+    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert finished["run_id"].encode() in dumped
+    assert [content for content in (dumped, *written) if postgres.password.encode() in content] == []
