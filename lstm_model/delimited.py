@@ -225,9 +225,10 @@ def _swallowed_row(
     if not suspects:
         return None
     (name, cell), (start, line) = min(suspects.items(), key=lambda item: item[1])
+    swallowed = "the rest of it" if line == start else f"line {line}"
     return ContentError(
         expected=f"rows that keep to their own lines in {path}",
-        found=f"a quoted field from line {start} that runs over line {line}, which has the header's width"
+        found=f"a quoted field that begins in line {start} and swallows {swallowed}, which has the header's width"
         + (f" and the {name} {cell[:80]!r}" if len(header) > 1 else ""),
         remedy=f"Close the quote in line {start}, or write it twice inside a quoted field. Where quotes are ordinary "
         "characters pass --data.quoting none, and where the field really holds that line --data.quoting quoted "

@@ -74,7 +74,7 @@ def test_a_tsv_that_can_be_read_neither_way_is_refused_with_both_lines(tmp_path:
 
 def test_a_tsv_of_one_column_with_a_field_of_several_lines_is_refused(tmp_path: Path) -> None:
     path = put(tmp_path / "a.tsv", "text", '"Striker signs', 'boats race"', "rates rise")
-    with pytest.raises(ContentError, match=r"from line 2 that runs over line 3"):
+    with pytest.raises(ContentError, match=r"begins in line 2 and swallows line 3"):
         read(path)
     assert read(path, "none") == [('"Striker signs',), ('boats race"',), ("rates rise",)]
     assert read(path, "quoted") == [("Striker signs\nboats race",), ("rates rise",)]
@@ -96,7 +96,8 @@ def test_a_quoted_field_of_a_csv_that_holds_a_row_is_refused_with_its_line(tmp_p
     with pytest.raises(ContentError) as caught:
         read(put(tmp_path / "a.csv", *lines))
     found = str(caught.value)
-    assert f"from line {start} that runs over line {line}, " in found or (
+    swallowed = "the rest of it" if line == start else f"line {line}"
+    assert f"begins in line {start} and swallows {swallowed}, " in found or (
         line is None and f"in line {start} of" in found
     )
     assert "--data.quoting none" in found
@@ -104,7 +105,7 @@ def test_a_quoted_field_of_a_csv_that_holds_a_row_is_refused_with_its_line(tmp_p
 
 def test_a_csv_of_texts_with_ids_is_refused_where_an_id_is_inside_a_field(tmp_path: Path) -> None:
     path = put(tmp_path / "a.csv", "id,text", '1,"Striker signs', "2,rates rise", '3,boats race"', "4,x")
-    with pytest.raises(ContentError, match=r"from line 2 that runs over line 3, .* and the id '2'"):
+    with pytest.raises(ContentError, match=r"begins in line 2 and swallows line 3, .* and the id '2'"):
         read(path)
     letter = put(
         tmp_path / "b.csv", "id,text", '1,"Dear all,', "one, two", "2, which another row has", 'bye"', "2,x", "3,y"
@@ -114,7 +115,7 @@ def test_a_csv_of_texts_with_ids_is_refused_where_an_id_is_inside_a_field(tmp_pa
 
 def test_a_csv_of_texts_is_refused_where_a_line_inside_a_field_has_what_other_rows_have(tmp_path: Path) -> None:
     path = put(tmp_path / "a.csv", "text,source", '"Striker signs,web', 'boats race",print', "rates rise,web")
-    with pytest.raises(ContentError, match=r"from line 2 that runs over line 2, .* and the source 'web'"):
+    with pytest.raises(ContentError, match=r"begins in line 2 and swallows the rest of it, .* and the source 'web'"):
         list(read_chunks(path, {"text": "text"}))
     once = put(tmp_path / "b.csv", "text,source", '"Striker signs,web', 'boats race",print', "rates rise,print")
     assert [row[0] for row in read(once)] == ["Striker signs,web\nboats race", "rates rise"]
