@@ -3,7 +3,7 @@
 import os
 from urllib.parse import urlsplit
 
-HERE = ("127.0.0.1", "localhost", "::1")
+HERE = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 SCHEMES = ("http", "https", "socks5", "socks5h")
 PORTS = range(1, 65_536)

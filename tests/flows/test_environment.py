@@ -188,7 +188,7 @@ def test_a_proxy_stays_in_force_for_other_machines(
     address = f"http://127.0.0.1:{gateway.server_port}"
     set_proxies(monkeypatch, {"HTTP_PROXY": address, "NO_PROXY": "intranet.example"})
     bypass_proxies_on_loopback()
-    assert os.environ["NO_PROXY"] == "intranet.example,127.0.0.1,localhost,::1"
+    assert os.environ["NO_PROXY"] == "intranet.example,127.0.0.1,localhost,::1,0.0.0.0"
     assert httpx.get("http://tracking.example/").status_code == 403
     assert requests.get("http://tracking.example/", timeout=5).status_code == 403
     set_proxies(monkeypatch, {"HTTP_PROXY": address, "ALL_PROXY": f"socks://{NOBODY}"})
