@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from lstm_model.delimited import Lines, Quoting, choose_quoting, read_header, read_rows
 from lstm_model.digests import digest_file
 from lstm_model.errors import ContentError, UsageError
-from lstm_model.lines import blocks, numbered_lines, open_bytes
+from lstm_model.lines import blocks, numbered_lines
 from lstm_model.texts import text_problem
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz", ".parquet")
@@ -125,7 +125,7 @@ def read_chunks(
     reading = reading or Reading()
     if ending == ".parquet":
         yield from _parquet_chunks(path, present, chunk_rows)
-        for block in open_bytes(path):  # Arrow reads where it likes: hashed as it is when the last row was read.
+        for block in blocks(path):  # Arrow reads where it likes: hashed as it is when the last row was read.
             reading.digest.update(block)
         return
     if ending.startswith(".jsonl"):
