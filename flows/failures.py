@@ -1,6 +1,7 @@
 """Errors of servers and disks as errors that name a remedy."""
 
 import errno
+from collections.abc import Iterator
 
 from lstm_model.errors import LstmTextError, ModelError, UsageError
 
@@ -10,6 +11,8 @@ def known_failure(error: BaseException) -> LstmTextError | None:
     # Imported here: MLflow takes a second that a wrong flag does not need.
     from tasks.patience import PATIENCE_SECONDS, disk_is_full, text_of
 
+    if type(error).__module__.startswith("prefect."):
+        error = next((earlier for earlier in _contexts(error) if disk_is_full(earlier)), error)
     text = text_of(error)[:300]
     if disk_is_full(error) or (isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS)):
         return UsageError(
@@ -42,3 +45,10 @@ def known_failure(error: BaseException) -> LstmTextError | None:
             remedy="Check MLFLOW_TRACKING_URI and PREFECT_API_URL and that the servers run.",
         )
     return None
+
+
+def _contexts(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors that were being handled when this one came: what a server then failed to record."""
+    while error.__context__ is not None:
+        error = error.__context__
+        yield error

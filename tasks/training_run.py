@@ -5,6 +5,7 @@ and epochs that were done are not done again, and what the run holds already is 
 """
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
@@ -15,6 +16,7 @@ from mlflow.entities import Run as MlflowRun
 from prefect import get_run_logger
 from prefect.artifacts import create_link_artifact
 from prefect.client.orchestration import get_client
+from prefect.context import refresh_global_settings_context
 from prefect.exceptions import ObjectNotFound, TerminationSignal
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_UI_URL
@@ -29,7 +31,7 @@ from lstm_model.reading import file_format
 from tasks.credentials import without_credentials
 from tasks.local_state import DEFAULT_PREFECT_UI, use_local_state
 from tasks.missed_slots import cancel_missed_slots
-from tasks.patience import briefly, client, patiently, text_of
+from tasks.patience import briefly, client, disk_is_full, patiently, text_of
 from tasks.provenance import provenance
 from tasks.publishing import shorten_errors
 from tasks.recording import wait_until_recorded
@@ -55,8 +57,13 @@ def recorded_flow() -> Iterator[None]:
             yield
     except INTERRUPTIONS:
         raise  # Whoever stops a run does not wait for records.
-    except BaseException:
-        wait_until_recorded()
+    except BaseException as error:
+        if disk_is_full(error):
+            # Prefect's server can record nothing on that disk either: it would be asked again for minutes.
+            os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "0"
+            refresh_global_settings_context()
+        else:
+            wait_until_recorded()
         raise
     else:
         wait_until_recorded()

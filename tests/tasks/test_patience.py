@@ -11,6 +11,7 @@ import requests
 import sqlalchemy
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
+from prefect.exceptions import PrefectHTTPStatusError
 
 import tasks.patience
 from flows.failures import known_failure
@@ -100,6 +101,18 @@ def test_a_disk_that_is_really_full_is_known_and_told(write: Callable[[Path], An
     assert disk_is_full(raised.value) and may_pass(raised.value)
     told = known_failure(raised.value)
     assert isinstance(told, UsageError) and "Free space" in str(told)
+
+
+def test_a_full_disk_is_told_where_prefects_server_could_not_record_it() -> None:
+    request = httpx.Request("POST", "http://127.0.0.1:4200/api/flow_runs/1/set_state")
+    answer = httpx.HTTPStatusError("500", request=request, response=httpx.Response(500, request=request))
+    with pytest.raises(PrefectHTTPStatusError) as raised:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError:
+            raise PrefectHTTPStatusError.from_httpx_error(answer) from answer
+    told = known_failure(raised.value)
+    assert isinstance(told, UsageError) and "No space left on device. Free space" in str(told)
 
 
 def test_a_locked_database_is_told_without_its_statement() -> None:
