@@ -13,7 +13,7 @@ PREFECT_PORT ?= 4200
 SERVE_PORT ?= 5002
 BENCH_DATA ?= data/headlines.csv
 
-# Telemetry off for every tool; state below mlruns/. `tasks/local_state.py` sets the same for the bare command.
+# Telemetry off for every tool; state below mlruns/. `tasks/runtime/state/local_state.py` sets the same for the bare command.
 export DO_NOT_TRACK := true
 export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false

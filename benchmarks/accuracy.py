@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from lstm_model.baseline import predict_with_baseline
-from lstm_model.config import SplitConfig
+from lstm_model.config.split import SplitConfig
+from lstm_model.data.reading import read_chunks, read_columns
+from lstm_model.data.splitting import honour_given_split, split_rows
 from lstm_model.digests import digest_text
-from lstm_model.reading import read_chunks, read_columns
-from lstm_model.splitting import honour_given_split, split_rows
+from lstm_model.evaluation.baseline import predict_with_baseline
 
 
 def run_pipeline(path: Path, flags: list[str]) -> dict[str, float]:

@@ -33,25 +33,26 @@ def bare(path: Path) -> None:
     import numpy as np
     import pandas as pd
 
-    from lstm_model.answers import answer_table
-    from lstm_model.baseline import predict_with_baseline
-    from lstm_model.behaviour import check_cases, check_invariance
-    from lstm_model.calibration import calibrate
-    from lstm_model.cases import find_cases, read_cases
-    from lstm_model.classifier import Classifier, ClassifierDescription
-    from lstm_model.config import DataConfig, PipelineConfig
+    from lstm_model.classifier.answers import answer_table
+    from lstm_model.classifier.calibration import calibrate
+    from lstm_model.classifier.classifier import Classifier, ClassifierDescription
+    from lstm_model.config.data import DataConfig
+    from lstm_model.config.pipeline import PipelineConfig
+    from lstm_model.data.cases import find_cases, read_cases
+    from lstm_model.data.reading import read_chunks
+    from lstm_model.data.row_rules import derive_columns, list_bad_rows, row_rules
+    from lstm_model.data.splitting import split_rows
     from lstm_model.digests import digest_text
-    from lstm_model.encoded import EncodedRows
-    from lstm_model.evaluation import judge_answers, judge_slices
-    from lstm_model.export import write_onnx
-    from lstm_model.mistakes import confident_mistakes, label_errors
-    from lstm_model.network import build_network
-    from lstm_model.reading import read_chunks
-    from lstm_model.rules import derive_columns, list_bad_rows, row_rules
-    from lstm_model.splitting import split_rows
-    from lstm_model.text_encoder import encode_texts
-    from lstm_model.tokenization import fit_tokenizer, unknown_rates
-    from lstm_model.training import train_network
+    from lstm_model.evaluation.baseline import predict_with_baseline
+    from lstm_model.evaluation.behaviour import check_cases, check_invariance
+    from lstm_model.evaluation.evaluation import judge_answers, judge_slices
+    from lstm_model.evaluation.mistakes import confident_mistakes, label_errors
+    from lstm_model.network.export import write_onnx
+    from lstm_model.network.network import build_network
+    from lstm_model.network.training import train_network
+    from lstm_model.tokens.encoded_rows import EncodedRows
+    from lstm_model.tokens.text_encoder import encode_texts
+    from lstm_model.tokens.tokenizer import fit_tokenizer, unknown_rates
 
     imported = time.monotonic() - started
     config = PipelineConfig(data=DataConfig(path=path))

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-from tasks.local_state import use_local_state
+from tasks.runtime.state.local_state import use_local_state
 
 SCRATCH = tempfile.TemporaryDirectory(prefix="bench-serving-")
 os.environ["LSTM_TEXT_STATE"] = SCRATCH.name  # Its own run state, tracking database included.
@@ -43,16 +43,17 @@ import pyarrow.parquet as pq  # noqa: E402
 from mlflow.models import ModelSignature  # noqa: E402
 from mlflow.types import Schema, TensorSpec  # noqa: E402
 
-from lstm_model.batches import length_batches, pad_batch  # noqa: E402
-from lstm_model.classifier import BATCH_ROWS, Classifier, ClassifierDescription, softmax  # noqa: E402
-from lstm_model.config import PRESETS, ModelConfig, PipelineConfig  # noqa: E402
-from lstm_model.encoded import EncodedRows  # noqa: E402
-from lstm_model.profile import ProfileBuilder  # noqa: E402
-from lstm_model.reading import read_chunks  # noqa: E402
-from lstm_model.scores import score_rows, scores_schema  # noqa: E402
-from lstm_model.text_encoder import encode_texts  # noqa: E402
-from lstm_model.tokenization import fit_tokenizer  # noqa: E402
-from tasks.register_classifier import log_classifier  # noqa: E402
+from lstm_model.classifier.classifier import BATCH_ROWS, Classifier, ClassifierDescription, softmax  # noqa: E402
+from lstm_model.classifier.scores import score_rows, scores_schema  # noqa: E402
+from lstm_model.config.model import ModelConfig  # noqa: E402
+from lstm_model.config.pipeline import PRESETS, PipelineConfig  # noqa: E402
+from lstm_model.data.reading import read_chunks  # noqa: E402
+from lstm_model.drift.profile import ProfileBuilder  # noqa: E402
+from lstm_model.tokens.batches import length_batches, pad_batch  # noqa: E402
+from lstm_model.tokens.encoded_rows import EncodedRows  # noqa: E402
+from lstm_model.tokens.text_encoder import encode_texts  # noqa: E402
+from lstm_model.tokens.tokenizer import fit_tokenizer  # noqa: E402
+from tasks.promotion.register_classifier import log_classifier  # noqa: E402
 
 LABELS = ["business", "science", "sports", "world"]
 MADE_BY = {"model_name": "bench", "model_version": "1", "run_id": "bench"}
@@ -61,9 +62,9 @@ MADE_BY = {"model_name": "bench", "model_version": "1", "run_id": "bench"}
 def build(preset: str, texts: list[str], folder: Path) -> tuple[Any, dict[str, Path]]:
     """Return the Keras network and the folders of its float and int8 classifiers."""
     # Imported here: the processes that only score are without TensorFlow.
-    from lstm_model.export import write_onnx
-    from lstm_model.network import build_network
-    from lstm_model.quantization import write_int8_onnx
+    from lstm_model.network.export import write_onnx
+    from lstm_model.network.network import build_network
+    from lstm_model.network.quantization import write_int8_onnx
 
     config = PipelineConfig.model_validate(PRESETS[preset])
     tokenizer = fit_tokenizer(texts, config.tokenization)
@@ -164,8 +165,8 @@ def time_steps(folder: Path, path: Path) -> dict[str, float]:
 
 def time_score(folder: Path, path: Path) -> float:
     """Return the seconds of `lstm-text score`'s engine: all of it but loading and Prefect."""
-    from tasks import score_file
-    from tasks.scoring_job import ScoringJob, ScoringRequest
+    from tasks.scoring import score_file
+    from tasks.scoring.scoring_job import ScoringJob, ScoringRequest
 
     classifier = Classifier.load(folder)
     score_file._loaded = lambda job: (folder, classifier)  # type: ignore[assignment]
@@ -410,7 +411,7 @@ def log_models(network: Any, folders: dict[str, Path], texts: list[str]) -> dict
 
 
 def import_seconds() -> float:
-    command = [sys.executable, "-c", "import lstm_model.classifier"]
+    command = [sys.executable, "-c", "import lstm_model.classifier.classifier"]
     return take_turns({"import": lambda: subprocess.run(command, check=True)}, 5)["import"]
 
 
@@ -431,7 +432,10 @@ def main() -> None:
     write_file(path, texts, arguments.rows)
     some = [texts[i % len(texts)] for i in range(4_000)]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"{arguments.file.name}, {cores} cores; `import lstm_model.classifier`: {import_seconds():.2f} s", flush=True)
+    print(
+        f"{arguments.file.name}, {cores} cores; `import lstm_model.classifier.classifier`: {import_seconds():.2f} s",
+        flush=True,
+    )
     mlflow.set_experiment("bench")
     for preset in ("default", "article"):
         print(f"\n### Network `{preset}`")

@@ -17,9 +17,9 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_model.config import SplitConfig
+from lstm_model.config.split import SplitConfig
+from lstm_model.data.splitting import split_rows
 from lstm_model.digests import digest_text
-from lstm_model.splitting import split_rows
 
 SHARE = 0.7
 

@@ -19,7 +19,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
 from lstm_model.errors import LstmTextError, ModelError  # noqa: E402
-from tasks.local_state import use_local_state  # noqa: E402
+from tasks.runtime.state.local_state import use_local_state  # noqa: E402
 
 DEFAULT_API = "http://127.0.0.1:4200/api"
 

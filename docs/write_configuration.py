@@ -8,14 +8,17 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
-from lstm_model.config import PRESETS, DriftConfig, PipelineConfig, Range, Section, TuningConfig, flatten
+from lstm_model.config.drift import DriftConfig
+from lstm_model.config.pipeline import PRESETS, PipelineConfig, flatten
+from lstm_model.config.section import Section
+from lstm_model.config.tuning import Range, TuningConfig
 
 PAGE = Path(__file__).with_name("configuration.md")
 
 INTRODUCTION = """\
 # Configuration
 
-Written by `make docs` from `lstm_model/config.py`; edit that file, not this page.
+Written by `make docs` from `lstm_model/config/config.py`; edit that file, not this page.
 
 Every setting is a flag of `lstm-text train`, a key of a YAML file, a field of a parameter of the Prefect flow (one
 parameter per section) and a param of the MLflow run (`model.lstm_units`). Unknown names are refused.
@@ -81,7 +84,10 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
         if PAGE.is_file() and PAGE.read_text("utf-8") == page:
             return 0
-        print(f"Expected {PAGE.name} as lstm_model/config.py gives it; found another. Run make docs.", file=sys.stderr)
+        print(
+            f"{PAGE.name} is not what lstm_model/config/ gives. Run make docs.",
+            file=sys.stderr,
+        )
         return 1
     if arguments:
         print(f"Expected --check or nothing; found {' '.join(arguments)}.", file=sys.stderr)

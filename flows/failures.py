@@ -9,7 +9,7 @@ from lstm_model.errors import LstmTextError, ModelError, UsageError
 def known_failure(error: BaseException) -> LstmTextError | None:
     """Return what a person can do about an error of MLflow, Prefect, the network or the disk; None for a bug."""
     # Imported here: MLflow takes a second that a wrong flag does not need.
-    from tasks.patience import PATIENCE_SECONDS, disk_is_full, text_of
+    from tasks.runtime.retries import PATIENCE_SECONDS, disk_is_full, text_of
 
     if type(error).__module__.startswith("prefect."):
         error = next((earlier for earlier in _contexts(error) if disk_is_full(earlier)), error)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
-from lstm_model.config import title
+from lstm_model.config.section import title
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from prefect import flow
 
 from flows.forms import readable
-from lstm_model.config import DriftConfig
-from lstm_model.delimited import Quoting
-from tasks.notifications import tell_failure
-from tasks.training_run import recorded_flow
-from tasks.watch_file import WatchOutcome, WatchRequest, completed, watch_file
+from lstm_model.config.data import Quoting
+from lstm_model.config.drift import DriftConfig
+from tasks.monitoring.monitor_file import WatchOutcome, WatchRequest, completed, watch_file
+from tasks.runs.notifications import tell_failure
+from tasks.runs.training_run import recorded_flow
 
 
 @flow(name="watch-drift", flow_run_name="{path}", on_failure=[tell_failure], on_crashed=[tell_failure])

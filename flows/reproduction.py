@@ -6,10 +6,10 @@ from pathlib import Path
 from prefect import flow
 
 from flows.training import build_and_evaluate
-from lstm_model.config import PipelineConfig
+from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.errors import LstmTextError
-from tasks.prefect_server import use_prefect_server
-from tasks.training_run import training_run
+from tasks.runs.training_run import training_run
+from tasks.runtime.prefect_server import use_prefect_server
 
 
 @flow(name="reproduce-text-classifier")

@@ -8,38 +8,36 @@ from prefect.runtime import flow_run
 from prefect.states import State
 
 from flows.forms import readable
-from lstm_model.config import (
-    DataConfig,
-    EvaluationConfig,
-    ExportConfig,
-    ModelConfig,
-    PipelineConfig,
-    PromotionConfig,
-    RegistrationConfig,
-    SplitConfig,
-    TokenizationConfig,
-    TrainingConfig,
-)
-from tasks.check_cases_file import check_cases_file
-from tasks.check_servable import check_servable
-from tasks.decide_promotion import decide_promotion
-from tasks.describe_reference import describe_reference
-from tasks.evaluate_classifier import evaluate_classifier
-from tasks.export_classifier import export_classifier
-from tasks.fetch_start import fetch_start
-from tasks.load_examples import load_examples
-from tasks.notifications import tell_failure
-from tasks.outcome import TrainingOutcome, training_outcome
-from tasks.register_classifier import register_classifier
-from tasks.split_examples import split_examples
-from tasks.stages import StageRecord
-from tasks.tokenize_and_pad import tokenize_and_pad
-from tasks.tracking import Run
-from tasks.train_model import train_model
-from tasks.training_run import training_run
-from tasks.unchanged import unchanged_state
-from tasks.validate_examples import validate_examples
-from tasks.write_report import write_report
+from lstm_model.config.data import DataConfig
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.config.export import ExportConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.pipeline import PipelineConfig
+from lstm_model.config.promotion import PromotionConfig
+from lstm_model.config.registration import RegistrationConfig
+from lstm_model.config.split import SplitConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.config.training import TrainingConfig
+from tasks.promotion.check_servable import check_servable
+from tasks.promotion.decide_promotion import decide_promotion
+from tasks.promotion.outcome import TrainingOutcome, training_outcome
+from tasks.promotion.register_classifier import register_classifier
+from tasks.promotion.unchanged import unchanged_state
+from tasks.reports.write_report import write_report
+from tasks.runs.notifications import tell_failure
+from tasks.runs.training_run import training_run
+from tasks.runtime.stage_store import StageRecord
+from tasks.runtime.tracking import Run
+from tasks.training.check_cases_file import check_cases_file
+from tasks.training.describe_reference import describe_reference
+from tasks.training.evaluate_classifier import evaluate_classifier
+from tasks.training.export_classifier import export_classifier
+from tasks.training.fetch_start import fetch_start
+from tasks.training.load_examples import load_examples
+from tasks.training.split_examples import split_examples
+from tasks.training.tokenize_and_pad import tokenize_and_pad
+from tasks.training.train_model import train_model
+from tasks.training.validate_examples import validate_examples
 
 Trigger = Literal["manual", "schedule", "drift", "feedback"]
 

@@ -6,29 +6,27 @@ from prefect import flow
 
 from flows.forms import readable
 from flows.training import name_run, train_text_classifier
-from lstm_model.config import (
-    DataConfig,
-    EvaluationConfig,
-    ExportConfig,
-    ModelConfig,
-    PipelineConfig,
-    PromotionConfig,
-    RegistrationConfig,
-    SplitConfig,
-    TokenizationConfig,
-    TrainingConfig,
-    TuningConfig,
-)
-from lstm_model.search_space import check_space
-from tasks.conclude_search import TuningOutcome, best_config, conclude_search
-from tasks.fetch_start import fetch_start
-from tasks.load_examples import load_examples
-from tasks.notifications import tell_failure
-from tasks.run_trials import run_trials
-from tasks.search import open_search
-from tasks.split_examples import split_examples
-from tasks.tokenize_and_pad import tokenize_and_pad
-from tasks.validate_examples import validate_examples
+from lstm_model.config.data import DataConfig
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.config.export import ExportConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.pipeline import PipelineConfig
+from lstm_model.config.promotion import PromotionConfig
+from lstm_model.config.registration import RegistrationConfig
+from lstm_model.config.search_space import check_space
+from lstm_model.config.split import SplitConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.config.training import TrainingConfig
+from lstm_model.config.tuning import TuningConfig
+from tasks.runs.notifications import tell_failure
+from tasks.training.fetch_start import fetch_start
+from tasks.training.load_examples import load_examples
+from tasks.training.split_examples import split_examples
+from tasks.training.tokenize_and_pad import tokenize_and_pad
+from tasks.training.validate_examples import validate_examples
+from tasks.tuning.best_settings import TuningOutcome, best_config, conclude_search
+from tasks.tuning.study import open_search
+from tasks.tuning.trials import run_trials
 
 
 @flow(

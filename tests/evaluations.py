@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_model.bootstrap import Resampling, bootstrap, interval
 from lstm_model.digests import digest_text
-from lstm_model.metrics import classification_metrics
-from lstm_model.run_facts import RunFacts
+from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
+from lstm_model.evaluation.metrics import classification_metrics
+from lstm_model.pages.run_facts import RunFacts
 
 RESAMPLING = Resampling(rounds=200)
 

@@ -11,15 +11,16 @@ import mlflow
 import numpy as np
 import pandas as pd
 
-from lstm_model.answers import answer_table
-from lstm_model.bootstrap import Resampling, bootstrap, interval
-from lstm_model.classifier import Classifier
-from lstm_model.config import EvaluationConfig, PromotionConfig
+from lstm_model.classifier.answers import answer_table
+from lstm_model.classifier.classifier import Classifier
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.config.promotion import PromotionConfig
 from lstm_model.digests import digest_text
-from lstm_model.metrics import classification_metrics
-from tasks.check_servable import Servability
-from tasks.evidence import read_evidence
-from tasks.judge_version import Candidate
+from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
+from lstm_model.evaluation.metrics import classification_metrics
+from tasks.promotion.apply_gate import Candidate
+from tasks.promotion.check_servable import Servability
+from tasks.runs.evidence import read_evidence
 from tests.models import TEXTS
 
 WORDS = ["purr", "bark", "hoot", "meow", "woof", "0", "1", "2", "3", "4", "a", "b"]
@@ -42,8 +43,8 @@ def register_judged(
 
     truth: the label of each row. seen: texts in the train part of its split manifest, beside one of its own.
     """
-    from tasks.register_classifier import log_classifier
-    from tasks.tracking import ensure_experiment
+    from tasks.promotion.register_classifier import log_classifier
+    from tasks.runtime.tracking import ensure_experiment
 
     classifier = Classifier.load(folder)
     evaluation, predictions = _evaluation(classifier, truth)

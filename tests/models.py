@@ -6,10 +6,11 @@ import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 
-from lstm_model.classifier import ClassifierDescription
-from lstm_model.config import ModelConfig, TokenizationConfig
-from lstm_model.encoded import EncodedRows
-from lstm_model.text_encoder import encode_texts
+from lstm_model.classifier.classifier import ClassifierDescription
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.tokens.encoded_rows import EncodedRows
+from lstm_model.tokens.text_encoder import encode_texts
 
 LABELS = ["cat", "dog", "owl"]
 WORDS = ["purr", "bark", "hoot", "meow", "woof"]
@@ -20,10 +21,10 @@ def write_classifier(folder: Path, *, seed: int = 1, int8: bool = False) -> Path
     """Write a whole classifier folder, model.keras included; return it."""
     import numpy as np
 
-    from lstm_model.export import write_onnx
-    from lstm_model.network import build_network
-    from lstm_model.quantization import write_int8_onnx
-    from lstm_model.tokenization import fit_tokenizer
+    from lstm_model.network.export import write_onnx
+    from lstm_model.network.network import build_network
+    from lstm_model.network.quantization import write_int8_onnx
+    from lstm_model.tokens.tokenizer import fit_tokenizer
 
     folder.mkdir(parents=True)
     config = ModelConfig(embedding_dim=16, lstm_units=8)
@@ -46,8 +47,8 @@ def write_classifier(folder: Path, *, seed: int = 1, int8: bool = False) -> Path
 
 def register(folder: Path, name: str) -> str:
     """Register a classifier folder as the next version and give it the alias champion; return the version."""
-    from tasks.register_classifier import log_classifier
-    from tasks.tracking import ensure_experiment
+    from tasks.promotion.register_classifier import log_classifier
+    from tasks.runtime.tracking import ensure_experiment
 
     with mlflow.start_run(experiment_id=ensure_experiment("models-for-tests")):
         uri = log_classifier(list(folder.iterdir()), pd.DataFrame({"text": TEXTS[:2]}), metadata={"labels": LABELS})

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from flows.cli import main
-from tasks import load_examples
-from tasks.local_state import stages_root
+from tasks.runtime.state.local_state import stages_root
+from tasks.training import load_examples
 from tests.samples import write_tiny_file
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

@@ -24,7 +24,7 @@ from tests.samples import write_tiny_file
 PLACES = {
     "pathlib:Path.rename": 12,
     "pathlib:Path.rename+": 12,
-    "lstm_model.training:pad_batch": 12,
+    "lstm_model.network.training:pad_batch": 12,
     "mlflow:MlflowClient.log_batch+": 14,
     "mlflow.pyfunc:log_model": 1,
     "mlflow.pyfunc:log_model+": 1,
@@ -99,8 +99,8 @@ def test_killed_at_random_points_it_ends_as_if_nothing_had_happened(
 
 
 def test_the_flow_runs_that_were_killed_are_crashed_and_their_servers_gone(data: Path, tmp_path: Path) -> None:
-    assert run(data, tmp_path, "lstm_model.training:pad_batch", 3).returncode == -signal.SIGKILL
-    assert run(data, tmp_path, "lstm_model.training:pad_batch", 3).returncode == -signal.SIGKILL
+    assert run(data, tmp_path, "lstm_model.network.training:pad_batch", 3).returncode == -signal.SIGKILL
+    assert run(data, tmp_path, "lstm_model.network.training:pad_batch", 3).returncode == -signal.SIGKILL
     deadline = time.monotonic() + 20  # A server ends when its parent is gone; it takes a moment to close.
     while embedded_servers(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -161,7 +161,7 @@ def test_every_client_reaches_this_machine_past_the_proxy(case: str, monkeypatch
     from websockets.sync.client import connect
     from websockets.sync.server import serve
 
-    from tasks.proxies import bypass_proxies_on_loopback
+    from tasks.runtime.state.proxies import bypass_proxies_on_loopback
 
     set_proxies(monkeypatch, PROXIES[case])
     bypass_proxies_on_loopback()
@@ -183,7 +183,7 @@ def test_a_proxy_stays_in_force_for_other_machines(
     import httpx
     import requests
 
-    from tasks.proxies import bypass_proxies_on_loopback
+    from tasks.runtime.state.proxies import bypass_proxies_on_loopback
 
     address = f"http://127.0.0.1:{gateway.server_port}"
     set_proxies(monkeypatch, {"HTTP_PROXY": address, "NO_PROXY": "intranet.example"})

@@ -19,7 +19,7 @@ from flows.scoring import score_texts
 from flows.training import train_text_classifier
 from flows.tuning import tune_text_classifier
 from lstm_model.errors import UsageError
-from tasks.notifications import EVENT, VARIABLE, model_name, tell_failure
+from tasks.runs.notifications import EVENT, VARIABLE, model_name, tell_failure
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 

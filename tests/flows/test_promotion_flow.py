@@ -9,8 +9,12 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from lstm_model.config import DataConfig, PromotionConfig, SplitConfig, TrainingConfig
-from tasks.decisions import read_aliases, read_decisions
+from lstm_model.config.data import DataConfig
+from lstm_model.config.promotion import PromotionConfig
+from lstm_model.config.split import SplitConfig
+from lstm_model.config.training import TrainingConfig
+from tasks.promotion.decision_record import read_decisions
+from tasks.registry.aliases import read_aliases
 from tests.flows.test_training_flow import train
 from tests.samples import write_tiny_file
 

@@ -12,7 +12,11 @@ import pytest
 from mlflow import MlflowClient
 
 from flows.cli import main
-from lstm_model.config import DataConfig, ModelConfig, RegistrationConfig, TokenizationConfig, TrainingConfig
+from lstm_model.config.data import DataConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.registration import RegistrationConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.config.training import TrainingConfig
 from tests.samples import write_tiny_file
 
 Recorded = tuple[str, Path]

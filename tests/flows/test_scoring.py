@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-import tasks.score_file
-import tasks.scoring_job
-from lstm_model.classifier import Classifier
+import tasks.scoring.score_file
+import tasks.scoring.scoring_job
+from lstm_model.classifier.classifier import Classifier
 from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError, ModelError, UsageError
-from tasks.scoring_job import parts_folder
+from tasks.scoring.scoring_job import parts_folder
 from tests.models import LABELS, TEXTS, register, write_classifier
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -36,7 +36,7 @@ def model(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> tup
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several chunks even of a small file."""
-    monkeypatch.setattr(tasks.scoring_job, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(tasks.scoring.scoring_job, "CHUNK_ROWS", 7)
 
 
 def score(path: Path, output: Path, model_uri: str, **others: Any) -> Any:
@@ -106,7 +106,7 @@ def test_an_interrupted_scoring_goes_on_and_another_request_starts_anew(
 ) -> None:
     write_rows(tmp_path / "in.csv")
     answered: list[int] = []
-    answer = tasks.score_file._answer
+    answer = tasks.scoring.score_file._answer
 
     def fails_at_the_fourth(job: Any, number: int, chunk: pd.DataFrame) -> Any:
         answered.append(number)
@@ -114,7 +114,7 @@ def test_an_interrupted_scoring_goes_on_and_another_request_starts_anew(
             raise RuntimeError("the machine stumbles")
         return answer(job, number, chunk)
 
-    monkeypatch.setattr(tasks.score_file, "_answer", fails_at_the_fourth)
+    monkeypatch.setattr(tasks.scoring.score_file, "_answer", fails_at_the_fourth)
     with pytest.raises(RuntimeError, match="stumbles"):
         score(tmp_path / "in.csv", tmp_path / "out.parquet", model[0])
     assert not (tmp_path / "out.parquet").exists()

@@ -12,22 +12,20 @@ from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterFlowRunId
 
-import lstm_model.quantization
-import lstm_model.training
-from lstm_model.config import (
-    DataConfig,
-    ExportConfig,
-    ModelConfig,
-    PromotionConfig,
-    RegistrationConfig,
-    TokenizationConfig,
-    TrainingConfig,
-)
+import lstm_model.network.quantization
+import lstm_model.network.training
+from lstm_model.config.data import DataConfig
+from lstm_model.config.export import ExportConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.promotion import PromotionConfig
+from lstm_model.config.registration import RegistrationConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.config.training import TrainingConfig
+from lstm_model.drift.profile import Reference
 from lstm_model.errors import ModelError
-from lstm_model.export import write_onnx
-from lstm_model.profile import Reference
-from tasks import check_servable
-from tasks.fetch_champion import download_version
+from lstm_model.network.export import write_onnx
+from tasks.promotion import check_servable
+from tasks.registry.registered_model import download_version
 from tests.flows.conftest import SERVED_REALLY
 from tests.samples import write_tiny_file
 
@@ -210,7 +208,7 @@ def test_a_signal_while_tensorflow_traces_kills_the_run_and_does_not_fail_it(
         finally:
             raise AssertionError  # As autograph's __exit__ does.
 
-    monkeypatch.setattr(lstm_model.training, "train_network", stopped)
+    monkeypatch.setattr(lstm_model.network.training, "train_network", stopped)
     with pytest.raises(KeyboardInterrupt):
         train(tiny_outcome[1], "stopped", training=TrainingConfig(epochs=1, seed=77))
     latest = runs_of().iloc[0]
@@ -254,7 +252,7 @@ def test_int8_is_measured_registered_and_refused_where_it_disagrees(
     ).graph
     assert "DynamicQuantizeLSTM" in {node.op_type for node in graph.node}
 
-    monkeypatch.setattr(lstm_model.quantization, "write_int8_onnx", write_other_weights)
+    monkeypatch.setattr(lstm_model.network.quantization, "write_int8_onnx", write_other_weights)
     with pytest.raises(ModelError, match=r"int8 to label at most 0\.50%"):
         train(path, "small", export=ExportConfig(quantize="int8"))
     assert len(MlflowClient().search_model_versions("name = 'small'")) == 1

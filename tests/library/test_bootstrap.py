@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lstm_model.bootstrap import Resampling, bootstrap, interval
-from lstm_model.metrics import macro_f1
+from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
+from lstm_model.evaluation.metrics import macro_f1
 
 RNG = np.random.default_rng(3)
 LABELS = RNG.integers(0, 3, 400)

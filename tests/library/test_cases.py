@@ -5,10 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lstm_model.cases import find_cases, read_cases
-from lstm_model.config import DataConfig, EvaluationConfig
+from lstm_model.config.data import DataConfig
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.data.cases import find_cases, read_cases
+from lstm_model.data.reading import read_chunks
 from lstm_model.errors import ContentError, UsageError
-from lstm_model.reading import read_chunks
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data"
 

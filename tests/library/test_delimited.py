@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_model.delimited import Quoting
+from lstm_model.config.data import Quoting
+from lstm_model.data.reading import Reading, read_chunks, read_columns
 from lstm_model.errors import ContentError
-from lstm_model.reading import Reading, read_chunks, read_columns
 
 COLUMNS = {"id": "id", "text": "text", "label": "label"}
 

@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstm_model.config import DriftConfig, TokenizationConfig
-from lstm_model.drift import Comparison, compare, equal_groups, stability_index
-from lstm_model.drift_page import drift_markdown, render_drift
+from lstm_model.config.drift import DriftConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.drift.feedback import highest_difference, judge_accuracy, wilson_interval
+from lstm_model.drift.profile import Profile, ProfileBuilder, Reference
+from lstm_model.drift.statistics import Comparison, compare, equal_groups, stability_index
+from lstm_model.drift.word_shift import area_under_curve, chance_spread, word_shift
 from lstm_model.errors import ModelError
-from lstm_model.feedback import highest_difference, judge_accuracy, wilson_interval
-from lstm_model.profile import Profile, ProfileBuilder, Reference
-from lstm_model.text_encoder import TextEncoder
-from lstm_model.tokenization import fit_tokenizer
-from lstm_model.word_shift import area_under_curve, chance_spread, word_shift
+from lstm_model.pages.drift_page import drift_markdown, render_drift
+from lstm_model.tokens.text_encoder import TextEncoder
+from lstm_model.tokens.tokenizer import fit_tokenizer
 
 LABELS = ["cat", "dog", "owl"]
 WORDS = [f"w{n}" for n in range(400)]

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm_model.config import EvaluationConfig
-from lstm_model.evaluation import judge_answers, judge_slices
-from lstm_model.metrics import guessing_macro_f1, macro_f1
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.evaluation.evaluation import judge_answers, judge_slices
+from lstm_model.evaluation.metrics import guessing_macro_f1, macro_f1
 
 LABELS = ["cat", "dog"]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm_model.bootstrap import Resampling
-from lstm_model.comparison import Comparison, compare, unseen_rows
-from lstm_model.config import PromotionConfig
-from lstm_model.gate import (
+from lstm_model.config.promotion import PromotionConfig
+from lstm_model.evaluation.bootstrap import Resampling
+from lstm_model.evaluation.champion_comparison import Comparison, compare, unseen_rows
+from lstm_model.evaluation.gate_rules import (
     Rule,
     absolute_rules,
     baseline,

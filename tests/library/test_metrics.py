@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from lstm_model.metrics import (
+from lstm_model.evaluation.metrics import (
     calibration_error,
     classification_metrics,
     confusion_matrix,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lstm_model.model_card import MAX_CHARACTERS, render_model_card
+from lstm_model.pages.model_card import MAX_CHARACTERS, render_model_card
 from tests.evaluations import decision, evaluation, run_facts
 
 

@@ -8,13 +8,13 @@ import onnx
 import onnxruntime
 import pytest
 
-from lstm_model.batches import pad_batch
-from lstm_model.classifier import softmax
-from lstm_model.config import ModelConfig
-from lstm_model.encoded import EncodedRows
-from lstm_model.export import write_onnx
-from lstm_model.network import build_network
-from lstm_model.quantization import output_bounds, write_int8_onnx
+from lstm_model.classifier.classifier import softmax
+from lstm_model.config.model import ModelConfig
+from lstm_model.network.export import write_onnx
+from lstm_model.network.network import build_network
+from lstm_model.network.quantization import output_bounds, write_int8_onnx
+from lstm_model.tokens.batches import pad_batch
+from lstm_model.tokens.encoded_rows import EncodedRows
 from tests.library.test_classifier_and_export import network_config, with_random_weights
 
 KINDS = [

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lstm_model.data.reading import FORMATS, file_format, read_chunks, read_columns, text_problem, unchanged_file
 from lstm_model.digests import digest_file
 from lstm_model.errors import ContentError, LstmTextError, UsageError
-from lstm_model.reading import FORMATS, file_format, read_chunks, read_columns, text_problem, unchanged_file
 
 COLUMNS = {"example_id": "id", "text": "text", "label": "label"}
 ROWS = [

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from lstm_model.config import DataConfig
-from lstm_model.reading import text_problem
-from lstm_model.rules import (
+from lstm_model.config.data import DataConfig
+from lstm_model.data.reading import text_problem
+from lstm_model.data.row_rules import (
     RowRule,
     derive_columns,
     list_bad_rows,

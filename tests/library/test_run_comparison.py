@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm_model.bootstrap import Resampling
-from lstm_model.run_comparison import compare_answers, compare_figures, match_rows
+from lstm_model.evaluation.bootstrap import Resampling
+from lstm_model.evaluation.run_comparison import compare_answers, compare_figures, match_rows
 from tests.evaluations import predictions
 
 LABELS = ["cat", "dog", "owl"]

@@ -6,9 +6,11 @@ import optuna
 import pytest
 from pydantic import ValidationError
 
-from lstm_model.config import ModelConfig, PipelineConfig, Range, TuningConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.pipeline import PipelineConfig
+from lstm_model.config.search_space import check_space, suggest_settings, with_settings
+from lstm_model.config.tuning import Range, TuningConfig
 from lstm_model.errors import UsageError
-from lstm_model.search_space import check_space, suggest_settings, with_settings
 
 BASE = PipelineConfig()
 

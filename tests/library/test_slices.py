@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_model.bootstrap import Resampling
-from lstm_model.slices import length_buckets, slice_figures, unknown_buckets, value_buckets
+from lstm_model.evaluation.bootstrap import Resampling
+from lstm_model.evaluation.slices import length_buckets, slice_figures, unknown_buckets, value_buckets
 
 
 def sizes(buckets: pd.Categorical) -> dict[str, int]:

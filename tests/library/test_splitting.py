@@ -5,10 +5,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lstm_model.config import SplitConfig
+from lstm_model.config.split import SplitConfig
+from lstm_model.data.splitting import SPLITS, honour_given_split, split_counts, split_rows
 from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError
-from lstm_model.splitting import SPLITS, honour_given_split, split_counts, split_rows
 
 FRACTIONS = st.sampled_from([(0.15, 0.1), (0.1, 0.09), (0.3, 0.3), (0.05, 0.6), (0.9, 0.05), (0.01, 0.01)])
 CONFIGS = st.builds(

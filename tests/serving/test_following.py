@@ -9,10 +9,10 @@ import requests
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from lstm_model.classifier import Classifier
+from lstm_model.classifier.classifier import Classifier
 from lstm_model.errors import ModelError
-from tasks import serve_model
-from tasks.serve_model import AliasWatch
+from tasks.serving.model_server import serve_model
+from tasks.serving.serve_model import AliasWatch
 from tests.models import TEXTS, register, write_classifier
 from tests.serving.servers import serving
 

@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 import pytest
 import requests
 
-from lstm_model.classifier import Classifier
+from lstm_model.classifier.classifier import Classifier
 from tests.models import LABELS, TEXTS, register, write_classifier
 from tests.serving.servers import serving
 

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 import requests
 
-from lstm_model.batches import pad_batch
-from lstm_model.classifier import Classifier, softmax
+from lstm_model.classifier.classifier import Classifier, softmax
+from lstm_model.tokens.batches import pad_batch
 from tests.models import LABELS, TEXTS, register, write_classifier
 from tests.serving.servers import serving
 
@@ -73,7 +73,7 @@ def test_the_rows_say_something(expected: Array) -> None:
 def test_keras(model: tuple[str, Path, str], expected: Array) -> None:
     import keras
 
-    from lstm_model.network import WordDropout  # noqa: F401  registers the layers that the file names
+    from lstm_model.network.network import WordDropout  # noqa: F401  registers the layers that the file names
 
     kind, folder, _ = model
     network = keras.saving.load_model(folder / "model.keras")

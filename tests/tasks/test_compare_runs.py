@@ -13,8 +13,8 @@ from mlflow import MlflowClient
 
 from flows.cli import main
 from lstm_model.errors import ModelError, UsageError
-from tasks.compare_runs import compare_runs
-from tasks.tracking import ensure_experiment
+from tasks.reports.compare_runs import compare_runs
+from tasks.runtime.tracking import ensure_experiment
 from tests.evaluations import evaluation, predictions
 from tests.pages import Page
 

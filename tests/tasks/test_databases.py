@@ -15,8 +15,8 @@ from alembic.script import ScriptDirectory
 from mlflow import MlflowClient
 
 from lstm_model.errors import ModelError
-from tasks.databases import make_whole
-from tasks.tracking_database import embedded_database, prepare_tracking_database
+from tasks.runtime.state.sqlite_files import make_whole
+from tasks.runtime.state.tracking_database import embedded_database, prepare_tracking_database
 
 SCRIPT = Path(__file__).with_name("killed_making.py")
 KILLED = "-9"

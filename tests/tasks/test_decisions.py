@@ -16,16 +16,17 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-import tasks.decision_lock
-import tasks.decisions
-import tasks.shared_lock
+import tasks.promotion.decision_lock
+import tasks.promotion.decision_record
+import tasks.runtime.locks
 from lstm_model.errors import ModelError
-from tasks.change_champion import promote_version, roll_back
-from tasks.check_servable import Servability
-from tasks.decide_promotion import decide
-from tasks.decision_lock import decision_lock
-from tasks.decisions import Decision, list_versions, read_aliases, read_decisions
-from tasks.history import history_text, read_history
+from tasks.promotion.change_champion import promote_version, roll_back
+from tasks.promotion.check_servable import Servability
+from tasks.promotion.decide_promotion import decide
+from tasks.promotion.decision_lock import decision_lock
+from tasks.promotion.decision_record import Decision, read_decisions
+from tasks.promotion.history import history_text, read_history
+from tasks.registry.aliases import list_versions, read_aliases
 from tests.judged import BALANCED_SEEDS, ROWS, SERVABLE, answers_of, candidate, register_judged, relabelled
 from tests.models import register, write_classifier
 
@@ -47,7 +48,7 @@ def truth(models: list[Path]) -> list[str]:
 @pytest.fixture(autouse=True)
 def served(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers are started in tests/tasks/test_servability.py; here a version can be served unless a test says not."""
-    monkeypatch.setattr("tasks.change_champion.find_servability", lambda *_: SERVABLE)
+    monkeypatch.setattr("tasks.promotion.change_champion.find_servability", lambda *_: SERVABLE)
 
 
 def enter(folder: Path, name: str, truth: list[str], **options: Any) -> Decision:
@@ -192,7 +193,7 @@ def test_what_cannot_be_served_is_refused_and_recorded_even_by_force_or_rollback
     enter(models[1], "dead", truth)
     enter(models[0], "dead", truth)
     dead = Servability(reason="it does not start", asked=0, cold_start_seconds=None, p95_milliseconds=None)
-    monkeypatch.setattr("tasks.change_champion.find_servability", lambda *_: dead)
+    monkeypatch.setattr("tasks.promotion.change_champion.find_servability", lambda *_: dead)
     for ask in (
         lambda: promote_version("dead", "1", force=True, note="x"),
         lambda: promote_version("dead", "1", force=False, note="x"),
@@ -286,7 +287,7 @@ def test_a_crash_at_any_step_leaves_what_the_next_command_goes_on_from(
         MlflowClient().set_registered_model_alias("crash", alias, number)
     version, run_id = three_versions[2]
     told = {"model_name": "crash", "version": version, "run_id": run_id, "reason": "r", **MANUAL}
-    decision = tasks.decisions.new_decision(kind="promoted", champion_before="2", **told)
+    decision = tasks.promotion.decision_record.new_decision(kind="promoted", champion_before="2", **told)
     calls: list[Any] = []
 
     def crash_after(original: Any) -> Any:
@@ -302,7 +303,7 @@ def test_a_crash_at_any_step_leaves_what_the_next_command_goes_on_from(
         for method in ("log_dict", "set_model_version_tag", "set_registered_model_alias"):
             patch.setattr(MlflowClient, method, crash_after(getattr(MlflowClient, method)))
         with pytest.raises(MlflowException, match="lights"):
-            tasks.decisions.carry_out(decision)
+            tasks.promotion.decision_record.carry_out(decision)
     aliases = read_aliases("crash")
     assert aliases["champion"] == "2"  # The last step of all.
     assert aliases["previous"] == ("2" if step == 5 else "1")
@@ -348,7 +349,7 @@ def hold_lock(name: str, held: Any, release: Any) -> None:
 def test_the_lock_excludes_another_process_and_is_free_when_it_dies(monkeypatch: pytest.MonkeyPatch) -> None:
     context = multiprocessing.get_context("spawn")
     held, release = context.Event(), context.Event()
-    monkeypatch.setattr(tasks.decision_lock, "TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(tasks.promotion.decision_lock, "TIMEOUT_SECONDS", 1.0)
     process = context.Process(target=hold_lock, args=("locked", held, release))
     process.start()
     try:
@@ -360,7 +361,7 @@ def test_the_lock_excludes_another_process_and_is_free_when_it_dies(monkeypatch:
             pass
         process.kill()
         process.join()
-        monkeypatch.setattr(tasks.decision_lock, "TIMEOUT_SECONDS", 60.0)
+        monkeypatch.setattr(tasks.promotion.decision_lock, "TIMEOUT_SECONDS", 60.0)
         with decision_lock("locked"):
             pass
     finally:
@@ -371,20 +372,20 @@ def test_two_checkouts_with_one_database_share_the_lock_file(
     state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "link.db").symlink_to(state / "mlflow.db")
-    here = tasks.decision_lock.lock_of("m").what
+    here = tasks.promotion.decision_lock.lock_of("m").what
     monkeypatch.setenv("LSTM_TEXT_STATE", str(tmp_path / "other"))
     monkeypatch.setattr(mlflow, "get_registry_uri", lambda: f"sqlite:///{tmp_path / 'link.db'}")
-    assert tasks.decision_lock.lock_of("m").what == here and str(state) in here
+    assert tasks.promotion.decision_lock.lock_of("m").what == here and str(state) in here
 
 
 def test_a_tracking_server_without_prefect_is_warned_of(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], state: Path
 ) -> None:
     monkeypatch.setattr(mlflow, "get_registry_uri", lambda: "http://127.0.0.1:1")
-    monkeypatch.setattr(tasks.shared_lock.PREFECT_API_URL.__class__, "value", lambda _: None)
+    monkeypatch.setattr(tasks.runtime.locks.PREFECT_API_URL.__class__, "value", lambda _: None)
     warned: list[str] = []
     monkeypatch.setattr(
-        tasks.shared_lock, "run_logger", lambda: type("L", (), {"warning": lambda _, *a: warned.append(a[0])})()
+        tasks.runtime.locks, "run_logger", lambda: type("L", (), {"warning": lambda _, *a: warned.append(a[0])})()
     )
     with decision_lock("m"):
         assert list((state / "locks").glob("*.lock"))
@@ -408,6 +409,6 @@ def test_with_a_tracking_server_the_lock_is_a_prefect_concurrency_limit(
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
-    monkeypatch.setattr(tasks.decision_lock, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(tasks.promotion.decision_lock, "TIMEOUT_SECONDS", 0.5)
     with decision_lock("limited"), pytest.raises(ModelError, match="--active-slots 0"), decision_lock("limited"):
         raise AssertionError("two have the lock")

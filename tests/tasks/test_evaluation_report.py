@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks.evaluation_report import (
+from tasks.training.evaluation_report import (
     baseline_verdict,
     behaviour_markdown,
     evaluation_markdown,

@@ -13,10 +13,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
 from prefect.exceptions import PrefectHTTPStatusError
 
-import tasks.patience
+import tasks.runtime.retries
 from flows.failures import known_failure
 from lstm_model.errors import ContentError, ModelError, UsageError
-from tasks.patience import disk_is_full, may_pass, patiently
+from tasks.runtime.retries import disk_is_full, may_pass, patiently
 
 LOCKED = MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
 
@@ -84,7 +84,7 @@ def test_what_stays_wrong_is_told_at_once(error: Exception) -> None:
 
 
 def test_patience_ends_with_the_last_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks.patience, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(tasks.runtime.retries, "PATIENCE_SECONDS", 0.05)
     with pytest.raises(MlflowException, match="database is locked"):
         patiently(Flaky(LOCKED, times=1_000_000))
 

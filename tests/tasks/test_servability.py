@@ -10,10 +10,10 @@ import mlflow
 import pandas as pd
 import pytest
 
-from lstm_model.answers import answer_table
-from lstm_model.classifier import Classifier
-from tasks import check_servable
-from tasks.check_servable import find_servability
+from lstm_model.classifier.answers import answer_table
+from lstm_model.classifier.classifier import Classifier
+from tasks.promotion import check_servable
+from tasks.promotion.check_servable import find_servability
 from tests.models import LABELS, TEXTS, register, write_classifier
 
 NAME = "servable"

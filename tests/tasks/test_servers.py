@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli import main
-from tasks.credentials import without_password
+from tasks.runtime.state.credentials import without_password
 from tests.samples import write_tiny_file
 
 

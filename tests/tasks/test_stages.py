@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lstm_model.config import DataConfig, SplitConfig
-from tasks import stages
-from tasks.stages import StageRecord, build, is_sound, write_json
+from lstm_model.config.data import DataConfig
+from lstm_model.config.split import SplitConfig
+from tasks.runtime import stage_store as stages
+from tasks.runtime.stage_store import StageRecord, build, is_sound, write_json
 
 
 @pytest.fixture(autouse=True)

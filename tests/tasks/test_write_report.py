@@ -8,11 +8,11 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from tasks import write_report as module
-from tasks.evaluate_classifier import _draw
-from tasks.register_classifier import RegisteredVersion
-from tasks.stages import StageRecord, stages_root, write_json
-from tasks.tracking import Run, ensure_experiment
+from tasks.promotion.register_classifier import RegisteredVersion
+from tasks.reports import write_report as module
+from tasks.runtime.stage_store import StageRecord, stages_root, write_json
+from tasks.runtime.tracking import Run, ensure_experiment
+from tasks.training.evaluate_classifier import _draw
 from tests.evaluations import decision, evaluation
 from tests.pages import Page
 

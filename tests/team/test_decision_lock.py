@@ -14,7 +14,7 @@ from tests.team.servers import PROJECT, Postgres, plain_environment
 COUNT = """
 import sys, time
 from pathlib import Path
-from tasks.decision_lock import decision_lock
+from tasks.promotion.decision_lock import decision_lock
 file, times = Path(sys.argv[1]), int(sys.argv[2])
 for _ in range(times):
     with decision_lock("counted"):
@@ -24,7 +24,7 @@ for _ in range(times):
 """
 HOLD = """
 import sys
-from tasks.decision_lock import decision_lock
+from tasks.promotion.decision_lock import decision_lock
 with decision_lock("held"):
     print("held", flush=True)
     sys.stdin.read()
@@ -82,10 +82,10 @@ def test_a_killed_holder_frees_the_lock_of_a_database_at_once(database: dict[str
 
 HOLD_KEY = """
 import dataclasses, sys
-import tasks.sole_holder
-made = tasks.sole_holder.shared_lock
-tasks.sole_holder.shared_lock = lambda *a, **k: dataclasses.replace(made(*a, **k), held_after_death=0.0)
-with tasks.sole_holder.sole_holder("0123456789abcdef" * 4):
+import tasks.runs.sole_holder
+made = tasks.runs.sole_holder.shared_lock
+tasks.runs.sole_holder.shared_lock = lambda *a, **k: dataclasses.replace(made(*a, **k), held_after_death=0.0)
+with tasks.runs.sole_holder.sole_holder("0123456789abcdef" * 4):
     print("held", flush=True)
     sys.stdin.read()
 """

@@ -1,0 +1,36 @@
+"""`lstm-text serve`: a registered model over HTTP."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from flows.commands.settings import DEFAULT_MODEL_URI, CommandSettings
+
+
+class Settings(CommandSettings):
+    """Serve a registered model over HTTP with MLflow's scoring server."""
+
+    command: ClassVar[str] = "serve"
+
+    model_uri: str = DEFAULT_MODEL_URI
+    """models:/NAME@ALIAS or models:/NAME/VERSION."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(5002, ge=1, le=65_535)
+    """Port to listen on."""
+    workers: int = Field(1, ge=1)
+    """Server processes."""
+    poll_seconds: float = Field(5.0, ge=0)
+    """How often the alias is looked up, to follow it to another version; 0 stays with the first."""
+
+
+def run(settings: Settings) -> int:
+    from tasks.serving.serve_model import serve_model
+
+    return serve_model(
+        settings.model_uri,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        poll_seconds=settings.poll_seconds,
+    )

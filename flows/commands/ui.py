@@ -1,0 +1,24 @@
+"""`lstm-text ui`: the pages of MLflow and Prefect."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from flows.commands.settings import CommandSettings
+
+
+class Settings(CommandSettings):
+    """Start the MLflow and Prefect pages on loopback until Ctrl-C."""
+
+    command: ClassVar[str] = "ui"
+
+    mlflow_port: int = Field(5001, ge=1, le=65_535)
+    """Port of the MLflow pages."""
+    prefect_port: int = Field(4200, ge=1, le=65_535)
+    """Port of the Prefect server."""
+
+
+def run(settings: Settings) -> int:
+    from tasks.serving.model_server import serve_pages
+
+    return serve_pages(mlflow_port=settings.mlflow_port, prefect_port=settings.prefect_port)

@@ -1,0 +1,1 @@
+"""What is served: text in, label and probabilities out. Loads without TensorFlow."""

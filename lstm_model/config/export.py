@@ -1,0 +1,22 @@
+"""From the trained network to the classifier that is served."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lstm_model.config.section import Count, Section
+
+
+class ExportConfig(Section):
+    """From the trained network to the classifier that is served."""
+
+    max_difference: Annotated[float, Field(gt=0)] = 1e-5
+    """Largest difference of a probability between Keras and ONNX Runtime on validation rows."""
+    compared_rows: Count = 512
+    """Validation rows on which the two are compared."""
+    calibrate: bool = True
+    """Fit a temperature on validation rows, so that a score is the share of right answers; kept only if it helps."""
+    quantize: Literal["none", "int8"] = "none"
+    """int8: LSTM layers and embedding in 8 bits; faster and a quarter of the size, answers differ a little."""
+    max_disagreement: Annotated[float, Field(ge=0, le=1)] = 0.005
+    """Share of validation rows that int8 may label otherwise than float; more stops the run."""

@@ -1,0 +1,63 @@
+"""Real accuracy, from labels that came later, beside the accuracy on test rows."""
+
+import math
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any, Literal
+
+from lstm_model.config.drift import DriftConfig
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class RealAccuracy:
+    """rows with feedback, how many were answered right, the interval of the share, and what follows."""
+
+    verdict: Literal["drifted", "stable", "not judged"]
+    text: str
+    rows: int
+    right: int
+    accuracy: float
+    interval: tuple[float, float]
+    test_accuracy: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as values that JSON can hold."""
+        return asdict(self)
+
+
+def judge_accuracy(*, right: int, rows: int, test_right: int, test_rows: int, config: DriftConfig) -> RealAccuracy:
+    """Say whether real accuracy lies below test accuracy by more than accuracy_margin, beyond chance (95 %)."""
+    accuracy, test_accuracy = right / max(1, rows), test_right / max(1, test_rows)
+    interval = wilson_interval(right, rows)
+    verdict: Literal["drifted", "stable", "not judged"] = "stable"
+    told = f"{right:,} of {rows:,} answers were right: {accuracy:.1%} ({interval[0]:.1%} to {interval[1]:.1%})"
+    if min(rows, test_rows) < config.min_rows:
+        verdict = "not judged"
+        kind, few = ("feedback", rows) if rows < config.min_rows else ("the version's test", test_rows)
+        told += f"; too few rows to tell: {kind} has {few:,}, at least {config.min_rows} are needed"
+    elif highest_difference(right, rows, test_right, test_rows) < -config.accuracy_margin:
+        verdict = "drifted"
+        told += f", below the {test_accuracy:.1%} on test rows by more than {config.accuracy_margin:.1%}, beyond chance"
+    else:
+        told += f", not below the {test_accuracy:.1%} on test rows by more than {config.accuracy_margin:.1%}"
+    return RealAccuracy(verdict, f"{told}.", rows, right, accuracy, interval, test_accuracy)
+
+
+def wilson_interval(right: int, rows: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return the score interval of a share (Wilson 1927); 0 to 1 without rows."""
+    if not rows:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share, width = right / rows, z**2 / rows
+    middle = (share + width / 2) / (1 + width)
+    half = z * math.sqrt(share * (1 - share) / rows + width / (4 * rows)) / (1 + width)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def highest_difference(right: int, rows: int, other_right: int, other_rows: int) -> float:
+    """Return the upper end of the interval of one share minus another (Newcombe 1998, method 10)."""
+    share, other = right / rows, other_right / other_rows
+    high, low = wilson_interval(right, rows)[1], wilson_interval(other_right, other_rows)[0]
+    return share - other + math.sqrt((high - share) ** 2 + (other - low) ** 2)

@@ -1,0 +1,1 @@
+"""The network: built, trained, warm-started, exported to ONNX. Loads TensorFlow."""

@@ -1,0 +1,1 @@
+"""What a person reads: HTML pages, the model card, plots."""

@@ -1,0 +1,1 @@
+"""New texts and later labels compared with what a version was evaluated on."""

@@ -1,0 +1,37 @@
+"""The versions of a registered model, and its aliases: champion, previous, candidate."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from lstm_model.errors import ModelError
+from tasks.registry.registered_model import is_missing, what_exists
+
+CHAMPION, PREVIOUS, CANDIDATE = "champion", "previous", "candidate"
+
+
+def read_aliases(name: str) -> dict[str, str]:
+    """Return the version behind each alias of the model. Raises ModelError where the registry has no such model."""
+    client = MlflowClient()
+    try:
+        aliases: Mapping[str, Any] = client.get_registered_model(name).aliases
+    except MlflowException as error:
+        if not is_missing(error):
+            raise
+        raise ModelError(
+            expected=f"the registered model {name}", found="no such model", remedy=what_exists(client)
+        ) from None
+    return {alias: str(version) for alias, version in aliases.items()}
+
+
+def list_versions(name: str) -> list[ModelVersion]:
+    """Return all versions of a model."""
+    client, versions, token = MlflowClient(), [], None
+    while True:
+        page = client.search_model_versions(f"name = '{name}'", max_results=1_000, page_token=token)
+        versions += page
+        if not (token := page.token):
+            return versions

@@ -1,0 +1,1 @@
+"""An MLflow run: opened, found again, read back, reproduced, cleaned."""

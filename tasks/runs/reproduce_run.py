@@ -1,0 +1,156 @@
+"""A recorded training run again, in a process with run state of its own, compared with what MLflow holds of it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient
+from pydantic import BaseModel
+
+from lstm_model.config.pipeline import PipelineConfig
+from lstm_model.digests import digest_file
+from lstm_model.errors import DifferenceError, ModelError, UsageError
+from lstm_model.evaluation.reproduction import Item, compare_tables, compare_values
+from tasks.runs.recorded_run import RecordedRun, read_recorded_run
+from tasks.runtime.child_processes import child_process, interruptible
+from tasks.runtime.state.local_state import PROJECT
+
+MACHINE = ("python", "platform", "processor")
+
+
+class Reproduction(BaseModel):
+    """The one JSON object that `lstm-text reproduce --json` prints."""
+
+    run_id: str
+    equal: bool
+    items: list[Item]
+    notes: list[str]
+    state: str | None
+
+    @property
+    def table(self) -> str:
+        """One line to an item, and the notes, for a terminal."""
+        lines = []
+        for item in self.items:
+            lines.append(f"{item.name:12}{'equal  ' if item.equal else 'DIFFERS'}  {item.recorded}")
+            if not item.equal:
+                lines.append(f"{'':12}  here     {item.found}")
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+    def difference(self) -> DifferenceError | None:
+        """Return the error that names what differs, or None."""
+        names = [item.name for item in self.items if not item.equal]
+        if not names:
+            return None
+        return DifferenceError(
+            expected=f"the rerun to equal run {self.run_id}",
+            found=f"differences in {', '.join(names)}",
+            remedy="See the table; docs/reproduce.md says what each item depends on.",
+        )
+
+
+def reproduce_run(run_id: str, command: Sequence[str], *, data_path: Path | None, keep: bool) -> Reproduction:
+    """Run a recorded training again up to its evaluation and compare; nothing is written where it was recorded.
+
+    command: what runs the training; it is given the path of a config file.
+    """
+    recorded = read_recorded_run(MlflowClient(mlflow.get_tracking_uri()), run_id)
+    config = _with_data(recorded, data_path)
+    state = Path(tempfile.mkdtemp(prefix="lstm-text-reproduce-"))
+    try:
+        rerun = _run_again(config, command, state)
+    finally:
+        if not keep:
+            shutil.rmtree(state, ignore_errors=True)
+    items = _compare(recorded, rerun)
+    return Reproduction(
+        run_id=run_id,
+        equal=all(item.equal for item in items),
+        items=items,
+        notes=_notes(recorded.tags, rerun.tags),
+        state=str(state) if keep else None,
+    )
+
+
+def _with_data(recorded: RecordedRun, data_path: Path | None) -> PipelineConfig:
+    """Return the settings, pointing at the labelled file; raises where it is gone or holds something else."""
+    data = recorded.config.data
+    candidates = [data_path] if data_path else [data.path, PROJECT / data.path]
+    path = next((path for path in candidates if path.is_file()), None)
+    if path is None:
+        raise UsageError(
+            expected=f"the labelled file of run {recorded.run_id} at {candidates[0]}",
+            found="no such file",
+            remedy="Name it with --data-path, or start in the folder that the run was started in.",
+        )
+    found, wanted = digest_file(path), recorded.tags["data_digest"]
+    if found != wanted:
+        raise DifferenceError(
+            expected=f"the data of run {recorded.run_id}, SHA-256 {wanted}",
+            found=f"other content in {path}, SHA-256 {found}",
+            remedy="Restore the file as it was then, or name a copy with --data-path.",
+        )
+    return recorded.config.model_copy(update={"data": data.model_copy(update={"path": path.resolve()})})
+
+
+def _run_again(config: PipelineConfig, command: Sequence[str], state: Path) -> RecordedRun:
+    tracking_uri = f"sqlite:///{state / 'mlflow.db'}"
+    environment: dict[str, str | None] = {
+        "LSTM_TEXT_STATE": str(state),
+        "MLFLOW_TRACKING_URI": tracking_uri,
+        "PREFECT_HOME": str(state / "prefect"),
+        "PREFECT_LOCAL_STORAGE_PATH": str(state / "stages"),
+        "PREFECT_API_URL": None,  # A server of its own, for the time of the run.
+        # The code that runs is the code that compares, whatever is installed.
+        "PYTHONPATH": f"{PROJECT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep),
+    }
+    settings = state / "config.json"
+    settings.write_text(config.model_dump_json(), encoding="utf-8")
+    with interruptible(), child_process([*command, str(settings)], environment, output=2) as process:
+        code = process.wait()
+    if code != 0:
+        raise ModelError(
+            expected="the recorded training to run again",
+            found=f"that it stopped with exit code {code}, for the reason above",
+            remedy="Remove that reason, and start again.",
+        )
+    client = MlflowClient(tracking_uri)
+    experiment = client.get_experiment_by_name(config.registration.experiment_name)
+    assert experiment is not None
+    return read_recorded_run(client, client.search_runs([experiment.experiment_id])[0].info.run_id)
+
+
+def _compare(recorded: RecordedRun, rerun: RecordedRun) -> list[Item]:
+    def tag(name: str, key: str, note: str = "") -> Item:
+        values = [run.tags.get(key, "not recorded") for run in (recorded, rerun)]
+        notes = [_commit(run.tags) if note else "" for run in (recorded, rerun)]
+        return Item(name, values[0] == values[1], *(value + told for value, told in zip(values, notes, strict=True)))
+
+    def settings(run: RecordedRun) -> dict[str, Any]:
+        return {name: value for name, value in run.params.items() if name != "data.path"}
+
+    return [
+        tag("data", "data_digest"),
+        compare_values("settings", recorded=settings(recorded), found=settings(rerun), what="settings"),
+        tag("code", "code_digest", note="commit"),
+        tag("lock", "lock_digest"),
+        compare_tables("split", recorded=recorded.splits, found=rerun.splits),
+        compare_values("metrics", recorded=recorded.test_metrics, found=rerun.test_metrics, what="test metrics"),
+        compare_tables("predictions", recorded=recorded.predictions, found=rerun.predictions),
+    ]
+
+
+def _commit(tags: dict[str, str]) -> str:
+    if "git_commit" not in tags:
+        return " (no git commit)"
+    edited = " and edits" if tags.get("git_dirty") == "true" else ""
+    return f" (commit {tags['git_commit'][:12]}{edited})"
+
+
+def _notes(recorded: dict[str, str], here: dict[str, str]) -> list[str]:
+    pairs = [(name, recorded.get(name, "not recorded"), here[name]) for name in MACHINE]
+    return [f"{name} was {then}, here {now}" for name, then, now in pairs if then != now]

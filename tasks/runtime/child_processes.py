@@ -1,0 +1,94 @@
+"""Commands of this environment as child processes: however the block around one ends, nothing of it is left."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from tasks.runtime.streams import child_encoding
+
+STOP_SECONDS = 10.0
+BIN = Path(sys.executable).parent
+Process = subprocess.Popen[bytes]
+# On Linux a child is sent SIGTERM when its parent is gone, `kill -9` included. The request survives exec.
+_TIED = (
+    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM); os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+@contextmanager
+def child_process(
+    command: Sequence[str],
+    environment: Mapping[str, str | None],
+    *,
+    output: IO[bytes] | int | None = None,
+    told: bool = False,
+) -> Iterator[Process]:
+    """Run a command until the block ends; then stop it and everything that it started.
+
+    environment: variables beside those of this process, None for one to leave out. output: where stdout and stderr go;
+    None: as ours. told: its stdin is a pipe from here.
+    """
+    # MLflow runs `uvicorn` from PATH: this environment's bin folder goes first, activated or not.
+    path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
+    tie = [sys.executable, "-I", "-S", "-c", _TIED] if sys.platform == "linux" else []
+    variables = {**os.environ, "PATH": path, "PYTHONIOENCODING": child_encoding(), **environment}
+    process = subprocess.Popen(
+        [*tie, *command],
+        env={name: value for name, value in variables.items() if value is not None},
+        start_new_session=True,  # A group of its own, which is stopped as a whole: workers too.
+        stdin=subprocess.PIPE if told else None,
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Make SIGTERM a KeyboardInterrupt, so that children are stopped; for the main thread."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _stop(process: Process) -> None:
+    """Ask the group to end, wait for all of it, and kill what is left."""
+    _signal_group(process, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while _group_lives(process) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if _group_lives(process):
+        _signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+def _group_lives(process: Process) -> bool:
+    if process.poll() is not None:
+        with contextlib.suppress(ChildProcessError):  # As process 1 of a container we inherit what it leaves behind.
+            os.waitpid(-process.pid, os.WNOHANG)
+    return _signal_group(process, 0)
+
+
+def _signal_group(process: Process, number: int) -> bool:
+    """Send a signal, 0 for none; return whether there is anyone to get it."""
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):  # macOS refuses where only ended processes are left.
+        return False
+    return True

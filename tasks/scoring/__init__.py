@@ -1,0 +1,1 @@
+"""Texts answered by a registered model: a file, or the command line."""

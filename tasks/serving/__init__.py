@@ -1,0 +1,1 @@
+"""Servers of registered models, and the pages of MLflow and Prefect."""

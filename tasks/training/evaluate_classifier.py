@@ -1,0 +1,146 @@
+"""The classifier answers the test rows here, once; the gate and every report read what is written."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lstm_model.classifier.answers import answer_table
+from lstm_model.classifier.classifier import Classifier, softmax
+from lstm_model.config.data import DataConfig
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.data.cases import find_cases, read_cases
+from lstm_model.data.reading import file_format, unchanged_file
+from lstm_model.digests import digest_text
+from lstm_model.evaluation.baseline import predict_with_baseline
+from lstm_model.evaluation.behaviour import check_cases, check_invariance
+from lstm_model.evaluation.evaluation import judge_answers, judge_slices
+from lstm_model.evaluation.metrics import calibration_error, ids_of, reliability
+from lstm_model.evaluation.mistakes import confident_mistakes, label_errors
+from lstm_model.pages.plots import plot_confusion, plot_per_class, plot_reliability
+from lstm_model.pages.report import draw_diagrams
+from lstm_model.tokens.tokenizer import unknown_rates
+from tasks.runtime.artifacts import Progress
+from tasks.runtime.stage_store import StageRecord, stage, write_json
+from tasks.runtime.tracking import Run
+from tasks.training.evaluation_report import DIAGRAMS, HEADLINE, report_evaluation
+from tasks.training.split_examples import read_split
+
+PROGRESS_ROWS = 10_000
+
+
+def _cases_read(data: DataConfig, config: EvaluationConfig, run: Run, **others: Any) -> list[str] | None:
+    path = find_cases(data, config)
+    return [path.name, file_format(path), run.sha256_of(path)] if path else None
+
+
+@stage("evaluation", report=report_evaluation, reads=_cases_read)
+def evaluate_classifier(
+    folder: Path,
+    classifier: StageRecord,
+    examples: StageRecord,
+    splits: StageRecord,
+    data: DataConfig,
+    config: EvaluationConfig,
+    run: Run,
+) -> dict[str, Any]:
+    """Answer the test rows; write predictions.parquet, evaluation.json, the two tables and the figures."""
+    served = Classifier.load(classifier.folder)
+    also = () if config.slice_column is None else ("slice",)
+    answers, logits = _answer(served, read_split(examples, splits, "test", also=also), "test")
+    held_out, _ = _answer(served, read_split(examples, splits, "validation"), "validation")
+    seconds = _answer_with_baseline(answers, read_split(examples, splits, "train")) if config.baseline else None
+    evaluation = {"labels": served.labels, **judge_answers(answers, labels=served.labels, config=config)}
+    if seconds is not None:
+        evaluation["baseline"]["seconds"] = seconds
+    before = reliability(
+        label_ids=ids_of(answers["label"], served.labels), probabilities=softmax(logits), bins=config.calibration_bins
+    )
+    evaluation["calibration"] = _calibration(classifier.facts["calibration"], before, evaluation["candidate"])
+    evaluation["slices"] = judge_slices(answers, labels=served.labels, config=config)
+    evaluation["behaviour"] = _behaviour(served, answers, find_cases(data, config), config, run)
+    tables = _rows_to_look_at(served, answers, held_out)
+    for name, table in tables.items():
+        evaluation[name] = table.head(config.shown_mistakes).to_dict("records")
+        table.head(config.shown_mistakes).to_csv(folder / f"{name}.csv", index=False)
+    write_json(folder / "evaluation.json", evaluation)
+    _draw(folder, evaluation, before)
+    answers.to_parquet(folder / "predictions.parquet", index=False)
+    return {
+        "metrics": {name: evaluation["candidate"][name] for name in (*HEADLINE, "rows")},
+        "label_errors": len(tables["label_errors"]),
+    }
+
+
+def _draw(folder: Path, evaluation: dict[str, Any], before: dict[str, Any]) -> None:
+    """Write the figures here, not in the report, which runs also when the stage is cached."""
+    figures, kept = evaluation["candidate"], evaluation["calibration"]["kept"]
+    drawn = {
+        "confusion_matrix": plot_confusion(figures["confusion_matrix"], evaluation["labels"]),
+        "per_class": plot_per_class(figures["per_class"]),
+        "reliability": plot_reliability(
+            figures["reliability"], figures["calibration_error"], before=before if kept else None
+        ),
+    }
+    for name, figure in drawn.items():
+        figure.savefig(folder / f"{name}.png")
+    write_json(folder / DIAGRAMS, draw_diagrams(figures["reliability"], before if kept else None))
+
+
+def _rows_to_look_at(served: Classifier, answers: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return all mistakes on test rows, and all likely label errors on test and validation rows."""
+    both = pd.concat([answers.assign(split="test"), held_out.assign(split="validation")], ignore_index=True)
+    return {"mistakes": confident_mistakes(answers), "label_errors": label_errors(both, labels=served.labels)}
+
+
+def _answer(served: Classifier, rows: pd.DataFrame, part: str) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
+    """Return the rows with what the classifier makes of them, and its logits: float32[N, C]."""
+    texts = rows["text"].tolist()
+    progress = Progress(f"evaluate-{part}", f"answering {part} rows", total=len(texts), unit="rows")
+    parts = []
+    for first in range(0, len(texts), PROGRESS_ROWS):
+        token_ids, offsets = served.encoder.encode(texts[first : first + PROGRESS_ROWS])
+        parts.append((served.predict_logits(token_ids, offsets), np.diff(offsets), unknown_rates(token_ids, offsets)))
+        progress.set(min(first + PROGRESS_ROWS, len(texts)))
+    progress.close(f"answered {len(texts):,} {part} rows")
+    logits, tokens, unknown = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    table = answer_table(served.scale(logits), served.labels).rename(columns={"label": "predicted"})
+    table.insert(0, "tokens", tokens)
+    table.insert(1, "unknown_rate", unknown)
+    answers = pd.concat([rows, table], axis=1)
+    answers.insert(2, "text_digest", rows["text"].map(digest_text))
+    return answers, logits
+
+
+def _answer_with_baseline(answers: pd.DataFrame, train: pd.DataFrame) -> float:
+    """Add column baseline_predicted to the answers; return how many seconds it took to fit and to answer."""
+    started = time.monotonic()
+    answers["baseline_predicted"] = predict_with_baseline(
+        train_texts=train["text"].tolist(), train_labels=train["label"].tolist(), texts=answers["text"].tolist()
+    )
+    return time.monotonic() - started
+
+
+def _calibration(fitted: dict[str, Any], before: dict[str, Any], candidate: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "temperature": fitted["temperature"],
+        "kept": fitted["temperature_kept"],
+        "validation_log_loss": {"before": fitted["log_loss_before"], "after": fitted["log_loss_after"]},
+        "test_calibration_error": {"before": calibration_error(before), "after": candidate["calibration_error"]},
+    }
+
+
+def _behaviour(
+    served: Classifier, answers: pd.DataFrame, path: Path | None, config: EvaluationConfig, run: Run
+) -> dict[str, Any]:
+    invariance = check_invariance(served.predict_probabilities, answers, labels=served.labels)
+    if path is None:
+        return {"invariance": invariance, "cases": None}
+    with unchanged_file(path, run.sha256_of(path)) as reading:
+        cases = read_cases(path, labels=served.labels, quoting=config.cases_quoting, reading=reading)
+    found = check_cases(served.predict_probabilities, cases, labels=served.labels)
+    found["failed"] = found["failed"][: config.shown_mistakes]
+    return {"invariance": invariance, "cases": {"file": path.name, **found}}

@@ -1,0 +1,64 @@
+"""Rows -> a manifest that says train, validation or test for each."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lstm_model.config.split import SplitConfig
+from lstm_model.data.splitting import SPLITS, honour_given_split, split_counts, split_rows
+from lstm_model.digests import digest_text
+from tasks.runtime import tracking
+from tasks.runtime.artifacts import markdown_table, publish_markdown
+from tasks.runtime.stage_store import StageRecord, stage
+from tasks.runtime.tracking import Run
+
+LEFT_OUT = "left_out"
+
+
+def _report(record: StageRecord, run: Run) -> None:
+    facts = record.facts
+    tracking.log_metrics(run, {f"rows.{name}": facts["rows"][name] for name in (*SPLITS, LEFT_OUT)})
+    tracking.log_file(run, record.file("splits.parquet"), "split")
+    rows = [[label, *counts] for label, counts in facts["table"].items()]
+    publish_markdown(
+        "split",
+        markdown_table(["label", *SPLITS], rows)
+        + f"\n\nLeft out as copies of held-out texts: {facts['rows'][LEFT_OUT]:,}",
+        "Rows of each label in each part",
+    )
+
+
+@stage("splits", report=_report)
+def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> dict[str, Any]:
+    """Assign each row a part, stratified by label, equal texts together; write splits.parquet."""
+    rows = pd.read_parquet(examples.file("examples.parquet"))
+    digests, left_out = rows["text"].map(digest_text), 0
+    if "split" in rows:
+        split, left_out = honour_given_split(
+            text_digests=digests, labels=rows["label"], given=rows["split"], config=config
+        )
+    else:
+        split = split_rows(text_digests=digests, labels=rows["label"], config=config)
+    manifest = pd.DataFrame(
+        {
+            "example_id": rows["example_id"],
+            "text_digest": digests,
+            "label": rows["label"],
+            "split": split.fillna(LEFT_OUT),
+        }
+    )
+    manifest.to_parquet(folder / "splits.parquet", index=False)
+    table = split_counts(split, rows["label"])
+    return {
+        "rows": {**{name: int(table[name].sum()) for name in SPLITS}, LEFT_OUT: left_out},
+        "table": {str(label): [int(count) for count in counts] for label, *counts in table.itertuples()},
+        "labels": examples.facts["labels"],
+    }
+
+
+def read_split(examples: StageRecord, splits: StageRecord, name: str, *, also: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Return the rows of one part, in the order of the file: example_id, text, label, and the columns named."""
+    rows = pd.read_parquet(examples.file("examples.parquet"), columns=["example_id", "text", "label", *also])
+    manifest = pd.read_parquet(splits.file("splits.parquet"), columns=["split"])
+    return rows[manifest["split"] == name].reset_index(drop=True)

@@ -1,0 +1,1 @@
+"""A search for settings: its study, its trials, the best configuration."""
