@@ -9,8 +9,8 @@ import pandas as pd
 
 from lstm_model.classifier.answers import probability_columns
 from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.evaluation.baseline import NAME as BASELINE
 from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
-from lstm_model.evaluation.evaluation import baseline
 from lstm_model.evaluation.metrics import classification_metrics, f1_scores, guessing_macro_f1, ids_of
 from lstm_model.evaluation.slices import length_buckets, slice_figures, unknown_buckets, value_buckets
 
@@ -60,7 +60,7 @@ def judge_answers(answers: pd.DataFrame, *, labels: Sequence[str], config: Evalu
             "macro_f1": candidate["macro_f1"] - figures["macro_f1"],
             "interval": list(interval(ours["macro_f1"] - drawn["baseline"]["macro_f1"], config.confidence)),
         }
-        judged["baseline"] = {"name": baseline.NAME, **figures, "difference": difference}
+        judged["baseline"] = {"name": BASELINE, **figures, "difference": difference}
     return judged
 
 

@@ -3,7 +3,6 @@
 Templates lie in templates/ beside this file. What comes from data is escaped, shortened and kept to its own direction.
 """
 
-import io
 import math
 import re
 import unicodedata
@@ -13,10 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
-from matplotlib.figure import Figure
 
 NOTHING = "–"
 SHOWN_CHARACTERS = 280
@@ -27,20 +23,6 @@ def render_page(template: str, **values: Any) -> str:
     """Return the filled template, fit for UTF-8. A value that the template misses raises jinja2.UndefinedError."""
     page = _environment().get_template(template).render(**values)
     return page.encode("utf-8", "replace").decode("utf-8")  # Paths and labels may hold lone surrogates.
-
-
-def inline_svg(figure: Figure, *, name: str, alt: str) -> Markup:
-    """Return the figure as an <svg> in the page's own colours. name: keeps ids apart from those of other figures."""
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    svg = svg.replace("#000000", "currentColor").replace("#ffffff", "var(--paper)")
-    svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font: \1px sans-serif", svg)
-    label = Markup('<svg role="img" aria-label="{}"').format(alt)
-    return Markup(svg.replace("<svg", label, 1).strip())
 
 
 @cache

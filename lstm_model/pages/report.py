@@ -5,14 +5,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lstm_model.evaluation.metrics import calibration_error
+from lstm_model.pages.diagrams import inline_svg
 from lstm_model.pages.findings import against_baseline, confusions, decision_heading, of_calibration, weak_slices
-from lstm_model.pages.html import figure_text, inline_svg, render_page
-from lstm_model.pages.plots import CURVES, plot_curve, plot_reliability
+from lstm_model.pages.html import figure_text, render_page
+from lstm_model.pages.plots import CURVES, plot_curve
 from lstm_model.pages.run_facts import RunFacts, changed_params
 
 SHOWN_CONFUSIONS = 10
-DIAGRAM_INCHES = (4.6, 5.2)  # Letters stay legible on a phone.
 MATRIX_LABELS = 30  # A larger confusion matrix is no longer read; its largest cells are listed.
 
 
@@ -45,26 +44,6 @@ def render_report(
         best_epoch=_best_epoch(run),
         changed=changed_params(run.params),
     )
-
-
-def draw_diagrams(
-    reliability: dict[str, list[float]], uncalibrated: dict[str, list[float]] | None = None
-) -> list[tuple[str, str]]:
-    """Return the reliability diagrams as <svg> for the page, each with what it shows.
-
-    reliability: the table of the scores as served. uncalibrated: that before temperature scaling, where it was kept.
-    """
-    tables = {"scores as served": reliability}
-    if uncalibrated is not None:
-        tables = {"scores before temperature scaling": uncalibrated, "scores as served, after it": reliability}
-    diagrams: list[tuple[str, str]] = []
-    for shown, table in tables.items():
-        error = calibration_error(table)
-        figure = plot_reliability(table, error)
-        figure.set_size_inches(DIAGRAM_INCHES)
-        alt = f"Reliability diagram, {shown}: accuracy against confidence; calibration error {error:.3f}."
-        diagrams.append((str(inline_svg(figure, name=f"reliability-{len(diagrams)}", alt=alt)), shown))
-    return diagrams
 
 
 def _curves(run: RunFacts) -> list[Markup]:

@@ -27,7 +27,8 @@ from lstm_model.evaluation.gate_rules import (
     same_labels,
 )
 from tasks.promotion.check_servable import Servability
-from tasks.registry.registered_model import RegisteredClassifier, download_version
+from tasks.registry.registered_classifier import RegisteredClassifier
+from tasks.registry.registered_model import download_version
 from tasks.runs.evidence import Evidence, read_manifest
 
 SERVED_FILES = ("tokenizer.json", "model.onnx", "classifier.json")

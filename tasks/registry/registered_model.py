@@ -10,25 +10,13 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
-from pydantic import BaseModel, ConfigDict
 
 from lstm_model.digests import digest_json, digest_sources
 from lstm_model.errors import ModelError
+from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.runtime.retries import text_of
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.local_state import state_root
-
-
-class RegisteredClassifier(BaseModel):
-    """A version of a registered model, downloaded: its classifier folder and a digest of the version and its files."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    version: str
-    run_id: str
-    folder: Path
-    digest: str
 
 
 def is_missing(error: MlflowException) -> bool:

@@ -6,10 +6,9 @@ import platform
 import subprocess
 from pathlib import Path
 
-from lstm_model.digests import digest_file, digest_json
+from lstm_model.digests import digest_file
+from tasks.runtime.source_digest import code_digest
 from tasks.runtime.state.local_state import PROJECT
-
-SOURCES = ("lstm_model", "tasks", "flows")
 
 
 def provenance() -> dict[str, str]:
@@ -24,12 +23,6 @@ def provenance() -> dict[str, str]:
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": f"{_processor()}, {os.cpu_count()} cores",
     }
-
-
-def code_digest() -> str:
-    """Return one digest over the names and contents of all source files of the pipeline."""
-    files = sorted(path for name in SOURCES for path in (PROJECT / name).glob("*.py"))
-    return digest_json([[path.relative_to(PROJECT).as_posix(), digest_file(path)] for path in files])
 
 
 def current_user() -> str:

@@ -1,19 +1,17 @@
 """The stage store: each stage's output in a folder named after everything it depends on.
 
 `mlruns/stages/<stage>/<digest>/` appears by one rename or not at all. The digest covers the digests of the inputs, the
-config sections the stage reads, the source of `lstm_model` and of the stage (with what it imports from tasks/), and
-requirements.lock. Prefect keeps its
-cache entry in the same folder (`record.json`), so deleting the folder deletes the entry.
+config sections the stage reads, the source of what the stage executes (source_digest.py) and requirements.lock.
+Prefect keeps its cache entry in the same folder (`record.json`), so deleting the folder deletes the entry.
 """
 
 import inspect
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +22,15 @@ from prefect.settings import get_current_settings
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.config.section import Section
-from lstm_model.digests import digest_file, digest_json, digest_sources
+from lstm_model.digests import digest_file, digest_json
 from tasks.runtime.interrupts import stop_if_signalled
 from tasks.runtime.retries import may_pass
-from tasks.runtime.state.local_state import PROJECT, stages_root
+from tasks.runtime.source_digest import stage_code_digest
+from tasks.runtime.state.local_state import stages_root
 from tasks.runtime.tracking import Run, log_seconds
 
 MANIFEST = "manifest.json"
 SEAL = "sha256"  # In the manifest: of the rest of it.
-PLUMBING = {
-    "stages", "tracking", "training_run", "provenance", "patience", "publishing", "recording", "local_state",
-    "prefect_server", "servers", "ports", "missed_slots", "shared_lock", "signals", "sole_holder",
-}  # fmt: skip
 RETRY_SECONDS = [2, 10, 30]  # Room on a disk comes back in minutes, not in milliseconds.
 Write = Callable[..., dict[str, Any]]
 Report = Callable[["StageRecord", Run], None]
@@ -76,7 +71,7 @@ def stage(
         def digest_of(inputs: dict[str, Any]) -> str:
             known = {key: value for key, value in inputs.items() if key != "run"}
             parts = [_digest_input(key, value) for key, value in sorted(known.items())]
-            return digest_json([name, parts, reads(**inputs), _code_digest(source)])
+            return digest_json([name, parts, reads(**inputs), stage_code_digest(source)])
 
         def run_stage(**inputs: Any) -> StageRecord:
             since = inputs["run"].stages_since
@@ -189,24 +184,6 @@ def _digest_input(key: str, value: Any) -> list[Any]:
         paths = {field for field in type(value).model_fields if isinstance(getattr(value, field), Path)}
         return [key, value.model_dump(mode="json", exclude=paths)]
     return [key, getattr(value, "digest", value)]
-
-
-@cache
-def _code_digest(source: Path) -> str:
-    lock = PROJECT / "requirements.lock"
-    sources = [*(PROJECT / "lstm_model").glob("*.py"), *_with_imports(source)]
-    return digest_json([digest_sources(sources), digest_file(lock) if lock.exists() else None])
-
-
-def _with_imports(source: Path) -> set[Path]:
-    """Return the stage's file and the files of tasks/ that it imports, the plumbing that all stages share left out."""
-    found: set[Path] = set()
-    waiting = [source]
-    while waiting:
-        found.add(path := waiting.pop())
-        names = set(re.findall(r"^from tasks\.(\w+) import", path.read_text("utf-8"), re.MULTILINE)) - PLUMBING
-        waiting += [file for name in names if (file := source.with_name(f"{name}.py")) not in found]
-    return found
 
 
 def worth_a_retry(task: Any, task_run: Any, state: Any) -> bool:

@@ -20,8 +20,8 @@ from lstm_model.evaluation.behaviour import check_cases, check_invariance
 from lstm_model.evaluation.evaluation import judge_answers, judge_slices
 from lstm_model.evaluation.metrics import calibration_error, ids_of, reliability
 from lstm_model.evaluation.mistakes import confident_mistakes, label_errors
+from lstm_model.pages.diagrams import draw_diagrams
 from lstm_model.pages.plots import plot_confusion, plot_per_class, plot_reliability
-from lstm_model.pages.report import draw_diagrams
 from lstm_model.tokens.tokenizer import unknown_rates
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, stage, write_json

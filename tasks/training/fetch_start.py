@@ -7,7 +7,8 @@ from prefect.cache_policies import NO_CACHE
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.config.training import TrainingConfig
 from tasks.registry.aliases import CHAMPION
-from tasks.registry.registered_model import RegisteredClassifier, download_version, is_missing
+from tasks.registry.registered_classifier import RegisteredClassifier
+from tasks.registry.registered_model import download_version, is_missing
 from tasks.runtime import tracking
 from tasks.runtime.retries import client
 from tasks.runtime.stage_store import RETRY_SECONDS, worth_a_retry

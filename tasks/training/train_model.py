@@ -11,7 +11,7 @@ from lstm_model.config.model import ModelConfig
 from lstm_model.config.training import TrainingConfig
 from lstm_model.pages.plots import plot_curves
 from lstm_model.tokens.encoded_rows import EncodedRows
-from tasks.registry.registered_model import RegisteredClassifier
+from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import Progress, markdown_table, publish_markdown
 from tasks.runtime.stage_store import StageRecord, read_json, stage, write_json

@@ -15,7 +15,7 @@ from lstm_model.errors import UsageError
 from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
 from lstm_model.evaluation.metrics import macro_f1
 from lstm_model.tokens.encoded_rows import EncodedRows
-from tasks.registry.registered_model import RegisteredClassifier
+from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.retries import client

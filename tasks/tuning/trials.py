@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.search_space import with_settings
 from lstm_model.errors import ModelError
-from tasks.registry.registered_model import RegisteredClassifier
+from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.runtime import tracking
 from tasks.runtime.interrupts import stop_if_signalled
 from tasks.runtime.stage_store import StageRecord, build

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from lstm_model.pages.report import draw_diagrams, render_report
+from lstm_model.pages.diagrams import draw_diagrams
+from lstm_model.pages.report import render_report
 from lstm_model.pages.run_facts import RunFacts
 from tests.evaluations import decision, evaluation, predictions, run_facts
 from tests.pages import Page
