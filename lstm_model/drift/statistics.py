@@ -36,7 +36,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Figure:
+class Statistic:
     """One way to tell: its value, the limit in force, what chance alone brings, a sentence, and what it is made of."""
 
     name: str
@@ -53,7 +53,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class DriftComparison:
     """A batch beside the reference. Figures are missing where there are too few rows to judge."""
 
     verdict: Verdict
@@ -61,16 +61,16 @@ class Comparison:
     rows: int
     effective_rows: float
     reference_rows: int
-    figures: list[Figure]
+    figures: list[Statistic]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as values that JSON can hold."""
         return asdict(self) | {"figures": [asdict(one) | {"drifted": one.drifted} for one in self.figures]}
 
 
-def compare(
+def compare_profiles(
     reference: Profile, batch: Profile, config: DriftConfig, *, token_name: Callable[[int], str], seed: int = 42
-) -> Comparison:
+) -> DriftComparison:
     """Compare a batch with the reference; both profiles are of one classifier. seed: decides the draws of chance."""
     sizes = {"reference": reference.effective_rows(), "batch": batch.effective_rows()}
     few = _too_few(sizes, {"reference": reference.rows, "batch": batch.rows}, config.min_rows)
@@ -83,7 +83,7 @@ def compare(
         verdict, text = "drifted", f"Beyond their limits: {beyond}."
     else:
         verdict, text = "stable", f"All {FIGURES} figures are within their limits."
-    return Comparison(verdict, text, batch.rows, sizes["batch"], reference.rows, figures)  # type: ignore[arg-type]
+    return DriftComparison(verdict, text, batch.rows, sizes["batch"], reference.rows, figures)  # type: ignore[arg-type]
 
 
 def _too_few(effective: dict[str, float], rows: dict[str, int], least: int) -> str | None:
@@ -97,7 +97,7 @@ def _too_few(effective: dict[str, float], rows: dict[str, int], least: int) -> s
 
 def _figures(
     reference: Profile, batch: Profile, config: DriftConfig, token_name: Callable[[int], str], seed: int
-) -> list[Figure]:
+) -> list[Statistic]:
     alarm = config.false_alarm_rate / FIGURES
     whole = (reference.effective_rows(), batch.effective_rows())
     sampled = (reference.effective_rows(len(reference.digests)), batch.effective_rows(len(batch.digests)))
@@ -139,7 +139,7 @@ class _StabilityIndex:
 
     def figure(
         self, name: str, what: str, counts: tuple[Int64, Int64], sizes: tuple[float, float], groups: list[str]
-    ) -> Figure:
+    ) -> Statistic:
         reference, batch = (side.astype(np.float64) for side in counts)
         value = float(stability_index(reference, batch))
         chance = self._chance((reference + batch) / (reference + batch).sum(), sizes)
@@ -151,7 +151,7 @@ class _StabilityIndex:
             f"{what.capitalize()}: stability index {value:.2f}, {_beside(value, threshold)} {threshold:.2f}; "
             f"most moved {moved.name}, from {moved.reference:.0%} to {moved.batch:.0%}."
         )
-        return Figure(name, what, value, threshold, chance, text, parts)
+        return Statistic(name, what, value, threshold, chance, text, parts)
 
     def grouped(
         self,
@@ -160,7 +160,7 @@ class _StabilityIndex:
         counts: tuple[Int64, Int64],
         sizes: tuple[float, float],
         span: Callable[[int, int], str],
-    ) -> Figure:
+    ) -> Statistic:
         """Make the figure of groups that hold about equal shares of the reference."""
         groups = equal_groups(counts[0])
         merged = tuple(np.bincount(groups, weights=side).astype(np.int64) for side in counts)
@@ -194,7 +194,7 @@ def _tokens(first: int, last: int) -> str:
 
 def _unknown_words(
     reference: Profile, batch: Profile, sizes: tuple[float, float], limit: float, alarm: float
-) -> Figure:
+) -> Statistic:
     """Compare the shares of unknown tokens; chance is that of a ratio of sums over rows, which vary as wholes."""
     change = batch.unknown_rate - reference.unknown_rate
     unknown = np.concatenate([reference.unknown, batch.unknown])
@@ -208,7 +208,7 @@ def _unknown_words(
         f"the change is {_beside(abs(change), threshold)} {threshold:.1%}."
     )
     parts = [Part("unknown tokens", reference.unknown_rate, batch.unknown_rate)]
-    return Figure("unknown_words", "unknown words", change, threshold, chance, text, parts)
+    return Statistic("unknown_words", "unknown words", change, threshold, chance, text, parts)
 
 
 def _words(
@@ -218,7 +218,7 @@ def _words(
     limit: float,
     alarm: float,
     token_name: Callable[[int], str],
-) -> Figure:
+) -> Statistic:
     shift = word_shift(reference, batch)
     chance = 0.5 + NormalDist().inv_cdf(1 - alarm) * chance_spread(*sizes)
     threshold = max(limit, chance)
@@ -227,7 +227,7 @@ def _words(
         f"(50% is guessing), {_beside(shift.auc, threshold)} {threshold:.0%}."
     )
     parts = [Part(token_name(token), before, now) for token, before, now in shift.words]
-    return Figure("words", "words", shift.auc, threshold, chance, text, parts)
+    return Statistic("words", "words", shift.auc, threshold, chance, text, parts)
 
 
 def _beside(value: float, threshold: float) -> str:

@@ -33,7 +33,7 @@ class Difference(BaseModel):
     f1: dict[str, float]
 
 
-class Comparison(BaseModel):
+class ChampionComparison(BaseModel):
     """Candidate and champion on rows unseen by both. left_out: test rows that one of them had seen."""
 
     model_config = ConfigDict(frozen=True)
@@ -59,7 +59,7 @@ def unseen_rows(text_digests: pd.Series, manifests: Sequence[pd.DataFrame]) -> n
     return ~text_digests.isin(seen).to_numpy(dtype=bool)
 
 
-def compare(
+def compare_with_champion(
     *,
     label_ids: Int,
     candidate_ids: Int,
@@ -69,7 +69,7 @@ def compare(
     champion_version: str,
     left_out: int,
     manifest_found: bool,
-) -> Comparison:
+) -> ChampionComparison:
     """Return the figures of both on N rows, and their difference with its interval.
 
     label_ids, candidate_ids, champion_ids: int[N] in [0, C), numbered as `labels`. Raises ValueError without rows.
@@ -78,7 +78,7 @@ def compare(
     drawn = bootstrap(label_ids=label_ids, predictions=predictions, num_classes=len(labels), resampling=resampling)
     ours, theirs = (_figures(label_ids, ids, labels) for ids in predictions.values())
     counts = np.bincount(label_ids, minlength=len(labels))
-    return Comparison(
+    return ChampionComparison(
         champion_version=champion_version,
         rows=len(label_ids),
         left_out=left_out,

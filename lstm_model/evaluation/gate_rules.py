@@ -19,7 +19,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.config.promotion import PromotionConfig
-from lstm_model.evaluation.champion_comparison import Comparison
+from lstm_model.evaluation.champion_comparison import ChampionComparison
 
 Verdict = Literal["passed", "failed", "warned", "skipped"]
 Evaluation = Mapping[str, Any]  # The contents of evaluation.json.
@@ -52,7 +52,7 @@ def absolute_rules(evaluation: Evaluation, config: PromotionConfig) -> list[Rule
     ]
 
 
-def relative_rules(comparison: Comparison, config: PromotionConfig) -> list[Rule]:
+def relative_rules(comparison: ChampionComparison, config: PromotionConfig) -> list[Rule]:
     """Return the rules on figures of candidate and champion."""
     return [class_drop(comparison, config), not_worse_than_champion(comparison, config)]
 
@@ -157,7 +157,7 @@ def enough_rows(*, rows: int, left_out: int, manifest_found: bool, force: str, c
     return Rule(name="enough_rows", verdict=_verdict(passed), figure=rows, threshold=least, text=text)
 
 
-def class_drop(comparison: Comparison, config: PromotionConfig) -> Rule:
+def class_drop(comparison: ChampionComparison, config: PromotionConfig) -> Rule:
     """No class with enough compared rows has an F1 that is lower than the champion's by more than allowed."""
     name, most, rows = "class_drop", config.max_class_f1_drop, comparison.class_rows
     judged = [label for label in rows if rows[label] >= config.min_class_rows]
@@ -174,7 +174,7 @@ def class_drop(comparison: Comparison, config: PromotionConfig) -> Rule:
     return Rule(name=name, verdict=_verdict(passed), figure=change, threshold=-most, text=text)
 
 
-def not_worse_than_champion(comparison: Comparison, config: PromotionConfig) -> Rule:
+def not_worse_than_champion(comparison: ChampionComparison, config: PromotionConfig) -> Rule:
     """Worse is a candidate whose whole interval of the difference in macro-F1 lies below the allowed drop."""
     difference, most = comparison.difference, config.max_macro_f1_drop
     passed = difference.interval[1] >= -most
@@ -196,7 +196,7 @@ def identical(champion: str) -> Rule:
     return Rule(name="identical", verdict="skipped", text=text)
 
 
-def comparison_sentence(comparison: Comparison) -> str:
+def comparison_sentence(comparison: ChampionComparison) -> str:
     """Return both figures, the difference and its interval."""
     ours, theirs, difference = comparison.candidate, comparison.champion, comparison.difference
     return (

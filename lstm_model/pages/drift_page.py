@@ -15,7 +15,7 @@ SHOWN_PARTS = 30
 def render_drift(found: Mapping[str, Any], facts: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
     """Return the page.
 
-    found: a Comparison or a RealAccuracy as JSON. facts: model_name, version, path, number and time of the entry.
+    found: a DriftComparison or a RealAccuracy as JSON. facts: model_name, version, path, number and time of the entry.
     history: entries of the same kind, newest first, each with number, name, time, drifted and metrics.
     """
     return render_page(

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.config.drift import DriftConfig
 from lstm_model.drift.profile import Profile, Reference
-from lstm_model.drift.statistics import Comparison, compare
+from lstm_model.drift.statistics import DriftComparison, compare_profiles
 from lstm_model.pages.drift_page import drift_markdown
 from tasks.monitoring.drift_history import Series
 from tasks.monitoring.drift_outcome import DriftOutcome, conclude, write_entry
@@ -46,7 +46,7 @@ def compare_batch(batch: AnsweredBatch, config: DriftConfig) -> DriftOutcome:
         name, version = batch.model_name, batch.version
         return DriftOutcome(verdict="no reference", text=f"{NO_REFERENCE}.", model_name=name, version=version)
     tokenizer = batch.classifier.tokenizer
-    comparison = compare(
+    comparison = compare_profiles(
         reference.profile, batch.profile, config, token_name=lambda token: tokenizer.id_to_token(token) or ""
     )
     found, figures = comparison.to_json(), _figures(comparison)
@@ -73,7 +73,7 @@ def compare_scored(batch: AnsweredBatch | None, config: DriftConfig | None) -> D
     return DriftOutcome(verdict="not compared", text=text, model_name=batch.model_name, version=batch.version)
 
 
-def _figures(comparison: Comparison) -> dict[str, float]:
+def _figures(comparison: DriftComparison) -> dict[str, float]:
     """Return what is drawn over time; no verdict where none was given."""
     figures = {"rows": float(comparison.rows), "effective_rows": comparison.effective_rows}
     for figure in comparison.figures:

@@ -13,7 +13,7 @@ from lstm_model.config.registration import RegistrationConfig
 from lstm_model.digests import digest_file
 from lstm_model.errors import ModelError
 from lstm_model.evaluation.bootstrap import Int
-from lstm_model.evaluation.champion_comparison import Comparison, compare, unseen_rows
+from lstm_model.evaluation.champion_comparison import ChampionComparison, compare_with_champion, unseen_rows
 from lstm_model.evaluation.evaluation import resampling_of
 from lstm_model.evaluation.gate_rules import (
     Rule,
@@ -60,7 +60,7 @@ class Judgement:
     kind: Literal["promoted", "rejected", "unchanged"]
     reason: str
     rules: list[Rule]
-    comparison: Comparison | None = None
+    comparison: ChampionComparison | None = None
 
 
 def judge_version(candidate: Candidate, champion: str | None) -> Judgement:
@@ -97,7 +97,7 @@ def _against_champion(
     rules.append(enough_rows(rows=len(rows), **seen, force=candidate.force, config=candidate.promotion))
     if rules[-1].verdict == "failed":
         return _judgement(rules)
-    comparison = compare(
+    comparison = compare_with_champion(
         **_answers(rows, labels, asked),
         labels=labels,
         resampling=resampling_of(candidate.evaluation),
@@ -126,7 +126,7 @@ def files_of(version: RegisteredClassifier) -> dict[str, str]:
         ) from None
 
 
-def _judgement(rules: list[Rule], *, good: str = "", comparison: Comparison | None = None) -> Judgement:
+def _judgement(rules: list[Rule], *, good: str = "", comparison: ChampionComparison | None = None) -> Judgement:
     failure = first_failure(rules)
     return Judgement("rejected" if failure else "promoted", failure or good, rules, comparison)
 

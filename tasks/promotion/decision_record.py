@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.digests import digest_text
-from lstm_model.evaluation.champion_comparison import Comparison
+from lstm_model.evaluation.champion_comparison import ChampionComparison
 from lstm_model.evaluation.gate_rules import Rule
 from tasks.registry.aliases import CHAMPION, PREVIOUS, list_versions
 from tasks.runtime.provenance import current_user
@@ -44,7 +44,7 @@ class Decision(BaseModel):
     champion_before: str | None
     champion_version: str | None
     rules: list[Rule] = []
-    comparison: Comparison | None = None
+    comparison: ChampionComparison | None = None
     servability: dict[str, Any] | None = None
     trigger: str
     flow_run_id: str | None = None

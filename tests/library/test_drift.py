@@ -11,7 +11,7 @@ from lstm_model.config.drift import DriftConfig
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.drift.feedback import highest_difference, judge_accuracy, wilson_interval
 from lstm_model.drift.profile import Profile, ProfileBuilder, Reference
-from lstm_model.drift.statistics import Comparison, compare, equal_groups, stability_index
+from lstm_model.drift.statistics import DriftComparison, compare_profiles, equal_groups, stability_index
 from lstm_model.drift.word_shift import area_under_curve, chance_spread, word_shift
 from lstm_model.errors import ModelError
 from lstm_model.pages.drift_page import drift_markdown, render_drift
@@ -57,11 +57,11 @@ def reference() -> Profile:
     return profile_of(texts_of(3_000, seed=1), answers_to(3_000, seed=1))
 
 
-def compared(batch: Profile, config: DriftConfig = CONFIG) -> Comparison:
-    return compare(reference(), batch, config, token_name=lambda token: encoder().tokenizer.id_to_token(token))
+def compared(batch: Profile, config: DriftConfig = CONFIG) -> DriftComparison:
+    return compare_profiles(reference(), batch, config, token_name=lambda token: encoder().tokenizer.id_to_token(token))
 
 
-def drifted(comparison: Comparison) -> list[str]:
+def drifted(comparison: DriftComparison) -> list[str]:
     return [figure.name for figure in comparison.figures if figure.drifted]
 
 
@@ -158,7 +158,7 @@ def test_texts_that_no_token_is_known_of_are_different_rows_and_drift() -> None:
 
 def test_a_small_reference_is_not_judged_by() -> None:
     few = profile_of(texts_of(12, seed=7), answers_to(12, seed=7))
-    comparison = compare(few, reference(), CONFIG, token_name=str)
+    comparison = compare_profiles(few, reference(), CONFIG, token_name=str)
     assert comparison.verdict == "not judged" and "the reference has 12" in comparison.text
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.evaluation.bootstrap import Resampling
-from lstm_model.evaluation.champion_comparison import Comparison, compare, unseen_rows
+from lstm_model.evaluation.champion_comparison import ChampionComparison, compare_with_champion, unseen_rows
 from lstm_model.evaluation.gate_rules import (
     Rule,
     absolute_rules,
@@ -46,9 +46,9 @@ def evaluation(
     }
 
 
-def comparison(candidate: list[int], champion: list[int], label_ids: list[int], times: int = 10) -> Comparison:
+def comparison(candidate: list[int], champion: list[int], label_ids: list[int], times: int = 10) -> ChampionComparison:
     """The rows, `times` over: the figures stay, the intervals become narrow."""
-    return compare(
+    return compare_with_champion(
         label_ids=np.tile(label_ids, times),
         candidate_ids=np.tile(candidate, times),
         champion_ids=np.tile(champion, times),
