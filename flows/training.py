@@ -93,13 +93,13 @@ def train_text_classifier(
     if unchanged := unchanged_state(config, trigger=trigger, force_retrain=force_retrain):
         return unchanged
     with training_run(config, trigger=trigger, use_cache=use_cache) as run:
-        examples, splits, classifier, judged = build_and_evaluate(config, run)
-        reference = describe_reference(classifier, examples, splits, run=run)
-        version = register_classifier(classifier, judged, reference, examples, splits, config.registration, run=run)
-        servable = check_servable(version, judged, run=run)
-        decision = decide_promotion(version, judged, servable, config.promotion, config.evaluation, run=run)
-        write_report(version, judged, decision, run=run)
-        return training_outcome(run, examples, splits, judged, version, decision)
+        examples, splits, classifier, evaluated = build_and_evaluate(config, run)
+        reference = describe_reference(classifier, evaluated, splits, run=run)
+        version = register_classifier(classifier, evaluated, reference, splits, config.registration, run=run)
+        servable = check_servable(version, evaluated, run=run)
+        decision = decide_promotion(version, evaluated, splits, servable, config.promotion, config.evaluation, run=run)
+        write_report(version, evaluated, decision, config, run=run)
+        return training_outcome(run, examples, splits, evaluated, version, decision)
 
 
 def build_and_evaluate(config: PipelineConfig, run: Run) -> tuple[StageRecord, StageRecord, StageRecord, StageRecord]:
@@ -108,11 +108,9 @@ def build_and_evaluate(config: PipelineConfig, run: Run) -> tuple[StageRecord, S
     examples = validate_examples(raw, config.data, run=run)
     check_cases_file(examples, config.data, config.evaluation, run=run)
     splits = split_examples(examples, config.split, run=run)
-    encoded = tokenize_and_pad(examples, splits, config.tokenization, run=run)
+    encoded = tokenize_and_pad(splits, config.tokenization, run=run)
     start = fetch_start(config.training, config.registration, run=run)
     trained = train_model(encoded, start, config.model, config.training, run=run)
-    classifier = export_classifier(
-        trained, encoded, examples, splits, config.model, config.tokenization, config.export, run=run
-    )
-    judged = evaluate_classifier(classifier, examples, splits, config.data, config.evaluation, run=run)
-    return examples, splits, classifier, judged
+    classifier = export_classifier(trained, encoded, config.model, config.tokenization, config.export, run=run)
+    evaluated = evaluate_classifier(classifier, splits, config.data, config.evaluation, run=run)
+    return examples, splits, classifier, evaluated

@@ -1,6 +1,6 @@
 """From the trained network to the classifier that is served."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -16,7 +16,3 @@ class ExportConfig(Section):
     """Validation rows on which the two are compared."""
     calibrate: bool = True
     """Fit a temperature on validation rows, so that a score is the share of right answers; kept only if it helps."""
-    quantize: Literal["none", "int8"] = "none"
-    """int8: LSTM layers and embedding in 8 bits; faster and a quarter of the size, answers differ a little."""
-    max_disagreement: Annotated[float, Field(ge=0, le=1)] = 0.005
-    """Share of validation rows that int8 may label otherwise than float; more stops the run."""

@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict
 
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.evaluation.champion_comparison import ChampionComparison
+from lstm_model.evaluation.record import Evaluation
 
 Verdict = Literal["passed", "failed", "warned", "skipped"]
-Evaluation = Mapping[str, Any]  # The contents of evaluation.json.
 
 
 class Rule(BaseModel):
@@ -59,7 +59,7 @@ def relative_rules(comparison: ChampionComparison, config: PromotionConfig) -> l
 
 def macro_f1_floor(evaluation: Evaluation, config: PromotionConfig) -> Rule:
     """The macro-F1 on all test rows is at least min_macro_f1."""
-    figure, floor = evaluation["candidate"]["macro_f1"], config.min_macro_f1
+    figure, floor = evaluation.candidate.macro_f1, config.min_macro_f1
     passed = figure >= floor
     text = f"test macro-F1 {figure:.4f} is {'not ' if passed else ''}below the floor of {floor:.4f}"
     return Rule(name="macro_f1_floor", verdict=_verdict(passed), figure=figure, threshold=floor, text=text)
@@ -67,7 +67,7 @@ def macro_f1_floor(evaluation: Evaluation, config: PromotionConfig) -> Rule:
 
 def better_than_guessing(evaluation: Evaluation, config: PromotionConfig) -> Rule:
     """The lower end of the interval of macro-F1 lies above what guessing gets."""
-    low, guessing = evaluation["intervals"]["macro_f1"][0], evaluation["guessing"]["macro_f1"]
+    low, guessing = evaluation.intervals.macro_f1[0], evaluation.guessing.macro_f1
     passed = low > guessing
     where = "above" if passed else "not above"
     text = f"the interval of macro-F1 begins at {low:.4f}, {where} the {guessing:.4f} that guessing gets"
@@ -80,18 +80,18 @@ def class_floor(evaluation: Evaluation, config: PromotionConfig) -> Rule:
 
     It fails rather than stops the run: the training is paid for, and a mended setting finds it in the stage store.
     """
-    name, classes = "class_floor", evaluation["candidate"]["per_class"]
+    name, classes = "class_floor", evaluation.candidate.per_class
     unknown = sorted(set(config.class_floors) - set(classes))
     if unknown:
         text = f"promotion.class_floors names {_names(unknown)}, which no row is labelled; there are {_names(classes)}"
         return Rule(name=name, verdict="failed", text=text)
-    judged = [label for label, figures in classes.items() if figures["support"] >= config.min_class_rows]
+    judged = [label for label, metrics in classes.items() if metrics.support >= config.min_class_rows]
     few = _few([label for label in classes if label not in judged], config)
     if not judged:
         return Rule(name=name, verdict="skipped", text=f"no class is judged by itself{few}")
     floors = {label: config.class_floors.get(label, config.min_class_f1) for label in judged}
-    worst = min(judged, key=lambda label: classes[label]["f1"] - floors[label])
-    figure, floor = classes[worst]["f1"], floors[worst]
+    worst = min(judged, key=lambda label: classes[label].f1 - floors[label])
+    figure, floor = classes[worst].f1, floors[worst]
     passed = figure >= floor
     text = f"F1 {figure:.4f} of {worst!r} is {'not ' if passed else ''}below its floor of {floor:.4f}{few}"
     return Rule(name=name, verdict=_verdict(passed), figure=figure, threshold=floor, text=text)
@@ -99,16 +99,16 @@ def class_floor(evaluation: Evaluation, config: PromotionConfig) -> Rule:
 
 def baseline(evaluation: Evaluation, config: PromotionConfig) -> Rule:
     """The network is better than the linear baseline of the same rows; promotion.baseline says what follows if not."""
-    name, found = "baseline", evaluation["baseline"]
+    name, found = "baseline", evaluation.baseline
     if found is None:
         verdict: Verdict = "failed" if config.baseline == "require" else "skipped"
         return Rule(name=name, verdict=verdict, threshold=0.0, text="no baseline was fitted (evaluation.baseline)")
-    ours, difference = evaluation["candidate"]["macro_f1"], found["difference"]["macro_f1"]
-    low, high = found["difference"]["interval"]
+    ours, difference = evaluation.candidate.macro_f1, found.difference.macro_f1
+    low, high = found.difference.interval
     better = difference > 0
     text = (
-        f"macro-F1 {ours:.4f} {'is more than' if better else 'does not beat'} the {found['macro_f1']:.4f} of "
-        f"{found['name']}; difference {_signed(difference, low, high)}"
+        f"macro-F1 {ours:.4f} {'is more than' if better else 'does not beat'} the {found.macro_f1:.4f} of "
+        f"{found.name}; difference {_signed(difference, low, high)}"
     )
     lost: dict[str, Verdict] = {"ignore": "skipped", "warn": "warned", "require": "failed"}
     return Rule(

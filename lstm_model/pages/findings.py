@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lstm_model.evaluation.record import CalibrationEffect, Evaluation, Slice
 from lstm_model.pages.html import figure_text, gain_text, interval_text, sure_text
 
 Tone = Literal["good", "warn", "bad", "plain"]
@@ -29,18 +30,18 @@ def decision_heading(decision: Mapping[str, Any]) -> Finding:
     return Finding(*HEADINGS[decision["kind"]])
 
 
-def against_baseline(evaluation: Mapping[str, Any]) -> Finding | None:
+def against_baseline(evaluation: Evaluation) -> Finding | None:
     """Say whether the network is worth more than the linear baseline, beyond chance; None without a baseline."""
-    baseline = evaluation["baseline"]
+    baseline = evaluation.baseline
     if baseline is None:
         return None
-    difference, (low, high) = baseline["difference"]["macro_f1"], baseline["difference"]["interval"]
-    ours, theirs = figure_text(evaluation["candidate"]["macro_f1"]), figure_text(baseline["macro_f1"])
+    difference, (low, high) = baseline.difference.macro_f1, baseline.difference.interval
+    ours, theirs = figure_text(evaluation.candidate.macro_f1), figure_text(baseline.macro_f1)
     figures = (
         f"macro-F1 {ours} against {theirs}, difference {gain_text(difference)} "
-        f"({sure_text(evaluation['intervals']['confidence'])} interval {interval_text((low, high))})"
+        f"({sure_text(evaluation.intervals.confidence)} interval {interval_text((low, high))})"
     )
-    name = baseline["name"]
+    name = baseline.name
     if low > 0:
         return Finding("good", f"The network beats the baseline, {name}, beyond chance: {figures}.")
     if high < 0:
@@ -53,28 +54,28 @@ def against_baseline(evaluation: Mapping[str, Any]) -> Finding | None:
     return Finding("warn", f"The network does not beat the baseline, {name}; chance can explain it: {figures}.")
 
 
-def of_calibration(calibration: Mapping[str, Any] | None) -> Finding | None:
+def of_calibration(calibration: CalibrationEffect | None) -> Finding | None:
     """Say what temperature scaling did; None where it was not tried."""
     if calibration is None:
         return None
-    loss, error = calibration["validation_log_loss"], calibration["test_calibration_error"]
-    figures = f"validation log loss {figure_text(loss['before'])} before, {figure_text(loss['after'])} after"
-    if not calibration["kept"] and loss["before"] == loss["after"]:  # As with export.calibrate off.
+    loss, error = calibration.validation_log_loss, calibration.test_calibration_error
+    figures = f"validation log loss {figure_text(loss.before)} before, {figure_text(loss.after)} after"
+    if not calibration.kept and loss.before == loss.after:  # As with export.calibrate off.
         return Finding("plain", "Scores are the network's own: no temperature was fitted.")
-    if not calibration["kept"]:
+    if not calibration.kept:
         return Finding("plain", f"Scores are the network's own: a temperature does not help ({figures}).")
     return Finding(
         "plain",
-        f"Scores are scaled with temperature {figure_text(calibration['temperature'])} ({figures}; calibration error "
-        f"on test rows {figure_text(error['before'])} before, {figure_text(error['after'])} after).",
+        f"Scores are scaled with temperature {figure_text(calibration.temperature)} ({figures}; calibration error "
+        f"on test rows {figure_text(error.before)} before, {figure_text(error.after)} after).",
     )
 
 
-def weak_slices(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
+def weak_slices(evaluation: Evaluation) -> list[Slice]:
     """Return the slices whose interval of accuracy lies below the accuracy of all test rows, the weakest first."""
-    overall = evaluation["candidate"]["accuracy"]
-    weak = [part for part in evaluation["slices"] if part["accuracy_interval"][1] < overall]
-    return sorted(weak, key=lambda part: part["accuracy"])
+    overall = evaluation.candidate.accuracy
+    weak = [part for part in evaluation.slices if part.accuracy_interval[1] < overall]
+    return sorted(weak, key=lambda part: part.accuracy)
 
 
 def confusions(matrix: Sequence[Sequence[int]], labels: Sequence[str], limit: int) -> list[dict[str, Any]]:

@@ -5,18 +5,19 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lstm_model.evaluation.record import Evaluation
 from lstm_model.pages.diagrams import inline_svg
 from lstm_model.pages.findings import against_baseline, confusions, decision_heading, of_calibration, weak_slices
 from lstm_model.pages.html import figure_text, render_page
 from lstm_model.pages.plots import CURVES, plot_curve
-from lstm_model.pages.run_facts import RunFacts, changed_params
+from lstm_model.pages.run_facts import RunFacts, changed_settings
 
 SHOWN_CONFUSIONS = 10
 MATRIX_LABELS = 30  # A larger confusion matrix is no longer read; its largest cells are listed.
 
 
 def render_report(
-    evaluation: Mapping[str, Any],
+    evaluation: Evaluation,
     decision: Mapping[str, Any],
     run: RunFacts,
     *,
@@ -24,25 +25,25 @@ def render_report(
 ) -> str:
     """Return the page.
 
-    evaluation: the contents of evaluation.json. decision: a Decision as JSON. diagrams: of `draw_diagrams`.
+    decision: a Decision as JSON. diagrams: of `draw_diagrams`.
     """
-    labels, matrix = evaluation["labels"], evaluation["candidate"]["confusion_matrix"]
+    labels, matrix = evaluation.labels, evaluation.candidate.confusion_matrix
     return render_page(
         "report.html",
         evaluation=evaluation,
-        candidate=evaluation["candidate"],
+        candidate=evaluation.candidate,
         decision=decision,
         heading=decision_heading(decision),
         run=run,
         baseline_finding=against_baseline(evaluation),
-        calibration_finding=of_calibration(evaluation["calibration"]),
+        calibration_finding=of_calibration(evaluation.calibration),
         weak=weak_slices(evaluation),
         confusions=confusions(matrix, labels, SHOWN_CONFUSIONS),
         matrix=matrix if len(labels) <= MATRIX_LABELS else None,
         diagrams=[(Markup(drawn), shown) for drawn, shown in diagrams],
         curves=_curves(run),
         best_epoch=_best_epoch(run),
-        changed=changed_params(run.params),
+        changed=changed_settings(run.config),
     )
 
 

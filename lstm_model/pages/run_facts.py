@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from lstm_model.config.pipeline import PipelineConfig, flatten
 
@@ -20,7 +19,7 @@ class RunFacts:
     name: str
     url: str
     started: str
-    params: Mapping[str, str]
+    config: PipelineConfig
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
     epochs: list[dict[str, float]] = field(default_factory=list)
@@ -45,13 +44,9 @@ class RunFacts:
         return {key.removeprefix(prefix): value for key, value in self.metrics.items() if key.startswith(prefix)}
 
 
-def changed_params(params: Mapping[str, str]) -> list[tuple[str, str, str | None]]:
-    """Return (name, value, default) of the params that differ from this version's defaults; None: it knows no such."""
-    defaults: dict[str, Any] = flatten(PipelineConfig())
-    known = {name: str(value) for name, value in defaults.items()}
-    return [(name, value, known.get(name)) for name, value in params.items() if value != known.get(name)]
-
-
-def differing_params(a: Mapping[str, str], b: Mapping[str, str]) -> list[tuple[str, str | None, str | None]]:
-    """Return (name, value in a, value in b) of the params that differ; None: the run has no such param."""
-    return [(name, a.get(name), b.get(name)) for name in sorted({*a, *b}) if a.get(name) != b.get(name)]
+def changed_settings(config: PipelineConfig) -> list[tuple[str, str, str]]:
+    """Return (name, value, default) of the settings that differ from the defaults."""
+    defaults = flatten(PipelineConfig())
+    return [
+        (name, str(value), str(defaults[name])) for name, value in flatten(config).items() if value != defaults[name]
+    ]

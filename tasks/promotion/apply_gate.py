@@ -7,14 +7,12 @@ import numpy as np
 import pandas as pd
 
 from lstm_model.classifier.classifier import Classifier
-from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.digests import digest_file
 from lstm_model.errors import ModelError
-from lstm_model.evaluation.bootstrap import Int
+from lstm_model.evaluation.bootstrap import Int, Resampling
 from lstm_model.evaluation.champion_comparison import ChampionComparison, compare_with_champion, unseen_rows
-from lstm_model.evaluation.evaluation import resampling_of
 from lstm_model.evaluation.gate_rules import (
     Rule,
     absolute_rules,
@@ -26,24 +24,30 @@ from lstm_model.evaluation.gate_rules import (
     relative_rules,
     same_labels,
 )
+from lstm_model.evaluation.record import Evaluation
 from tasks.promotion.check_servable import Servability
 from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.registry.registered_model import download_version
-from tasks.runs.evidence import Evidence, read_manifest
+from tasks.runs.past_run import PastRun
 
 SERVED_FILES = ("tokenizer.json", "model.onnx", "classifier.json")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A registered version with all that it is judged by, the champion apart."""
+    """A registered version with all that it is judged by, the champion apart.
+
+    predictions: a row per test row. manifest: the split of all rows.
+    """
 
     name: str
     version: str
-    evidence: Evidence
+    evaluation: Evaluation
+    predictions: pd.DataFrame
+    manifest: pd.DataFrame
     servable: Servability
     promotion: PromotionConfig
-    evaluation: EvaluationConfig
+    resampling: Resampling
 
     @property
     def force(self) -> str:
@@ -68,10 +72,10 @@ def judge_version(candidate: Candidate, champion: str | None) -> Judgement:
     rules = [servability_rule(candidate.servable)]
     if candidate.servable.reason:
         return _judgement(rules)
-    evaluation = candidate.evidence.evaluation
+    evaluation = candidate.evaluation
     rules += absolute_rules(evaluation, candidate.promotion)
     if champion is None:
-        return _judgement(rules, good=f"first champion; test macro-F1 {evaluation['candidate']['macro_f1']:.4f}")
+        return _judgement(rules, good=f"first champion; test macro-F1 {evaluation.candidate.macro_f1:.4f}")
     try:
         ours, theirs = (download_version(candidate.name, version) for version in (candidate.version, champion))
         if files_of(ours) == files_of(theirs):
@@ -87,20 +91,19 @@ def judge_version(candidate: Candidate, champion: str | None) -> Judgement:
 def _against_champion(
     candidate: Candidate, champion: RegisteredClassifier, asked: Classifier, rules: list[Rule]
 ) -> Judgement:
-    evidence, version = candidate.evidence, champion.version
-    labels = evidence.evaluation["labels"]
+    version, labels = champion.version, candidate.evaluation.labels
     rules = [*rules, same_labels(labels, asked.labels, champion=version, force=candidate.force)]
     if rules[-1].verdict == "failed":
         return _judgement(rules)
-    rows, manifest_found = _unseen(evidence, champion)
-    seen = {"left_out": len(evidence.predictions) - len(rows), "manifest_found": manifest_found}
+    rows, manifest_found = _unseen(candidate, champion)
+    seen = {"left_out": len(candidate.predictions) - len(rows), "manifest_found": manifest_found}
     rules.append(enough_rows(rows=len(rows), **seen, force=candidate.force, config=candidate.promotion))
     if rules[-1].verdict == "failed":
         return _judgement(rules)
     comparison = compare_with_champion(
         **_answers(rows, labels, asked),
         labels=labels,
-        resampling=resampling_of(candidate.evaluation),
+        resampling=candidate.resampling,
         champion_version=version,
         **seen,
     )
@@ -131,12 +134,15 @@ def _judgement(rules: list[Rule], *, good: str = "", comparison: ChampionCompari
     return Judgement("rejected" if failure else "promoted", failure or good, rules, comparison)
 
 
-def _unseen(evidence: Evidence, champion: RegisteredClassifier) -> tuple[pd.DataFrame, bool]:
+def _unseen(candidate: Candidate, champion: RegisteredClassifier) -> tuple[pd.DataFrame, bool]:
     """Return the test rows that neither model was trained or tuned on, and whether the champion's are known."""
-    manifest = read_manifest(champion.run_id)
-    manifests = [evidence.manifest] if manifest is None else [evidence.manifest, manifest]
-    kept = unseen_rows(evidence.predictions["text_digest"], manifests)
-    return evidence.predictions[kept], manifest is not None
+    try:
+        manifest = PastRun.find(champion.run_id).manifest
+    except ModelError:  # The run was deleted.
+        manifest = None
+    manifests = [candidate.manifest] if manifest is None else [candidate.manifest, manifest]
+    kept = unseen_rows(candidate.predictions["text_digest"], manifests)
+    return candidate.predictions[kept], manifest is not None
 
 
 def _answers(rows: pd.DataFrame, labels: list[str], champion: Classifier) -> dict[str, Int]:

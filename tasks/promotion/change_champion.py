@@ -5,13 +5,15 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from lstm_model.errors import ModelError
+from lstm_model.evaluation.evaluation import resampling_of
 from tasks.promotion.apply_gate import Candidate, servability_rule
 from tasks.promotion.check_servable import COMPARED_ROWS, Servability, find_servability
 from tasks.promotion.decide_promotion import decide
 from tasks.promotion.decision_lock import decision_lock
 from tasks.promotion.decision_record import Decision, Kind, carry_out, new_decision
 from tasks.registry.aliases import CHAMPION, PREVIOUS, list_versions, read_aliases
-from tasks.runs.evidence import read_evidence, read_predictions, read_settings
+from tasks.runs.past_run import EVALUATION, MANIFEST, PREDICTIONS, PastRun
+from tasks.runtime.tracking import CONFIG_FILE
 
 TRIGGER = "manual"
 
@@ -26,14 +28,40 @@ def promote_version(name: str, version: str, *, force: bool, note: str) -> Decis
     read_aliases(name)
     found = _find_version(name, version)
     run_id = _living_run(found)
-    evidence = None if force else read_evidence(run_id, version=version)
-    servable = _find_servability(name, version, run_id)
+    past = PastRun.find(run_id) if run_id else None
+    if not force and (past is None or (missing := _missing(past))):
+        raise ModelError(
+            expected=f"what the gate needs in the MLflow run of version {version}",
+            found=f"no {', '.join(missing)} that this release reads in run {run_id}" if past else "no run",
+            remedy="It cannot be judged again: train again, or promote it with --force.",
+        )
+    servable = _find_servability(name, version, past)
     if force or servable.reason:
         with decision_lock(name):
             return _without_gate("forced", name, version, run_id=run_id, servable=servable, note=note)
-    assert evidence is not None
-    candidate = Candidate(name, version, evidence, servable, *read_settings(run_id, version=version))
+    assert past and past.config and past.evaluation and past.predictions is not None and past.manifest is not None
+    candidate = Candidate(
+        name=name,
+        version=version,
+        evaluation=past.evaluation,
+        predictions=past.predictions,
+        manifest=past.manifest,
+        servable=servable,
+        promotion=past.config.promotion,
+        resampling=resampling_of(past.config.evaluation),
+    )
     return decide(candidate, run_id=run_id, trigger=TRIGGER, note=note)
+
+
+def _missing(past: PastRun) -> list[str]:
+    """Return which artifacts that the gate needs the run does not hold, or holds as an early release wrote them."""
+    held = {
+        EVALUATION: past.evaluation,
+        PREDICTIONS: past.predictions,
+        MANIFEST: past.manifest,
+        CONFIG_FILE: past.config,
+    }
+    return [name for name, content in held.items() if content is None]
 
 
 def roll_back(name: str, *, note: str) -> Decision:
@@ -51,7 +79,7 @@ def roll_back(name: str, *, note: str) -> Decision:
                 remedy=f"Choose a version: lstm-text promote VERSION --reason ... {_versions(name)}",
             )
         run_id = _living_run(_find_version(name, str(target)))
-        servable = _find_servability(name, str(target), run_id)
+        servable = _find_servability(name, str(target), PastRun.find(run_id) if run_id else None)
         return _without_gate("rolled_back", name, str(target), run_id=run_id, servable=servable, note=note)
 
 
@@ -89,8 +117,8 @@ def _without_gate(
     return decision
 
 
-def _find_servability(name: str, version: str, run_id: str | None) -> Servability:
-    expected = read_predictions(run_id)
+def _find_servability(name: str, version: str, past: PastRun | None) -> Servability:
+    expected = past.predictions if past else None
     return find_servability(name, version, None if expected is None else expected.head(COMPARED_ROWS))
 
 

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.config.promotion import PromotionConfig
-from lstm_model.errors import ModelError
+from lstm_model.evaluation.evaluation import resampling_of
 from lstm_model.evaluation.gate_rules import Rule
 from tasks.promotion.apply_gate import Candidate, Judgement, judge_version, servability_rule
 from tasks.promotion.check_servable import Servability
@@ -17,11 +17,11 @@ from tasks.promotion.decision_lock import decision_lock
 from tasks.promotion.decision_record import Decision, carry_out, find_decision, new_decision, read_decisions
 from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.registry.aliases import CANDIDATE, CHAMPION, read_aliases
-from tasks.runs.evidence import Evidence, read_manifest
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table, plain_table, publish_markdown, run_logger
-from tasks.runtime.stage_store import RETRY_SECONDS, StageRecord, read_json, worth_a_retry
+from tasks.runtime.stage_store import RETRY_SECONDS, StageRecord, worth_a_retry
 from tasks.runtime.tracking import Run
+from tasks.training.evaluation_report import read_evaluation
 
 
 @tracking.timed
@@ -35,13 +35,23 @@ from tasks.runtime.tracking import Run
 def decide_promotion(
     version: RegisteredVersion,
     evaluation: StageRecord,
+    splits: StageRecord,
     servable: Servability,
     promotion: PromotionConfig,
-    judged: EvaluationConfig,
+    config: EvaluationConfig,
     run: Run,
 ) -> Decision:
     """Give the version the alias `champion` if it deserves it; record the decision on version and run."""
-    candidate = Candidate(version.name, version.version, _evidence(evaluation, run), servable, promotion, judged)
+    candidate = Candidate(
+        name=version.name,
+        version=version.version,
+        evaluation=read_evaluation(evaluation),
+        predictions=pd.read_parquet(evaluation.file("predictions.parquet")),
+        manifest=pd.read_parquet(splits.file("splits.parquet")),
+        servable=servable,
+        promotion=promotion,
+        resampling=resampling_of(config),
+    )
     tags = MlflowClient().get_run(run.run_id).data.tags
     decision = decide(
         candidate,
@@ -130,15 +140,3 @@ def rule_rows(rules: list[Rule]) -> list[list[str]]:
 def rules_table(rules: list[Rule]) -> str:
     """Return the rules as a table for the terminal."""
     return plain_table(["rule", "verdict", "found"], rule_rows(rules))
-
-
-def _evidence(evaluation: StageRecord, run: Run) -> Evidence:
-    manifest = read_manifest(run.run_id)
-    if manifest is None:
-        raise ModelError(
-            expected=f"split/splits.parquet in the MLflow run {run.run_id}",
-            found="no such artifact",
-            remedy="Check that the artifact store can be read, and train again.",
-        )
-    predictions = pd.read_parquet(evaluation.file("predictions.parquet"))
-    return Evidence(read_json(evaluation.file("evaluation.json")), predictions, manifest)

@@ -9,9 +9,9 @@ from tasks.promotion.decide_promotion import rules_table
 from tasks.promotion.decision_record import Decision, Kind
 from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.runtime.retries import client
-from tasks.runtime.stage_store import StageRecord, read_json
+from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.tracking import Run
-from tasks.training.evaluation_report import evaluation_markdown
+from tasks.training.evaluation_report import evaluation_markdown, read_evaluation
 
 
 class TrainingOutcome(BaseModel):
@@ -61,6 +61,6 @@ def training_outcome(
         seconds=seconds,
         rules=decision.rules,
         told=decision.told,
-        table=evaluation_markdown(read_json(evaluation.file("evaluation.json"))),
+        table=evaluation_markdown(read_evaluation(evaluation)),
         rules_table=rules_table(decision.rules),
     )

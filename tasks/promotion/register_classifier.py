@@ -29,7 +29,8 @@ from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.stage_store import RETRY_SECONDS, StageRecord, worth_a_retry
 from tasks.runtime.state.local_state import PROJECT
 from tasks.runtime.tracking import Run
-from tasks.training.split_examples import read_split
+from tasks.training.export_classifier import REGISTERED_FILES
+from tasks.training.split_examples import read_rows
 
 # Tag of a version: the digest of its files.
 # mlflow-skinny serves as mlflow does, without its database, plotting and training packages.
@@ -62,7 +63,6 @@ def register_classifier(
     classifier: StageRecord,
     evaluation: StageRecord,
     reference: StageRecord,
-    examples: StageRecord,
     splits: StageRecord,
     config: RegistrationConfig,
     run: Run,
@@ -73,10 +73,10 @@ def register_classifier(
     crash, or nothing that matters has changed: it is returned, and nothing is registered.
     """
     client = MlflowClient()
-    digest = digest_json([classifier.files, reference.files])
+    digest = digest_json([{name: classifier.files[name] for name in sorted(REGISTERED_FILES)}, reference.files])
     version = _registered(config.model_name, digest)
     if version is None:
-        version = _log_and_register(classifier, reference, examples, splits, config, run)
+        version = _log_and_register(classifier, reference, splits, config, run)
         client.set_model_version_tag(config.model_name, version.version, DIGEST_TAG, digest)
     for name, value in evaluation.facts["metrics"].items():
         client.set_model_version_tag(config.model_name, version.version, f"test_{name}", f"{value:.6g}")
@@ -96,7 +96,6 @@ def _registered(name: str, digest: str) -> ModelVersion | None:
 def _log_and_register(
     classifier: StageRecord,
     reference: StageRecord,
-    examples: StageRecord,
     splits: StageRecord,
     config: RegistrationConfig,
     run: Run,
@@ -110,14 +109,14 @@ def _log_and_register(
     for model in logged:
         if model.status != LoggedModelStatus.READY:
             MlflowClient().delete_logged_model(model.model_id)
-    model_uri = whole[0].model_uri if whole else _log(classifier, reference, examples, splits)
+    model_uri = whole[0].model_uri if whole else _log(classifier, reference, splits)
     return mlflow.register_model(model_uri, config.model_name, await_registration_for=60)
 
 
-def _log(classifier: StageRecord, reference: StageRecord, examples: StageRecord, splits: StageRecord) -> str:
-    example = read_split(examples, splits, "test")[["text"]].head(2)
-    files = [record.file(name) for record in (classifier, reference) for name in record.files]
-    metadata = {"labels": classifier.facts["labels"], "data_digest": examples.facts["sha256"]}
+def _log(classifier: StageRecord, reference: StageRecord, splits: StageRecord) -> str:
+    example = read_rows(splits, "test")[["text"]].head(2)
+    files = [*map(classifier.file, REGISTERED_FILES), *map(reference.file, reference.files)]
+    metadata = {"labels": classifier.facts["labels"], "data_digest": splits.facts["sha256"]}
     return log_classifier(files, example, metadata=metadata)
 
 

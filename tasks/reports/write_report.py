@@ -1,35 +1,44 @@
 """The run's report (one HTML file), the version's model card, and links that lead there."""
 
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
 from mlflow import MlflowClient
 from prefect import task
 from prefect.artifacts import create_link_artifact
 from prefect.cache_policies import NO_CACHE
 
+from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.pages.model_card import render_model_card
 from lstm_model.pages.report import render_report
+from lstm_model.pages.run_facts import RunFacts
 from tasks.promotion.decision_record import Decision
 from tasks.promotion.register_classifier import RegisteredVersion
-from tasks.runs.run_facts import read_run_facts
+from tasks.runs.find_run import moment
 from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, read_json, worth_a_retry
 from tasks.runtime.tracking import Run
-from tasks.training.evaluation_report import DIAGRAMS
+from tasks.training.evaluation_report import DIAGRAMS, read_evaluation
 
 REPORT = "report.html"
+CURVES = ("train_loss", "train_accuracy", "validation_log_loss", "validation_accuracy", "validation_macro_f1")
+PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "onnxruntime", "tokenizers", "numpy", "mlflow", "prefect")
 
 
 @tracking.timed
 @task(name="write-report", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry)
-def write_report(version: RegisteredVersion, evaluation: StageRecord, decision: Decision, run: Run) -> str:
+def write_report(
+    version: RegisteredVersion, evaluation: StageRecord, decision: Decision, config: PipelineConfig, run: Run
+) -> str:
     """Log report.html to the run and describe the version with its model card; return the report's address."""
-    judged, decided = read_json(evaluation.file("evaluation.json")), decision.model_dump(mode="json")
-    facts = read_run_facts(run)
-    page = render_report(judged, decided, facts, diagrams=read_json(evaluation.file(DIAGRAMS)))
+    found, decided = read_evaluation(evaluation), decision.model_dump(mode="json")
+    facts = _facts(run, config)
+    page = render_report(found, decided, facts, diagrams=read_json(evaluation.file(DIAGRAMS)))
     client = MlflowClient()
     client.log_text(run.run_id, page, REPORT)
     if client.get_model_version(version.name, version.version).run_id == run.run_id:
         # A rerun that found its version registered leaves the card of the run that made it.
-        client.update_model_version(version.name, version.version, render_model_card(judged, decided, facts))
+        client.update_model_version(version.name, version.version, render_model_card(found, decided, facts))
     address = f"{run.url}/artifacts/{REPORT}"
     create_link_artifact(
         link=address,
@@ -38,3 +47,38 @@ def write_report(version: RegisteredVersion, evaluation: StageRecord, decision: 
         description="What was decided and why, figures, mistakes to look at",
     )
     return address
+
+
+def _facts(run: Run, config: PipelineConfig) -> RunFacts:
+    """Return the facts of a run of this process; the curves are the run's metric history, cached training or not."""
+    stored = MlflowClient().get_run(run.run_id)
+    return RunFacts(
+        run_id=run.run_id,
+        name=run.name,
+        url=run.url,
+        started=moment(stored.info.start_time),
+        config=config,
+        tags=stored.data.tags,
+        metrics=stored.data.metrics,
+        epochs=_epochs(run.run_id),
+        packages={"Python": platform.python_version(), **_packages()},
+    )
+
+
+def _epochs(run_id: str) -> list[dict[str, float]]:
+    client = MlflowClient()
+    histories = {name: client.get_metric_history(run_id, name) for name in CURVES}
+    by_step = {name: {metric.step: metric.value for metric in metrics} for name, metrics in histories.items()}
+    known = {name: values for name, values in by_step.items() if values}
+    steps = sorted({step for values in known.values() for step in values})
+    return [{name: values[step] for name, values in known.items() if step in values} for step in steps]
+
+
+def _packages() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # TensorFlow is one of two packages.
+            continue
+    return found

@@ -1,12 +1,12 @@
 """A run as a person names it (id, beginning of an id, or name) -> the run in MLflow."""
 
 import re
+from datetime import UTC, datetime
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from lstm_model.errors import ModelError
-from tasks.runs.run_facts import moment
 
 ID_PREFIX = re.compile(r"[0-9a-f]{4,32}")
 LISTED_RUNS = 8
@@ -53,3 +53,8 @@ def _search(condition: str, limit: int = LISTED_RUNS) -> list[Run]:
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     found = client.search_runs(experiments, condition, max_results=limit, order_by=["attributes.start_time DESC"])
     return list(found)
+
+
+def moment(milliseconds: int) -> str:
+    """Return a time that MLflow counts in milliseconds, for a person, in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import mlflow
 from mlflow import MlflowClient
 from pydantic import BaseModel
 
 from lstm_model.config.pipeline import PipelineConfig
+from lstm_model.config.recorded import REMOVED
 from lstm_model.digests import digest_file
 from lstm_model.errors import DifferenceError, ModelError, UsageError
 from lstm_model.evaluation.reproduction import Item, compare_tables, compare_values
-from tasks.runs.recorded_run import RecordedRun, read_recorded_run
+from tasks.runs.past_run import MANIFEST, PREDICTIONS, PastRun
 from tasks.runtime.child_processes import child_process, interruptible
 from tasks.runtime.state.local_state import PROJECT
 
@@ -58,7 +58,8 @@ def reproduce_run(run_id: str, command: Sequence[str], *, data_path: Path | None
 
     command: what runs the training; it is given the path of a config file.
     """
-    recorded = read_recorded_run(MlflowClient(mlflow.get_tracking_uri()), run_id)
+    recorded = PastRun.find(run_id)
+    _check(recorded)
     config = _with_data(recorded, data_path)
     state = Path(tempfile.mkdtemp(prefix="lstm-text-reproduce-"))
     try:
@@ -76,9 +77,25 @@ def reproduce_run(run_id: str, command: Sequence[str], *, data_path: Path | None
     )
 
 
-def _with_data(recorded: RecordedRun, data_path: Path | None) -> PipelineConfig:
+def _check(run: PastRun) -> None:
+    """Raise ModelError for a run that did not finish, or lacks what running it again needs."""
+    if run.run.info.status != "FINISHED" or "data_digest" not in run.tags:
+        reason = f": {run.tags['failure_reason']}" if "failure_reason" in run.tags else ""
+        raise ModelError(
+            expected=f"run {run.run_id} to be a training that finished",
+            found=f"status {run.run.info.status}{reason}",
+            remedy="Name a run that finished.",
+        )
+    run.exact_config()
+    for name, table in ((MANIFEST, run.manifest), (PREDICTIONS, run.predictions)):
+        if table is None:
+            raise run.lacks(name)
+
+
+def _with_data(recorded: PastRun, data_path: Path | None) -> PipelineConfig:
     """Return the settings, pointing at the labelled file; raises where it is gone or holds something else."""
-    data = recorded.config.data
+    config = recorded.exact_config()
+    data = config.data
     candidates = [data_path] if data_path else [data.path, PROJECT / data.path]
     path = next((path for path in candidates if path.is_file()), None)
     if path is None:
@@ -94,10 +111,10 @@ def _with_data(recorded: RecordedRun, data_path: Path | None) -> PipelineConfig:
             found=f"other content in {path}, SHA-256 {found}",
             remedy="Restore the file as it was then, or name a copy with --data-path.",
         )
-    return recorded.config.model_copy(update={"data": data.model_copy(update={"path": path.resolve()})})
+    return config.model_copy(update={"data": data.model_copy(update={"path": path.resolve()})})
 
 
-def _run_again(config: PipelineConfig, command: Sequence[str], state: Path) -> RecordedRun:
+def _run_again(config: PipelineConfig, command: Sequence[str], state: Path) -> PastRun:
     tracking_uri = f"sqlite:///{state / 'mlflow.db'}"
     environment: dict[str, str | None] = {
         "LSTM_TEXT_STATE": str(state),
@@ -121,27 +138,33 @@ def _run_again(config: PipelineConfig, command: Sequence[str], state: Path) -> R
     client = MlflowClient(tracking_uri)
     experiment = client.get_experiment_by_name(config.registration.experiment_name)
     assert experiment is not None
-    return read_recorded_run(client, client.search_runs([experiment.experiment_id])[0].info.run_id)
+    rerun = PastRun(client.search_runs([experiment.experiment_id])[0], client)
+    _check(rerun)
+    return rerun
 
 
-def _compare(recorded: RecordedRun, rerun: RecordedRun) -> list[Item]:
+def _compare(recorded: PastRun, rerun: PastRun) -> list[Item]:
     def tag(name: str, key: str, note: str = "") -> Item:
         values = [run.tags.get(key, "not recorded") for run in (recorded, rerun)]
         notes = [_commit(run.tags) if note else "" for run in (recorded, rerun)]
         return Item(name, values[0] == values[1], *(value + told for value, told in zip(values, notes, strict=True)))
 
-    def settings(run: RecordedRun) -> dict[str, Any]:
-        return {name: value for name, value in run.params.items() if name != "data.path"}
+    def settings(run: PastRun) -> dict[str, Any]:
+        return {name: value for name, value in run.settings.items() if name != "data.path" and name not in REMOVED}
 
     return [
         tag("data", "data_digest"),
         compare_values("settings", recorded=settings(recorded), found=settings(rerun), what="settings"),
         tag("code", "code_digest", note="commit"),
         tag("lock", "lock_digest"),
-        compare_tables("split", recorded=recorded.splits, found=rerun.splits),
-        compare_values("metrics", recorded=recorded.test_metrics, found=rerun.test_metrics, what="test metrics"),
+        compare_tables("split", recorded=recorded.manifest, found=rerun.manifest),
+        compare_values("metrics", recorded=_test_metrics(recorded), found=_test_metrics(rerun), what="test metrics"),
         compare_tables("predictions", recorded=recorded.predictions, found=rerun.predictions),
     ]
+
+
+def _test_metrics(run: PastRun) -> dict[str, float]:
+    return {name: value for name, value in run.run.data.metrics.items() if name.startswith("test_")}
 
 
 def _commit(tags: dict[str, str]) -> str:

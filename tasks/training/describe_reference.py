@@ -3,15 +3,21 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+from prefect import get_run_logger
+
+from lstm_model.classifier.answers import probability_columns
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.drift.profile import SUMMARY, ProfileBuilder, Reference
 from tasks.runtime import tracking
-from tasks.runtime.artifacts import Progress, markdown_table, publish_markdown
+from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.stage_store import StageRecord, read_json, stage
 from tasks.runtime.tracking import Run
-from tasks.training.split_examples import read_split
+from tasks.training.export_classifier import VALIDATION_LOGITS
+from tasks.training.split_examples import read_rows
 
-PROGRESS_ROWS = 10_000
+CHUNK_ROWS = 10_000  # Bounds memory.
 
 
 def _report(record: StageRecord, run: Run) -> None:
@@ -24,24 +30,19 @@ def _report(record: StageRecord, run: Run) -> None:
 
 @stage("reference", report=_report)
 def describe_reference(
-    folder: Path, classifier: StageRecord, examples: StageRecord, splits: StageRecord
+    folder: Path, classifier: StageRecord, evaluation: StageRecord, splits: StageRecord
 ) -> dict[str, Any]:
     """Profile the validation and test rows, which the weights were not fitted on; write reference.json and .npz."""
     served = Classifier.load(classifier.folder)
     builder = ProfileBuilder(served.labels, served.encoder)
-    parts = {name: read_split(examples, splits, name) for name in ("validation", "test")}
-    progress = Progress("reference", "profiling held-out rows", total=sum(map(len, parts.values())), unit="rows")
-    done = test_right = 0
-    for name, rows in parts.items():
-        for first in range(0, len(rows), PROGRESS_ROWS):
-            chunk = rows[first : first + PROGRESS_ROWS]
-            probabilities = served.predict_probabilities(chunk["text"].tolist())
-            builder.see_texts(chunk["text"].tolist(), first_row=done)
-            builder.see_answers(probabilities)
-            predicted = [served.labels[i] for i in probabilities.argmax(axis=1)]
-            test_right += int((chunk["label"] == predicted).sum()) if name == "test" else 0
-            done += len(chunk)
-            progress.set(done)
-    progress.close(f"profiled {done:,} held-out rows")
-    Reference(builder.profile(), test_rows=len(parts["test"]), test_right=test_right).save(folder)
-    return {"rows": done}
+    answered = pd.read_parquet(evaluation.file("predictions.parquet"))
+    test = answered[probability_columns(served.labels)].to_numpy()
+    builder.see_answers(served.scale(np.load(classifier.file(VALIDATION_LOGITS))))
+    builder.see_answers(test)
+    texts = [*read_rows(splits, "validation")["text"], *answered["text"]]
+    for first in range(0, len(texts), CHUNK_ROWS):
+        builder.see_texts(texts[first : first + CHUNK_ROWS], first_row=first)
+    get_run_logger().info("profiled %s held-out rows", f"{len(texts):,}")
+    test_right = int((answered["label"] == answered["predicted"]).sum())
+    Reference(builder.profile(), test_rows=len(answered), test_right=test_right).save(folder)
+    return {"rows": len(texts)}

@@ -20,14 +20,16 @@ from lstm_model.evaluation.behaviour import check_cases, check_invariance
 from lstm_model.evaluation.evaluation import judge_answers, judge_slices
 from lstm_model.evaluation.metrics import calibration_error, ids_of, reliability
 from lstm_model.evaluation.mistakes import confident_mistakes, label_errors
+from lstm_model.evaluation.record import Evaluation
 from lstm_model.pages.diagrams import draw_diagrams
 from lstm_model.pages.plots import plot_confusion, plot_per_class, plot_reliability
 from lstm_model.tokens.tokenizer import unknown_rates
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, stage, write_json
 from tasks.runtime.tracking import Run
-from tasks.training.evaluation_report import DIAGRAMS, HEADLINE, report_evaluation
-from tasks.training.split_examples import read_split
+from tasks.training.evaluation_report import DIAGRAMS, EVALUATION, HEADLINE, report_evaluation
+from tasks.training.export_classifier import VALIDATION_LOGITS
+from tasks.training.split_examples import read_rows
 
 PROGRESS_ROWS = 10_000
 
@@ -41,7 +43,6 @@ def _cases_read(data: DataConfig, config: EvaluationConfig, run: Run, **others: 
 def evaluate_classifier(
     folder: Path,
     classifier: StageRecord,
-    examples: StageRecord,
     splits: StageRecord,
     data: DataConfig,
     config: EvaluationConfig,
@@ -49,10 +50,9 @@ def evaluate_classifier(
 ) -> dict[str, Any]:
     """Answer the test rows; write predictions.parquet, evaluation.json, the two tables and the figures."""
     served = Classifier.load(classifier.folder)
-    also = () if config.slice_column is None else ("slice",)
-    answers, logits = _answer(served, read_split(examples, splits, "test", also=also), "test")
-    held_out, _ = _answer(served, read_split(examples, splits, "validation"), "validation")
-    seconds = _answer_with_baseline(answers, read_split(examples, splits, "train")) if config.baseline else None
+    answers, logits = _answer(served, read_rows(splits, "test"))
+    held_out = _table(served, read_rows(splits, "validation"), np.load(classifier.file(VALIDATION_LOGITS)))
+    seconds = _answer_with_baseline(answers, read_rows(splits, "train")) if config.baseline else None
     evaluation = {"labels": served.labels, **judge_answers(answers, labels=served.labels, config=config)}
     if seconds is not None:
         evaluation["baseline"]["seconds"] = seconds
@@ -66,8 +66,9 @@ def evaluate_classifier(
     for name, table in tables.items():
         evaluation[name] = table.head(config.shown_mistakes).to_dict("records")
         table.head(config.shown_mistakes).to_csv(folder / f"{name}.csv", index=False)
-    write_json(folder / "evaluation.json", evaluation)
-    _draw(folder, evaluation, before)
+    record = Evaluation.model_validate(evaluation)
+    write_json(folder / EVALUATION, record.model_dump(mode="json"))
+    _draw(folder, record, before)
     answers.to_parquet(folder / "predictions.parquet", index=False)
     return {
         "metrics": {name: evaluation["candidate"][name] for name in (*HEADLINE, "rows")},
@@ -75,19 +76,19 @@ def evaluate_classifier(
     }
 
 
-def _draw(folder: Path, evaluation: dict[str, Any], before: dict[str, Any]) -> None:
-    """Write the figures here, not in the report, which runs also when the stage is cached."""
-    figures, kept = evaluation["candidate"], evaluation["calibration"]["kept"]
+def _draw(folder: Path, evaluation: Evaluation, before: dict[str, Any]) -> None:
+    """Draw the plots here, not in the report, which runs also when the stage is cached."""
+    candidate, calibration = evaluation.candidate, evaluation.calibration
+    reliability = candidate.reliability.model_dump()
+    uncalibrated = before if calibration and calibration.kept else None
     drawn = {
-        "confusion_matrix": plot_confusion(figures["confusion_matrix"], evaluation["labels"]),
-        "per_class": plot_per_class(figures["per_class"]),
-        "reliability": plot_reliability(
-            figures["reliability"], figures["calibration_error"], before=before if kept else None
-        ),
+        "confusion_matrix": plot_confusion(candidate.confusion_matrix, evaluation.labels),
+        "per_class": plot_per_class({label: vars(metrics) for label, metrics in candidate.per_class.items()}),
+        "reliability": plot_reliability(reliability, candidate.calibration_error, before=uncalibrated),
     }
     for name, figure in drawn.items():
         figure.savefig(folder / f"{name}.png")
-    write_json(folder / DIAGRAMS, draw_diagrams(figures["reliability"], before if kept else None))
+    write_json(folder / DIAGRAMS, draw_diagrams(reliability, uncalibrated))
 
 
 def _rows_to_look_at(served: Classifier, answers: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -96,23 +97,28 @@ def _rows_to_look_at(served: Classifier, answers: pd.DataFrame, held_out: pd.Dat
     return {"mistakes": confident_mistakes(answers), "label_errors": label_errors(both, labels=served.labels)}
 
 
-def _answer(served: Classifier, rows: pd.DataFrame, part: str) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
+def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
     """Return the rows with what the classifier makes of them, and its logits: float32[N, C]."""
     texts = rows["text"].tolist()
-    progress = Progress(f"evaluate-{part}", f"answering {part} rows", total=len(texts), unit="rows")
+    progress = Progress("evaluate-test", "answering test rows", total=len(texts), unit="rows")
     parts = []
     for first in range(0, len(texts), PROGRESS_ROWS):
         token_ids, offsets = served.encoder.encode(texts[first : first + PROGRESS_ROWS])
         parts.append((served.predict_logits(token_ids, offsets), np.diff(offsets), unknown_rates(token_ids, offsets)))
         progress.set(min(first + PROGRESS_ROWS, len(texts)))
-    progress.close(f"answered {len(texts):,} {part} rows")
+    progress.close(f"answered {len(texts):,} test rows")
     logits, tokens, unknown = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    table = answer_table(served.scale(logits), served.labels).rename(columns={"label": "predicted"})
-    table.insert(0, "tokens", tokens)
-    table.insert(1, "unknown_rate", unknown)
-    answers = pd.concat([rows, table], axis=1)
+    answers = _table(served, rows, logits)
+    answers.insert(len(rows.columns), "tokens", tokens)
+    answers.insert(len(rows.columns) + 1, "unknown_rate", unknown)
     answers.insert(2, "text_digest", rows["text"].map(digest_text))
     return answers, logits
+
+
+def _table(served: Classifier, rows: pd.DataFrame, logits: npt.NDArray[np.float32]) -> pd.DataFrame:
+    """Return the rows with the label predicted for each, its score and the probabilities."""
+    table = answer_table(served.scale(logits), served.labels).rename(columns={"label": "predicted"})
+    return pd.concat([rows, table], axis=1)
 
 
 def _answer_with_baseline(answers: pd.DataFrame, train: pd.DataFrame) -> float:

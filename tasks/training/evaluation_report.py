@@ -1,13 +1,14 @@
 """What MLflow and Prefect are told of an evaluation; all of it from the stage's files."""
 
-from typing import Any
-
+from lstm_model.evaluation.bootstrap import Interval
+from lstm_model.evaluation.record import Behaviour, Evaluation
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.stage_store import StageRecord, read_json
 from tasks.runtime.tracking import Run, label_key
 
 HEADLINE = ("accuracy", "macro_f1", "log_loss", "calibration_error", "majority_accuracy")
+EVALUATION = "evaluation.json"
 DIAGRAMS = "diagrams.json"  # Drawn for the run's report, which is logged as a whole.
 SHOWN_ROWS = 20
 SHOWN_CHARACTERS = 200
@@ -15,7 +16,7 @@ SHOWN_CHARACTERS = 200
 
 def report_evaluation(record: StageRecord, run: Run) -> None:
     """Log metrics, figures and files to the run, and publish the tables."""
-    evaluation = read_json(record.file("evaluation.json"))
+    evaluation = read_evaluation(record)
     tracking.log_metrics(run, evaluation_metrics(evaluation) | {"likely_label_errors": record.facts["label_errors"]})
     for name in sorted(record.files.keys() - {DIAGRAMS}):
         tracking.log_file(run, record.file(name), "figures" if name.endswith(".png") else "evaluation")
@@ -25,48 +26,57 @@ def report_evaluation(record: StageRecord, run: Run) -> None:
     publish_markdown("mistakes", mistakes_markdown(evaluation), "Rows to look at")
 
 
-def evaluation_metrics(evaluation: dict[str, Any]) -> dict[str, float]:
+def read_evaluation(record: StageRecord) -> Evaluation:
+    """Return what the evaluation stage found."""
+    return Evaluation.model_validate(read_json(record.file(EVALUATION)))
+
+
+def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
     """Return every figure by the name it has in MLflow."""
-    candidate, intervals = evaluation["candidate"], evaluation["intervals"]
-    found = {f"test_{name}": candidate[name] for name in (*HEADLINE, "rows")}
+    candidate, intervals = evaluation.candidate, evaluation.intervals
+    found = {f"test_{name}": getattr(candidate, name) for name in (*HEADLINE, "rows")}
     for name in ("accuracy", "macro_f1"):
-        found[f"test_{name}_low"], found[f"test_{name}_high"] = intervals[name]
-    for label, per_class in candidate["per_class"].items():
+        found[f"test_{name}_low"], found[f"test_{name}_high"] = getattr(intervals, name)
+    for label, per_class in candidate.per_class.items():
         key = label_key(label)
-        found |= {f"test_{name}/{key}": value for name, value in per_class.items()}
-        found[f"test_f1_low/{key}"], found[f"test_f1_high/{key}"] = intervals["f1"][label]
-    found["test_calibration_error_before"] = evaluation["calibration"]["test_calibration_error"]["before"]
-    if baseline := evaluation["baseline"]:
-        found |= {f"baseline_{name}": baseline[name] for name in ("accuracy", "macro_f1")}
-        found |= {f"baseline_f1/{label_key(label)}": value for label, value in baseline["f1"].items()}
-        found["baseline_difference"] = baseline["difference"]["macro_f1"]
-        found["baseline_difference_low"], found["baseline_difference_high"] = baseline["difference"]["interval"]
-    for part in evaluation["slices"]:
-        bucket = label_key(part["bucket"].replace("%", "per cent"))
-        found[f"slice_accuracy/{label_key(part['slice'])}/{bucket}"] = part["accuracy"]
-    return found | _behaviour_metrics(evaluation["behaviour"])
+        found |= {f"test_{name}/{key}": value for name, value in per_class}
+        found[f"test_f1_low/{key}"], found[f"test_f1_high/{key}"] = intervals.f1[label]
+    if evaluation.calibration:
+        found["test_calibration_error_before"] = evaluation.calibration.test_calibration_error.before
+    if baseline := evaluation.baseline:
+        found |= {f"baseline_{name}": getattr(baseline, name) for name in ("accuracy", "macro_f1")}
+        found |= {f"baseline_f1/{label_key(label)}": value for label, value in baseline.f1.items()}
+        found["baseline_difference"] = baseline.difference.macro_f1
+        found["baseline_difference_low"], found["baseline_difference_high"] = baseline.difference.interval
+    for part in evaluation.slices:
+        bucket = label_key(part.bucket.replace("%", "per cent"))
+        found[f"slice_accuracy/{label_key(part.slice)}/{bucket}"] = part.accuracy
+    return found | _behaviour_metrics(evaluation.behaviour)
 
 
-def _behaviour_metrics(behaviour: dict[str, Any]) -> dict[str, float]:
-    found = {f"same_label/{check['change']}": check["same_label"] / check["rows"]
-             for check in behaviour["invariance"] if check["rows"]}  # fmt: skip
-    if cases := behaviour["cases"]:
-        found |= {"cases_rows": cases["rows"], "cases_passed": cases["passed"]}
+def _behaviour_metrics(behaviour: Behaviour) -> dict[str, float]:
+    found = {f"same_label/{check.change}": check.same_label / check.rows
+             for check in behaviour.invariance if check.rows}  # fmt: skip
+    if cases := behaviour.cases:
+        found |= {"cases_rows": cases.rows, "cases_passed": cases.passed}
     return found
 
 
-def evaluation_markdown(evaluation: dict[str, Any]) -> str:
+def evaluation_markdown(evaluation: Evaluation) -> str:
     """Return the metrics with their intervals, beside the baseline's where there is one, and a table per label."""
-    candidate, intervals, baseline = evaluation["candidate"], evaluation["intervals"], evaluation["baseline"]
-    header = [f"test rows: {candidate['rows']:,}", "candidate", f"{intervals['confidence']:.0%} interval"]
-    rows = [[name.replace("_", " "), candidate[name], _between(intervals.get(name))] for name in HEADLINE]
+    candidate, intervals, baseline = evaluation.candidate, evaluation.intervals, evaluation.baseline
+    header = [f"test rows: {candidate.rows:,}", "candidate", f"{intervals.confidence:.0%} interval"]
+    rows = [
+        [name.replace("_", " "), getattr(candidate, name), _between(getattr(intervals, name, None))]
+        for name in HEADLINE
+    ]
     if baseline:
-        header.append(baseline["name"])
-        rows = [[*row, baseline.get(name, "")] for row, name in zip(rows, HEADLINE, strict=True)]
+        header.append(baseline.name)
+        rows = [[*row, getattr(baseline, name, "")] for row, name in zip(rows, HEADLINE, strict=True)]
     classes = [
-        [label, figures["precision"], figures["recall"], figures["f1"], _between(intervals["f1"][label]),
-         figures["support"], *([baseline["f1"][label]] if baseline else [])]
-        for label, figures in candidate["per_class"].items()
+        [label, figures.precision, figures.recall, figures.f1, _between(intervals.f1[label]),
+         figures.support, *([baseline.f1[label]] if baseline else [])]
+        for label, figures in candidate.per_class.items()
     ]  # fmt: skip
     class_header = [
         "label",
@@ -83,10 +93,11 @@ def evaluation_markdown(evaluation: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def baseline_verdict(evaluation: dict[str, Any]) -> str:
+def baseline_verdict(evaluation: Evaluation) -> str:
     """Return a sentence that says whether the network beats the linear baseline."""
-    difference, sure = evaluation["baseline"]["difference"], evaluation["intervals"]["confidence"]
-    ahead, (low, high) = difference["macro_f1"], difference["interval"]
+    assert evaluation.baseline is not None
+    difference, sure = evaluation.baseline.difference, evaluation.intervals.confidence
+    ahead, (low, high) = difference.macro_f1, difference.interval
     if low > 0:
         verdict = "beats the linear baseline"
     elif high < 0:
@@ -98,47 +109,47 @@ def baseline_verdict(evaluation: dict[str, Any]) -> str:
     return f"The network {verdict}: macro-F1 {ahead:+.4f} ({sure:.0%} interval {low:+.4f} to {high:+.4f})."
 
 
-def slices_markdown(evaluation: dict[str, Any]) -> str:
+def slices_markdown(evaluation: Evaluation) -> str:
     """Return the table of slices."""
     return markdown_table(
         ["slice", "rows with", "rows", "accuracy", "interval", "macro-F1"],
         [
-            [part["slice"], part["bucket"], part["rows"], part["accuracy"], _between(part["accuracy_interval"]),
-             part["macro_f1"]]
-            for part in evaluation["slices"]
+            [part.slice, part.bucket, part.rows, part.accuracy, _between(part.accuracy_interval),
+             part.macro_f1]
+            for part in evaluation.slices
         ],
     )  # fmt: skip
 
 
-def behaviour_markdown(evaluation: dict[str, Any]) -> str:
+def behaviour_markdown(evaluation: Evaluation) -> str:
     """Return the checks, what they changed, and the cases that were answered wrong."""
-    invariance, cases = evaluation["behaviour"]["invariance"], evaluation["behaviour"]["cases"]
-    checks = [[check["change"], check["rows"], check["rows"] - check["same_label"]] for check in invariance]
+    invariance, cases = evaluation.behaviour.invariance, evaluation.behaviour.cases
+    checks = [[check.change, check.rows, check.rows - check.same_label] for check in invariance]
     fallen = [
-        [check["change"], _short(row["changed"]), row["label"], row["changed_label"]]
+        [check.change, _short(row["changed"]), row["label"], row["changed_label"]]
         for check in invariance
-        for row in check["examples"]
+        for row in check.examples
     ]
     parts = [markdown_table(["change", "test rows changed so", "another label"], checks)]
     if fallen:
         parts.append(markdown_table(["change", "text", "label before", "label after"], fallen))
     if cases:
-        parts.append(f"Cases of {cases['file']} answered right: {cases['passed']:,} of {cases['rows']:,}.")
-        if cases["failed"]:
-            failed = [[_short(row["text"]), row["label"], row["predicted"], row["score"]] for row in cases["failed"]]
+        parts.append(f"Cases of {cases.file} answered right: {cases.passed:,} of {cases.rows:,}.")
+        if cases.failed:
+            failed = [[_short(row["text"]), row["label"], row["predicted"], row["score"]] for row in cases.failed]
             parts.append(markdown_table(["text", "label", "predicted", "score"], failed[:SHOWN_ROWS]))
     return "\n\n".join(parts)
 
 
-def mistakes_markdown(evaluation: dict[str, Any]) -> str:
+def mistakes_markdown(evaluation: Evaluation) -> str:
     """Return the first of the most confident mistakes and of the likely label errors."""
     mistakes = [
         [row["example_id"], _short(row["text"]), row["label"], row["predicted"], row["score"]]
-        for row in evaluation["mistakes"][:SHOWN_ROWS]
+        for row in evaluation.mistakes[:SHOWN_ROWS]
     ]
     errors = [
         [row["example_id"], _short(row["text"]), row["split"], row["label"], row["suggested"]]
-        for row in evaluation["label_errors"][:SHOWN_ROWS]
+        for row in evaluation.label_errors[:SHOWN_ROWS]
     ]
     return (
         "### Most confident mistakes (more in evaluation/mistakes.csv)\n\n"
@@ -148,7 +159,7 @@ def mistakes_markdown(evaluation: dict[str, Any]) -> str:
     )
 
 
-def _between(interval: list[float] | None) -> str:
+def _between(interval: Interval | None) -> str:
     return f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else ""
 
 

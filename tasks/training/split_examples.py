@@ -1,4 +1,4 @@
-"""Rows -> a manifest that says train, validation or test for each."""
+"""Rows -> train, validation and test rows, and a manifest that says which part each row is in, without its text."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,11 @@ def _report(record: StageRecord, run: Run) -> None:
 
 @stage("splits", report=_report)
 def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> dict[str, Any]:
-    """Assign each row a part, stratified by label, equal texts together; write splits.parquet."""
+    """Assign each row a part, stratified by label, equal texts together.
+
+    Writes train.parquet, validation.parquet and test.parquet (example_id, text, label and, where examples have it,
+    slice), and splits.parquet (example_id, text_digest, label, split).
+    """
     rows = pd.read_parquet(examples.file("examples.parquet"))
     digests, left_out = rows["text"].map(digest_text), 0
     if "split" in rows:
@@ -49,16 +53,18 @@ def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> 
         }
     )
     manifest.to_parquet(folder / "splits.parquet", index=False)
+    kept = rows.drop(columns="split", errors="ignore")
+    for name in SPLITS:
+        kept[split == name].to_parquet(folder / f"{name}.parquet", index=False)
     table = split_counts(split, rows["label"])
     return {
         "rows": {**{name: int(table[name].sum()) for name in SPLITS}, LEFT_OUT: left_out},
         "table": {str(label): [int(count) for count in counts] for label, *counts in table.itertuples()},
         "labels": examples.facts["labels"],
+        "sha256": examples.facts["sha256"],
     }
 
 
-def read_split(examples: StageRecord, splits: StageRecord, name: str, *, also: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Return the rows of one part, in the order of the file: example_id, text, label, and the columns named."""
-    rows = pd.read_parquet(examples.file("examples.parquet"), columns=["example_id", "text", "label", *also])
-    manifest = pd.read_parquet(splits.file("splits.parquet"), columns=["split"])
-    return rows[manifest["split"] == name].reset_index(drop=True)
+def read_rows(splits: StageRecord, name: str) -> pd.DataFrame:
+    """Return the train, validation or test rows in the order of the file: example_id, text, label, perhaps slice."""
+    return pd.read_parquet(splits.file(f"{name}.parquet"))

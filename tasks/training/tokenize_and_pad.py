@@ -14,7 +14,7 @@ from tasks.runtime import tracking
 from tasks.runtime.artifacts import Progress, markdown_table, publish_markdown
 from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run
-from tasks.training.split_examples import read_split
+from tasks.training.split_examples import read_rows
 
 PROGRESS_ROWS = 20_000
 
@@ -42,16 +42,14 @@ def _report(record: StageRecord, run: Run) -> None:
 
 
 @stage("encoded", report=_report)
-def tokenize_and_pad(
-    folder: Path, examples: StageRecord, splits: StageRecord, config: TokenizationConfig
-) -> dict[str, Any]:
+def tokenize_and_pad(folder: Path, splits: StageRecord, config: TokenizationConfig) -> dict[str, Any]:
     """Fit the tokenizer on train texts; write tokenizer.json, train.npz and validation.npz, ragged."""
     labels = splits.facts["labels"]
-    train = read_split(examples, splits, "train")
+    train = read_rows(splits, "train")
     tokenizer = fit_tokenizer(train["text"].tolist(), config)
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     parts = {}
-    for name, rows in (("train", train), ("validation", read_split(examples, splits, "validation"))):
+    for name, rows in (("train", train), ("validation", read_rows(splits, "validation"))):
         encoded = EncodedRows(
             *_encode(tokenizer, rows["text"].tolist(), name),
             label_ids=rows["label"].map(labels.index).to_numpy(np.int32),

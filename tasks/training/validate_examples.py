@@ -44,8 +44,9 @@ def validate_examples(folder: Path, raw: StageRecord, config: DataConfig, run: R
     if not set(wanted_columns(config)) <= set(rows):
         raise missing_columns(config, raw.facts["columns"])
     rules = row_rules(config, given_validation="split" in rows and bool((rows["split"] == "validation").any()))
-    results = run_expectations(rows, derive_columns(rows, config), rules, config, data_docs=reports / "data_docs")
-    bad = _bad_rows(rows, config, rules)
+    derived = derive_columns(rows, config)
+    results = run_expectations(rows, derived, rules, config, data_docs=reports / "data_docs")
+    bad = _bad_rows(rows, derived, config, rules)
     write_json(reports / "rules.json", results)
     bad.to_csv(reports / "bad_rows.csv", index=False)
     kept = rows.drop(index=bad["row"].unique() - 1).reset_index(drop=True)
@@ -67,9 +68,9 @@ def validate_examples(folder: Path, raw: StageRecord, config: DataConfig, run: R
     }
 
 
-def _bad_rows(rows: pd.DataFrame, config: DataConfig, rules: list[RowRule]) -> pd.DataFrame:
+def _bad_rows(rows: pd.DataFrame, derived: pd.DataFrame, config: DataConfig, rules: list[RowRule]) -> pd.DataFrame:
     """Return all bad rows; setting rows aside can leave a label with too few, so the rest is looked at again."""
-    found = list_bad_rows(rows, derive_columns(rows, config), rules)
+    found = list_bad_rows(rows, derived, rules)
     while config.on_bad_rows == "quarantine":
         rest = rows.drop(index=found["row"].unique() - 1)
         more = list_bad_rows(rest, derive_columns(rest, config), rules) if len(rest) else found.iloc[:0]
