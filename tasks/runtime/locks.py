@@ -1,176 +1,144 @@
-"""A lock that all who share a tracking server or registry share: one decision at a time, one holder of a resume key.
+"""Locks that all who share runs share: one decision about a model at a time, one process per training.
 
-Where the lock is depends on where the runs are:
-
-    an SQLite file           a lock file in a folder beside it
-    PostgreSQL, MySQL        an advisory lock of a session with that database; it is freed when the process dies
-    a tracking server        a global concurrency limit on the Prefect server, where PREFECT_API_URL names one: it is
-                             freed a minute or two after the process died. Otherwise a lock file on this machine
+Where runs are kept in an SQLite file the lock is a file beside it, freed when its process ends. Everywhere else it is
+a global concurrency limit of the Prefect server that PREFECT_API_URL names; Prefect frees it when its lease of
+LEASE_SECONDS has run out, a minute or two after the process that held it was killed.
 """
 
-import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import sqlalchemy
 from filelock import FileLock, Timeout
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
-from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
-from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
-from lstm_model.digests import digest_text
-from lstm_model.errors import ModelError
+from lstm_model.errors import ModelError, UsageError
 from tasks.runtime.artifacts import run_logger
 from tasks.runtime.prefect_server import is_own_server
-from tasks.runtime.state.local_state import state_root
 
-LEASE_SECONDS = 60  # The shortest that Prefect takes; it is renewed while the process lives.
+LEASE_SECONDS = 60.0  # The shortest that Prefect takes; renewed while the process lives.
+EXPIRY_SECONDS = 2.5 * LEASE_SECONDS  # How long a killed process may keep a limit.
+FREE_AT_ONCE: Any = lambda: None  # noqa: E731  A file lock cannot be lost.
 
 
 @dataclass(frozen=True)
 class Lock:
-    """what: the lock in words. take: if the lock is free, has it until the stack closes; says whether it did."""
+    """name: for messages, with the command that frees it by hand if there is one. expiry: of a killed holder's, s."""
 
-    what: str
-    take: Callable[[ExitStack], bool]
-    remedy: str = ""
-    """What frees the lock if nobody has it."""
-    held_after_death: float = 0.0
-    """How long (seconds) it may stay taken when the process that has it is killed."""
+    name: str
+    take: Callable[[ExitStack], Callable[[], None] | None]
+    """Take the lock until the stack closes and return a check that it is still held; None where another has it."""
+    expiry: float = 0.0
 
 
-def shared_lock(uri: str, name: str, *, guards: str, one_off: bool = False) -> Lock:
-    """Return the lock of that name, shared by all whose runs are at the tracking or registry address.
+def shared_lock(uri: str, name: str, *, one_off: bool = False) -> Lock:
+    """Return the lock of that name for all whose runs are at the tracking or registry address.
 
-    guards: what it keeps apart, as the plural that begins a sentence. one_off: few will ask for this name again, so
-    that the Prefect server does not keep it.
+    one_off: few will ask for this name again, so the Prefect server is not left with it. Raises UsageError where it
+    needs a Prefect server and none is named.
     """
-    scheme = uri.partition(":")[0].partition("+")[0]
-    if scheme == "sqlite":
-        database = sqlalchemy.make_url(uri).database
-        if database and database != ":memory:":
-            return _file(Path(f"{Path(database).resolve()}.locks", f"{name}.lock"))
-    if scheme == "postgresql":
-        return _session(uri, "postgresql", name)
-    if scheme == "mysql":
-        return _session(uri, "mysql", name)
-    if PREFECT_API_URL.value() and not is_own_server():
-        return _limit(name, one_off=one_off)
-    if scheme != "sqlite":
-        run_logger().warning(
-            "%s are kept apart on this machine only: set PREFECT_API_URL to a Prefect server that all machines use, or "
-            "another machine may be at work at the same time.",
-            guards,
+    if uri.startswith("sqlite"):
+        database = Path(sqlalchemy.make_url(uri).database or "mlflow.db").resolve()
+        return _file(Path(f"{database}.locks", f"{name}.lock"))
+    if not PREFECT_API_URL.value() or is_own_server():
+        raise UsageError(
+            expected="PREFECT_API_URL to name a Prefect server, which keeps machines that share a tracking server apart",
+            found="none",
+            remedy="Start one with `prefect server start`, and set PREFECT_API_URL=http://HOST:4200/api.",
         )
-    return _file(state_root() / "locks" / f"{digest_text(uri)[:16]}.{name}.lock")
+    return _limit(f"lstm-text-{name}", one_off=one_off)
 
 
 @contextmanager
-def hold(lock: Lock, *, seconds: float, poll_seconds: float, waiting: str, refusal: ModelError) -> Iterator[None]:
-    """Hold a lock: wait for it so many seconds, which is told once, look every poll_seconds, then raise the refusal."""
-    deadline, told = time.monotonic() + seconds, False
+def hold(lock: Lock, *, seconds: float, poll_seconds: float, refusal: str) -> Iterator[Callable[[], None]]:
+    """Hold a lock, waiting so many seconds for it; yield a check that raises ModelError where it was lost.
+
+    refusal: the error's message where another process has the lock for longer.
+    """
+    deadline, logged = time.monotonic() + seconds, False
     with ExitStack() as held:
-        while not lock.take(held):
+        while (check := lock.take(held)) is None:
             if time.monotonic() >= deadline:
-                raise refusal
-            if not told:
-                run_logger().info("%s", waiting)
-                told = True
+                raise ModelError(expected=refusal, found=lock.name, remedy="Wait for it, or end it.")
+            if not logged:
+                run_logger().info("Waiting up to %.0f s for another process, which holds %s.", seconds, lock.name)
+                logged = True
             time.sleep(poll_seconds)
-        yield
+        yield check
 
 
 def _file(path: Path) -> Lock:
     path.parent.mkdir(parents=True, exist_ok=True)
 
-    def take(held: ExitStack) -> bool:
+    def take(held: ExitStack) -> Callable[[], None] | None:
         try:
             held.enter_context(FileLock(path).acquire(timeout=0))
         except Timeout:
-            return False
-        return True
+            return None
+        return FREE_AT_ONCE  # type: ignore[no-any-return]
 
     return Lock(f"the file {path}", take)
 
 
-def _session(uri: str, kind: str, lock_name: str) -> Lock:
-    """An advisory lock belongs to a connection: it is kept open, outside a transaction, until the stack closes."""
-    name = f"lstm-text-{lock_name}"
-    if kind == "postgresql":
-        query, key = "SELECT pg_try_advisory_lock(:key)", int(digest_text(name)[:15], 16)
-    else:
-        query, key = "SELECT GET_LOCK(:key, 0)", name
-    engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool, isolation_level="AUTOCOMMIT")
+def _limit(name: str, *, one_off: bool) -> Lock:
+    free = f"`prefect global-concurrency-limit update {name} --active-slots 0` frees it"
 
-    def take(held: ExitStack) -> bool:
-        with ExitStack() as opened:
-            connection = opened.enter_context(engine.connect())
-            if not connection.execute(sqlalchemy.text(query), {"key": key}).scalar():
-                return False
-            held.push(opened.pop_all())
-            return True
-
-    return Lock(f"the advisory lock {key} of the database", take)
-
-
-def _limit(lock_name: str, *, one_off: bool) -> Lock:
-    name = f"lstm-text-{lock_name}"
-    logging.getLogger("prefect._internal.concurrency").addFilter(_is_no_refusal)
-
-    def take(held: ExitStack) -> bool:
-        _create_limit(name)
-        with get_client(sync_client=True) as client:  # Asking for a slot that is taken would log an error each time.
-            if client.read_global_concurrency_limit_by_name(name).active_slots:
-                return False
-        if one_off:
-            held.callback(_delete_limit, name)  # After it is released.
-        # strict: a limit that is gone is an error, not a lock that anyone may have.
+    def take(held: ExitStack) -> Callable[[], None] | None:
+        client = held.enter_context(get_client(sync_client=True))
+        with suppress(ObjectAlreadyExists):
+            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
         try:
-            held.enter_context(
-                concurrency(
-                    name, max_retries=0, lease_duration=LEASE_SECONDS, strict=True, raise_on_lease_renewal_failure=False
-                )
-            )
-        except ConcurrencySlotAcquisitionError as error:
-            cause = error.__cause__
-            if isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code == httpx.codes.LOCKED:
-                return False
+            answer = client.increment_concurrency_slots_with_lease([name], 1, "concurrency", LEASE_SECONDS)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.LOCKED:
+                return None
             raise
-        return True
+        lease_id = answer.json()["lease_id"]
 
-    return Lock(
-        f"the Prefect concurrency limit {name}",
-        take,
-        # Prefect keeps leases in memory: one that a restart of its server forgets is never freed.
-        f"If there is none, `prefect global-concurrency-limit update {name} --active-slots 0` frees it.",
-        held_after_death=2.5 * LEASE_SECONDS,
-    )
+        def check() -> None:
+            try:
+                client.renew_concurrency_lease(lease_id, LEASE_SECONDS)
+            except (httpx.HTTPStatusError, ObjectNotFound) as error:
+                raise ModelError(
+                    expected=f"to hold the Prefect concurrency limit {name}",
+                    found=f"that its lease is gone ({error})",
+                    remedy="Nothing was changed: run the command again.",
+                ) from None
+
+        if one_off:
+            held.callback(_delete_limit, name)
+        held.callback(client.release_concurrency_slots_with_lease, lease_id)
+        held.callback(_renew(lease_id))
+        return check
+
+    return Lock(f"the Prefect concurrency limit {name} (if its process is gone, {free})", take, expiry=EXPIRY_SECONDS)
+
+
+def _renew(lease_id: Any) -> Callable[[], None]:
+    """Renew a lease in a thread until the returned function is called."""
+    stop = threading.Event()
+
+    def renew() -> None:
+        with get_client(sync_client=True) as client:
+            while not stop.wait(LEASE_SECONDS / 3):
+                with suppress(Exception):  # Tried again; `check` tells where it is gone for good.
+                    client.renew_concurrency_lease(lease_id, LEASE_SECONDS)
+
+    thread = threading.Thread(target=renew, daemon=True)
+    thread.start()
+    return stop.set
 
 
 def _delete_limit(name: str) -> None:
     with get_client(sync_client=True) as client, suppress(ObjectNotFound):
         if not client.read_global_concurrency_limit_by_name(name).active_slots:
             client.delete_global_concurrency_limit_by_name(name)
-
-
-def _is_no_refusal(record: logging.LogRecord) -> bool:
-    """Drop what Prefect logs, as an error, each time that the limit is taken: several lines a second of waiting."""
-    return "ConcurrencySlotAcquisition" not in record.getMessage()
-
-
-def _create_limit(name: str) -> None:
-    with get_client(sync_client=True) as client:
-        try:
-            client.read_global_concurrency_limit_by_name(name)
-        except ObjectNotFound:
-            try:
-                client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
-            except ObjectAlreadyExists:  # Another process created it in between.
-                return
