@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_logger
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from tqdm import tqdm
 
 from lstm_model.errors import LstmTextError
@@ -60,7 +61,7 @@ class Progress:
     def __init__(self, key: str, what: str, *, total: int | None, unit: str) -> None:
         self.what, self.total, self.unit = what, total, unit
         self.bar = tqdm(total=total, desc=what, unit=f" {unit}", file=sys.stderr, disable=None, leave=False)
-        self.artifact: UUID = create_progress_artifact(0.0, key=key, description=what)
+        self.artifact: UUID | None = ask_once(create_progress_artifact, 0.0, key=key, description=what)
         self.started = self.shown = self.logged = time.monotonic()
         self.skipped = 0
 
@@ -73,7 +74,7 @@ class Progress:
             self.bar.set_description(what, refresh=False)
         if self.total and time.monotonic() - self.shown > PROGRESS_SECONDS:
             told = f"{self.what}: {self._pace(done, self.total)}"
-            update_progress_artifact(self.artifact, min(100.0, 100.0 * done / self.total), description=told)
+            self._show(min(100.0, 100.0 * done / self.total), told)
             self.shown = time.monotonic()
             if self.bar.disable and self.shown - self.logged > LOG_SECONDS:
                 get_run_logger().info("%s", told)
@@ -92,8 +93,21 @@ class Progress:
     def close(self, summary: str) -> None:
         """End with 100 % and one log line."""
         self.bar.close()
-        update_progress_artifact(self.artifact, 100.0, description=summary)
+        self._show(100.0, summary)
         get_run_logger().info("%s", summary)
+
+    def _show(self, percent: float, told: str) -> None:
+        if self.artifact is not None:
+            ask_once(update_progress_artifact, self.artifact, percent, description=told)
+
+
+def ask_once(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return call(*args, **kwargs), or None where it fails: progress is worth no wait, and no failure of the work."""
+    try:
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            return call(*args, **kwargs)
+    except Exception:  # noqa: BLE001  a server whose disk is full, say
+        return None
 
 
 class ShortErrors(logging.Filter):

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.search_space import with_settings
 from lstm_model.errors import ModelError
+<<<<<<< HEAD:tasks/tuning/trials.py
 from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.runtime import tracking
 from tasks.runtime.interrupts import stop_if_signalled
@@ -29,6 +30,18 @@ from tasks.runtime.tracking import Run
 from tasks.training.train_model import checkpoint_folder, fit_network, log_training, train_model
 from tasks.tuning.mlflow_runs import trial_run
 from tasks.tuning.study import START, Search, trial_settings
+=======
+from lstm_model.search_space import with_settings
+from tasks import tracking
+from tasks.fetch_champion import RegisteredClassifier
+from tasks.publishing import ask_once
+from tasks.search import START, Search, trial_settings
+from tasks.signals import stop_if_signalled
+from tasks.stages import StageRecord, build
+from tasks.tracking import Run
+from tasks.train_model import checkpoint_folder, fit_network, log_training, train_model
+from tasks.tuning_run import trial_run
+>>>>>>> b5f5fe47a4f5859bcfe3370cc22e43255613542d:tasks/run_trials.py
 
 MAX_ATTEMPTS = 3  # A trial that ended its process this often, for want of memory say, is given up.
 
@@ -39,13 +52,13 @@ def run_trials(search: Search, encoded: StageRecord, start: RegisteredClassifier
     Raises ModelError where the configuration that the search starts from gives no figure to compare with.
     """
     deadline = time.monotonic() + 60 * (search.tuning.minutes or math.inf)
-    artifact = create_progress_artifact(0.0, key="tuning-progress", description="trials")
+    artifact = ask_once(create_progress_artifact, 0.0, key="tuning-progress", description="trials")
     while len(search.finished) < search.tuning.trials and (time.monotonic() < deadline or not search.finished):
         trial = _next_trial(search)
         if trial is not None:
             run_trial.with_options(task_run_name=f"trial-{trial.number}")(search, trial, encoded, start)
         _require_start(search)
-        update_progress_artifact(artifact, 100.0 * len(search.finished) / search.tuning.trials)
+        ask_once(update_progress_artifact, artifact, 100.0 * len(search.finished) / search.tuning.trials)
     if len(search.finished) < search.tuning.trials:
         get_run_logger().info("out of time after %d of %d trials", len(search.finished), search.tuning.trials)
 
