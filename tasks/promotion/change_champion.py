@@ -1,5 +1,7 @@
 """Champions changed by a person: promote a version, with or without the gate, and go back. No flow, no Prefect run."""
 
+from collections.abc import Callable
+
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -37,8 +39,8 @@ def promote_version(name: str, version: str, *, force: bool, note: str) -> Decis
         )
     servable = _find_servability(name, version, past)
     if force or servable.reason:
-        with decision_lock(name):
-            return _without_gate("forced", name, version, run_id=run_id, servable=servable, note=note)
+        with decision_lock(name) as still_held:
+            return _without_gate("forced", name, version, still_held, run_id=run_id, servable=servable, note=note)
     assert past and past.config and past.evaluation and past.predictions is not None and past.manifest is not None
     candidate = Candidate(
         name=name,
@@ -69,7 +71,7 @@ def roll_back(name: str, *, note: str) -> Decision:
 
     Raises ModelError where there is no champion, no other previous one, or where that cannot be served (recorded).
     """
-    with decision_lock(name):
+    with decision_lock(name) as still_held:
         aliases = read_aliases(name)
         champion, target = aliases.get(CHAMPION), aliases.get(PREVIOUS)
         if champion is None or target in (None, champion):
@@ -80,11 +82,18 @@ def roll_back(name: str, *, note: str) -> Decision:
             )
         run_id = _living_run(_find_version(name, str(target)))
         servable = _find_servability(name, str(target), PastRun.find(run_id) if run_id else None)
-        return _without_gate("rolled_back", name, str(target), run_id=run_id, servable=servable, note=note)
+        return _without_gate("rolled_back", name, str(target), still_held, run_id=run_id, servable=servable, note=note)
 
 
 def _without_gate(
-    kind: Kind, name: str, version: str, *, run_id: str | None, servable: Servability, note: str
+    kind: Kind,
+    name: str,
+    version: str,
+    still_held: Callable[[], None],
+    *,
+    run_id: str | None,
+    servable: Servability,
+    note: str,
 ) -> Decision:
     """Record and carry out what a person decided, under the lock. A version that cannot be served is refused."""
     champion = read_aliases(name).get(CHAMPION)
@@ -107,7 +116,7 @@ def _without_gate(
         run_id=run_id,
         trigger=TRIGGER,
     )
-    carry_out(decision)
+    carry_out(decision, still_held)
     if servable.reason:
         raise ModelError(
             expected=f"{name} version {version} to be servable",

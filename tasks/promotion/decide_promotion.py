@@ -1,5 +1,6 @@
 """The gate: does the new version become champion? Judged and carried out under the lock, and written down."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -79,9 +80,9 @@ def decide(candidate: Candidate, **told: Any) -> Decision:
     told: run_id, trigger, flow_run_id and note, for the record.
     """
     name, version = candidate.name, candidate.version
-    with decision_lock(name):
+    with decision_lock(name) as still_held:
         champion = read_aliases(name).get(CHAMPION)
-        if earlier := _decided_before(candidate, champion, **told):
+        if earlier := _decided_before(candidate, champion, still_held, **told):
             return earlier
         judgement = _judged_before(candidate, champion, **told) or judge_version(candidate, champion)
         decision = new_decision(
@@ -97,12 +98,18 @@ def decide(candidate: Candidate, **told: Any) -> Decision:
         )
         if candidate.servable.reason is None:
             MlflowClient().set_registered_model_alias(name, CANDIDATE, version)
-        carry_out(decision)
+        carry_out(decision, still_held)
     return decision
 
 
 def _decided_before(
-    candidate: Candidate, champion: str | None, *, run_id: str | None, flow_run_id: str | None = None, **told: Any
+    candidate: Candidate,
+    champion: str | None,
+    still_held: Callable[[], None],
+    *,
+    run_id: str | None,
+    flow_run_id: str | None = None,
+    **told: Any,
 ) -> Decision | None:
     """Return the decision of this run if it was made before a crash or a lost answer, carried out to its end.
 
@@ -111,7 +118,7 @@ def _decided_before(
     earlier = find_decision(candidate.name, candidate.version, run_id) if run_id and flow_run_id else None
     if earlier is None or champion not in (earlier.champion_before, earlier.champion_version):
         return None
-    carry_out(earlier)
+    carry_out(earlier, still_held)
     return earlier
 
 

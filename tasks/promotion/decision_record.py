@@ -103,12 +103,15 @@ def new_decision(
     )
 
 
-def carry_out(decision: Decision) -> None:
+def carry_out(decision: Decision, still_held: Callable[[], None]) -> None:
     """Write the decision down, then move the aliases; done again after a crash, it ends the same.
+
+    still_held: raises where the lock on decisions was lost; then no alias moves.
 
     A crash in between leaves `previous` on the champion itself, never on a version older than the one before it: a
     rollback then refuses, where the other order would have it skip a version.
     """
+    still_held()
     client = MlflowClient()
     if decision.run_id:
         client.log_dict(decision.run_id, decision.model_dump(mode="json"), f"decisions/{decision.decision_id}.json")
@@ -118,6 +121,7 @@ def carry_out(decision: Decision) -> None:
     if decision.moves:
         moves = {PREVIOUS: decision.champion_before, CHAMPION: decision.champion_version}
         order = [CHAMPION, PREVIOUS] if decision.kind == "rolled_back" else [PREVIOUS, CHAMPION]
+        still_held()
         for alias in order:
             if (version := moves[alias]) is not None:
                 client.set_registered_model_alias(decision.model_name, alias, version)

@@ -30,7 +30,7 @@ from lstm_model.digests import digest_file, digest_json
 from lstm_model.errors import LstmTextError
 from tasks.runs.overdue_runs import cancel_missed_slots
 from tasks.runs.recording import wait_until_recorded
-from tasks.runs.sole_holder import sole_holder
+from tasks.runs.sole_process import sole_process
 from tasks.runtime.artifacts import shorten_errors
 from tasks.runtime.interrupts import lost_signal, noticed_signals
 from tasks.runtime.provenance import provenance
@@ -74,7 +74,7 @@ def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True
     """Open an MLflow run or take up the unfinished one; end it FINISHED, FAILED or KILLED with the reason as a tag."""
     inputs = digest_inputs(config)
     key = resume_key(config, inputs)
-    with recorded_flow(), sole_holder(key), _opened_run(config, trigger, key, inputs, use_cache) as run:
+    with recorded_flow(), sole_process(key), _opened_run(config, trigger, key, inputs, use_cache) as run:
         try:
             _log_config(run, config)
             publish_link(run)

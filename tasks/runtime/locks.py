@@ -27,7 +27,6 @@ from tasks.runtime.prefect_server import is_own_server
 
 LEASE_SECONDS = 60.0  # The shortest that Prefect takes; renewed while the process lives.
 EXPIRY_SECONDS = 2.5 * LEASE_SECONDS  # How long a killed process may keep a limit.
-FREE_AT_ONCE: Any = lambda: None  # noqa: E731  A file lock cannot be lost.
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def shared_lock(uri: str, name: str, *, one_off: bool = False) -> Lock:
         return _file(Path(f"{database}.locks", f"{name}.lock"))
     if not PREFECT_API_URL.value() or is_own_server():
         raise UsageError(
-            expected="PREFECT_API_URL to name a Prefect server, which keeps machines that share a tracking server apart",
+            expected="PREFECT_API_URL to name a Prefect server: it holds the locks of all who share runs",
             found="none",
             remedy="Start one with `prefect server start`, and set PREFECT_API_URL=http://HOST:4200/api.",
         )
@@ -84,7 +83,7 @@ def _file(path: Path) -> Lock:
             held.enter_context(FileLock(path).acquire(timeout=0))
         except Timeout:
             return None
-        return FREE_AT_ONCE  # type: ignore[no-any-return]
+        return lambda: None  # A file lock cannot be lost.
 
     return Lock(f"the file {path}", take)
 

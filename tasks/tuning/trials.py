@@ -21,27 +21,15 @@ from pydantic import ValidationError
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.search_space import with_settings
 from lstm_model.errors import ModelError
-<<<<<<< HEAD:tasks/tuning/trials.py
 from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.runtime import tracking
+from tasks.runtime.artifacts import ask_once
 from tasks.runtime.interrupts import stop_if_signalled
 from tasks.runtime.stage_store import StageRecord, build
 from tasks.runtime.tracking import Run
 from tasks.training.train_model import checkpoint_folder, fit_network, log_training, train_model
 from tasks.tuning.mlflow_runs import trial_run
 from tasks.tuning.study import START, Search, trial_settings
-=======
-from lstm_model.search_space import with_settings
-from tasks import tracking
-from tasks.fetch_champion import RegisteredClassifier
-from tasks.publishing import ask_once
-from tasks.search import START, Search, trial_settings
-from tasks.signals import stop_if_signalled
-from tasks.stages import StageRecord, build
-from tasks.tracking import Run
-from tasks.train_model import checkpoint_folder, fit_network, log_training, train_model
-from tasks.tuning_run import trial_run
->>>>>>> b5f5fe47a4f5859bcfe3370cc22e43255613542d:tasks/run_trials.py
 
 MAX_ATTEMPTS = 3  # A trial that ended its process this often, for want of memory say, is given up.
 
