@@ -9,7 +9,7 @@ from lstm_model.errors import LstmTextError, ModelError, UsageError
 def known_failure(error: BaseException) -> LstmTextError | None:
     """Return what a person can do about an error of MLflow, Prefect, the network or the disk; None for a bug."""
     # Imported here: MLflow takes a second that a wrong flag does not need.
-    from tasks.runtime.retries import PATIENCE_SECONDS, disk_is_full, text_of
+    from tasks.runtime.retries import RETRY_FOR_SECONDS, disk_is_full, text_of
 
     if type(error).__module__.startswith("prefect."):
         error = next((earlier for earlier in _contexts(error) if disk_is_full(earlier)), error)
@@ -22,7 +22,7 @@ def known_failure(error: BaseException) -> LstmTextError | None:
         )
     if "database is locked" in text:
         return ModelError(
-            expected=f"the tracking database to be free within {PATIENCE_SECONDS:.0f} s",
+            expected=f"the tracking database to be free within {RETRY_FOR_SECONDS:.0f} s",
             found=text,
             remedy="End the process that holds it and run the same command again: it goes on. With many writers use "
             "PostgreSQL (docs/team.md).",

@@ -2,8 +2,9 @@
 
 import math
 from dataclasses import asdict, dataclass
-from statistics import NormalDist
 from typing import Any, Literal
+
+from scipy.stats import binomtest
 
 from lstm_model.config.drift import DriftConfig
 
@@ -45,15 +46,12 @@ def judge_accuracy(*, right: int, rows: int, test_right: int, test_rows: int, co
     return RealAccuracy(verdict, f"{told}.", rows, right, accuracy, interval, test_accuracy)
 
 
-def wilson_interval(right: int, rows: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the score interval of a share (Wilson 1927); 0 to 1 without rows."""
+def wilson_interval(right: int, rows: int) -> tuple[float, float]:
+    """Return the 95 % score interval of a share (Wilson 1927); 0 to 1 without rows."""
     if not rows:
         return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, width = right / rows, z**2 / rows
-    middle = (share + width / 2) / (1 + width)
-    half = z * math.sqrt(share * (1 - share) / rows + width / (4 * rows)) / (1 + width)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    interval = binomtest(right, rows).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def highest_difference(right: int, rows: int, other_right: int, other_rows: int) -> float:

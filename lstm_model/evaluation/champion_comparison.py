@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.evaluation.bootstrap import Int, Interval, Resampling, bootstrap, interval
-from lstm_model.evaluation.metrics import confusion_matrix
+from lstm_model.evaluation.metrics import label_metrics
 
 SEEN_PARTS = ("train", "validation")
 
@@ -76,7 +76,9 @@ def compare_with_champion(
     """
     predictions = {"candidate": candidate_ids, "champion": champion_ids}
     drawn = bootstrap(label_ids=label_ids, predictions=predictions, num_classes=len(labels), resampling=resampling)
-    ours, theirs = (_figures(label_ids, ids, labels) for ids in predictions.values())
+    ours, theirs = (
+        Figures(**label_metrics(label_ids=label_ids, predicted_ids=ids, labels=labels)) for ids in predictions.values()
+    )
     counts = np.bincount(label_ids, minlength=len(labels))
     return ChampionComparison(
         champion_version=champion_version,
@@ -91,14 +93,4 @@ def compare_with_champion(
             interval=interval(drawn["candidate"]["macro_f1"] - drawn["champion"]["macro_f1"], resampling.confidence),
             f1={label: ours.f1[label] - theirs.f1[label] for label in labels},
         ),
-    )
-
-
-def _figures(label_ids: Int, predicted_ids: Int, labels: Sequence[str]) -> Figures:
-    confusion = confusion_matrix(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=len(labels))
-    f1 = 2 * np.diag(confusion) / np.maximum(confusion.sum(0) + confusion.sum(1), 1)
-    return Figures(
-        accuracy=float((label_ids == predicted_ids).mean()),
-        macro_f1=float(f1.mean()),
-        f1={label: float(value) for label, value in zip(labels, f1, strict=True)},
     )

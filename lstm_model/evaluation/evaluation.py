@@ -11,7 +11,7 @@ from lstm_model.classifier.answers import probability_columns
 from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.evaluation.baseline import NAME as BASELINE
 from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
-from lstm_model.evaluation.metrics import classification_metrics, f1_scores, guessing_macro_f1, ids_of
+from lstm_model.evaluation.metrics import classification_metrics, guessing_macro_f1, ids_of, label_metrics
 from lstm_model.evaluation.slices import length_buckets, slice_figures, unknown_buckets, value_buckets
 
 Int = npt.NDArray[np.integer[Any]]
@@ -55,22 +55,13 @@ def judge_answers(answers: pd.DataFrame, *, labels: Sequence[str], config: Evalu
         "baseline": None,
     }
     if "baseline" in predictions:
-        figures = _plain_figures(label_ids, predictions["baseline"], labels)
+        figures = label_metrics(label_ids=label_ids, predicted_ids=predictions["baseline"], labels=labels)
         difference = {
             "macro_f1": candidate["macro_f1"] - figures["macro_f1"],
             "interval": list(interval(ours["macro_f1"] - drawn["baseline"]["macro_f1"], config.confidence)),
         }
         judged["baseline"] = {"name": BASELINE, **figures, "difference": difference}
     return judged
-
-
-def _plain_figures(label_ids: Int, predicted_ids: Int, labels: Sequence[str]) -> dict[str, Any]:
-    f1 = f1_scores(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=len(labels))
-    return {
-        "accuracy": float((label_ids == predicted_ids).mean()),
-        "macro_f1": float(f1.mean()),
-        "f1": dict(zip(labels, f1.tolist(), strict=True)),
-    }
 
 
 def judge_slices(answers: pd.DataFrame, *, labels: Sequence[str], config: EvaluationConfig) -> list[dict[str, Any]]:

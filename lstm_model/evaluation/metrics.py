@@ -30,9 +30,20 @@ def macro_f1(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> float:
 
 def f1_scores(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> npt.NDArray[np.float64]:
     """Return the F1 of each class: float64[C]; 0 for a class never predicted and never true."""
-    confusion = confusion_matrix(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=num_classes)
-    scores: npt.NDArray[np.float64] = 2 * np.diag(confusion) / np.maximum(confusion.sum(0) + confusion.sum(1), 1)
+    scores: npt.NDArray[np.float64] = sklearn_metrics.f1_score(
+        label_ids, predicted_ids, labels=range(num_classes), average=None, zero_division=0
+    )
     return scores
+
+
+def label_metrics(*, label_ids: Int, predicted_ids: Int, labels: Sequence[str]) -> dict[str, Any]:
+    """Return accuracy, macro_f1 and f1 (by label) of predicted labels: int[N] in [0, C)."""
+    f1 = f1_scores(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=len(labels))
+    return {
+        "accuracy": float((label_ids == predicted_ids).mean()),
+        "macro_f1": float(f1.mean()),
+        "f1": dict(zip(labels, f1.tolist(), strict=True)),
+    }
 
 
 def guessing_macro_f1(num_classes: int) -> float:
@@ -42,12 +53,6 @@ def guessing_macro_f1(num_classes: int) -> float:
     label gets less: F1 2p / (1 + p) for one label and 0 for the others.
     """
     return 1 / num_classes
-
-
-def confusion_matrix(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> npt.NDArray[np.int64]:
-    """Return int64[C, C]: rows with true label i predicted as j."""
-    flat = np.bincount(label_ids.astype(np.int64) * num_classes + predicted_ids, minlength=num_classes**2)
-    return flat.reshape(num_classes, num_classes).astype(np.int64)
 
 
 def reliability(*, label_ids: Int, probabilities: Float, bins: int) -> dict[str, list[float]]:
@@ -105,8 +110,6 @@ def classification_metrics(
             }
             for i, label in enumerate(labels)
         },
-        "confusion_matrix": confusion_matrix(
-            label_ids=label_ids, predicted_ids=predicted_ids, num_classes=len(labels)
-        ).tolist(),
+        "confusion_matrix": sklearn_metrics.confusion_matrix(label_ids, predicted_ids, labels=ids).tolist(),
         "reliability": table,
     }

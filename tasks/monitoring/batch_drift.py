@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import get_run_logger
 
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.config.drift import DriftConfig
@@ -14,7 +13,7 @@ from lstm_model.pages.drift_page import drift_markdown
 from tasks.monitoring.drift_history import Series
 from tasks.monitoring.drift_outcome import DriftOutcome, conclude, write_entry
 from tasks.runtime.artifacts import publish_markdown
-from tasks.runtime.stage_store import worth_a_retry
+from tasks.runtime.stage_store import retried_task
 from tasks.runtime.tracking import label_key
 
 NO_REFERENCE = "the version has no training reference: it was registered before there was one; train again to have it"
@@ -34,7 +33,7 @@ class AnsweredBatch:
     profile: Profile
 
 
-@task(name="compare-batch", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry)
+@retried_task(name="compare-batch")
 def compare_batch(batch: AnsweredBatch, config: DriftConfig) -> DriftOutcome:
     """Compare a batch with the reference of its version and write down what came out, once for each input.
 

@@ -21,7 +21,7 @@ from mlflow.utils.time import get_current_time_millis
 
 from lstm_model.digests import digest_text
 from tasks.runtime import tracking
-from tasks.runtime.retries import client
+from tasks.runtime.retries import mlflow_client
 from tasks.runtime.state.local_state import state_root
 from tasks.runtime.tracking import ensure_experiment
 
@@ -81,8 +81,10 @@ class Series:
             series = cls._first(experiment_id, model_name, version)
             if series is None:
                 tags = {"kind": "series", "model_name": model_name, "model_version": version}
-                run = client().create_run(experiment_id, run_name=f"{model_name} version {version}", tags=tags)
-                client().set_terminated(run.info.run_id)  # It has no end of its own; figures are added all the same.
+                run = mlflow_client().create_run(experiment_id, run_name=f"{model_name} version {version}", tags=tags)
+                mlflow_client().set_terminated(
+                    run.info.run_id
+                )  # It has no end of its own; figures are added all the same.
                 series = cls(experiment_id, run.info.run_id, model_name, version)
         return series.again()
 
@@ -93,7 +95,7 @@ class Series:
     @classmethod
     def _first(cls, experiment_id: str, model_name: str, version: str) -> "Series | None":
         wanted = _filter(kind="series", model_name=model_name, model_version=version)
-        runs = client().search_runs([experiment_id], wanted)
+        runs = mlflow_client().search_runs([experiment_id], wanted)
         first = min(runs, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
         return None if first is None else cls(experiment_id, first.info.run_id, model_name, version)
 
@@ -103,7 +105,7 @@ class Series:
         order = ["attributes.start_time DESC"]
         return [
             _entry(run)
-            for run in client().search_runs([self.experiment_id], wanted, max_results=NEWEST, order_by=order)
+            for run in mlflow_client().search_runs([self.experiment_id], wanted, max_results=NEWEST, order_by=order)
         ]
 
     def add(
@@ -131,19 +133,21 @@ class Series:
             "mlflow.note.content": text,
             **tags,
         }
-        run = client().create_run(self.experiment_id, run_name=f"{kind} {number}: {name}", tags=known)
+        run = mlflow_client().create_run(self.experiment_id, run_name=f"{kind} {number}: {name}", tags=known)
         now = get_current_time_millis()
-        client().log_batch(run.info.run_id, metrics=[Metric(key, value, now, 0) for key, value in figures.items()])
+        mlflow_client().log_batch(
+            run.info.run_id, metrics=[Metric(key, value, now, 0) for key, value in figures.items()]
+        )
         # Limits hardly move: they are with the entry.
         steps = [
             Metric(f"{kind}/{key}", value, now, number) for key, value in figures.items() if not key.endswith("_limit")
         ]
-        client().log_batch(self.run_id, metrics=steps, tags=[RunTag(f"newest_{kind}", f"{number}: {verdict}")])
+        mlflow_client().log_batch(self.run_id, metrics=steps, tags=[RunTag(f"newest_{kind}", f"{number}: {verdict}")])
         return _entry(run)
 
     def events(self) -> list[Event]:
         """Return the events that were claimed, oldest first."""
-        data = client().get_run(self.run_id).data
+        data = mlflow_client().get_run(self.run_id).data
         claims = {key: json.loads(value) for key, value in data.params.items() if key.startswith("event_")}
         return [
             Event(key, datetime.fromisoformat(claims[key]["time"]), f"{key}.sent" in data.tags, claims[key]["payload"])
@@ -155,16 +159,16 @@ class Series:
         key, now = f"event_{number}", datetime.now(UTC)
         value = json.dumps({"time": now.isoformat(timespec="seconds"), "by": by, "payload": payload})
         try:
-            client().log_batch(self.run_id, params=[Param(key, value)])
+            mlflow_client().log_batch(self.run_id, params=[Param(key, value)])
         except MlflowException:
-            if key not in client().get_run(self.run_id).data.params:
+            if key not in mlflow_client().get_run(self.run_id).data.params:
                 raise
-        mine = client().get_run(self.run_id).data.params.get(key) == value
+        mine = mlflow_client().get_run(self.run_id).data.params.get(key) == value
         return Event(key, now, False, payload) if mine else None
 
     def mark_sent(self, event: Event) -> None:
         """Say that the server has the event."""
-        client().set_tag(self.run_id, f"{event.key}.sent", datetime.now(UTC).isoformat(timespec="seconds"))
+        mlflow_client().set_tag(self.run_id, f"{event.key}.sent", datetime.now(UTC).isoformat(timespec="seconds"))
 
     def url(self, run_id: str) -> str:
         """Return the address of an entry's page in MLflow."""

@@ -12,7 +12,7 @@ from lstm_model.config.drift import DriftConfig
 from lstm_model.pages.drift_page import render_drift
 from tasks.monitoring.drift_event import send_if_sustained
 from tasks.monitoring.drift_history import Entry, Kind, Series
-from tasks.runtime.retries import client
+from tasks.runtime.retries import mlflow_client
 
 
 class DriftOutcome(BaseModel):
@@ -57,10 +57,10 @@ def write_entry(
         "number": entry.number,
         "time": entry.time.isoformat(),
     }
-    client().log_dict(entry.run_id, found, f"{kind}.json")
+    mlflow_client().log_dict(entry.run_id, found, f"{kind}.json")
     page = render_drift(found, facts, [vars(other) for other in series.entries(kind)])
-    client().log_text(entry.run_id, page, "report.html")
-    client().set_terminated(entry.run_id)
+    mlflow_client().log_text(entry.run_id, page, "report.html")
+    mlflow_client().set_terminated(entry.run_id)
     return entry
 
 

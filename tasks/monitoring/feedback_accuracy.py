@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import get_run_logger
 
 from lstm_model.config.data import Quoting
 from lstm_model.config.drift import DriftConfig
@@ -15,7 +14,7 @@ from lstm_model.errors import ContentError
 from tasks.monitoring.drift_history import Series
 from tasks.monitoring.drift_outcome import DriftOutcome, conclude, write_entry
 from tasks.runtime.artifacts import markdown_table, publish_markdown
-from tasks.runtime.stage_store import worth_a_retry
+from tasks.runtime.stage_store import retried_task
 
 
 @dataclass
@@ -83,9 +82,7 @@ class Feedback:
             )
 
 
-@task(
-    name="compare-feedback", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry
-)
+@retried_task(name="compare-feedback")
 def compare_feedback(
     feedback: Feedback, reference: Reference, series: Series, config: DriftConfig, *, path: Path, digest: str
 ) -> DriftOutcome:

@@ -24,7 +24,7 @@ from tasks.monitoring.drift_outcome import DriftOutcome
 from tasks.monitoring.feedback_accuracy import Feedback, compare_feedback
 from tasks.registry.registered_model import download_version, resolve_model
 from tasks.runtime.artifacts import Progress
-from tasks.runtime.stage_store import worth_a_retry
+from tasks.runtime.stage_store import retried_task
 
 SCORED_COLUMNS = {"id", "label", "status", "model_name", "model_version"}
 
@@ -89,7 +89,7 @@ def completed(outcome: WatchOutcome) -> State[WatchOutcome]:
     return Completed(message="; ".join(told)[:2_000], data=outcome)
 
 
-@task(name="find-news", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry)
+@retried_task(name="find-news")
 def find_news(request: WatchRequest, config: DriftConfig) -> Watched:
     """Say which version is watched, and what of the file and the feedback was not compared with it before.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -15,6 +14,7 @@ from tasks.promotion.decision_lock import decision_lock
 from tasks.promotion.decision_record import Decision, Kind, carry_out, new_decision
 from tasks.registry.aliases import CHAMPION, PREVIOUS, list_versions, read_aliases
 from tasks.runs.past_run import EVALUATION, MANIFEST, PREDICTIONS, PastRun
+from tasks.runtime.retries import mlflow_client
 from tasks.runtime.tracking import CONFIG_FILE
 
 TRIGGER = "manual"
@@ -151,7 +151,7 @@ def _versions(name: str) -> str:
 def _living_run(version: ModelVersion) -> str | None:
     """Return the run that made the version, or None where it is gone: its records then are the version's tags alone."""
     try:
-        run = MlflowClient().get_run(version.run_id) if version.run_id else None
+        run = mlflow_client().get_run(version.run_id) if version.run_id else None
     except MlflowException:
         return None
     return run.info.run_id if run and run.info.lifecycle_stage == "active" else None

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from mlflow import MlflowClient
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
@@ -19,8 +18,8 @@ from lstm_model.classifier.answers import probability_columns
 from tasks.promotion.register_classifier import RegisteredVersion, example_input
 from tasks.registry.version_files import DamagedVersion, read_version
 from tasks.runtime import tracking
-from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.ports import free_port
+from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.tracking import Run
 from tasks.serving.model_server import ModelServer, checked_server
@@ -56,13 +55,6 @@ def check_servable(version: RegisteredVersion, evaluation: StageRecord, run: Run
     figures = {name: getattr(found, name) for name in ("cold_start_seconds", "p95_milliseconds")}
     known = {f"servability.{name}": value for name, value in figures.items() if value is not None}
     tracking.log_metrics(run, known)
-    rows = [
-        ["version", version.version],
-        ["servable", f"no: {found.reason}" if found.reason else "yes"],
-        ["texts answered as they must be", found.asked],
-        *[[name.removeprefix("servability.").replace("_", " "), f"{value:.2f}"] for name, value in known.items()],
-    ]
-    publish_markdown("servable", markdown_table(["", "found"], rows), "Does the registered version answer?")
     if found.reason:
         get_run_logger().error("version %s cannot be served: %s", version.version, found.reason)
     return found
@@ -75,7 +67,7 @@ def find_servability(name: str, version: str, expected: pd.DataFrame | None) -> 
 
     An error of the registry is raised; whatever is wrong with the version itself is the reason.
     """
-    MlflowClient().get_model_version(name, version)
+    mlflow_client().get_model_version(name, version)
     try:
         with tempfile.TemporaryDirectory(prefix="lstm-text-check-") as scratch:
             model, example = read_version(name, version, Path(scratch))

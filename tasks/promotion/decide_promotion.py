@@ -4,9 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
-from mlflow import MlflowClient
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.config.promotion import PromotionConfig
@@ -19,20 +16,15 @@ from tasks.promotion.decision_record import Decision, carry_out, find_decision, 
 from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.registry.aliases import CANDIDATE, CHAMPION, read_aliases
 from tasks.runtime import tracking
-from tasks.runtime.artifacts import markdown_table, plain_table, publish_markdown, run_logger
-from tasks.runtime.stage_store import RETRY_SECONDS, StageRecord, worth_a_retry
+from tasks.runtime.artifacts import plain_table, run_logger
+from tasks.runtime.retries import mlflow_client
+from tasks.runtime.stage_store import StageRecord, retried_task
 from tasks.runtime.tracking import Run
 from tasks.training.evaluation_report import read_evaluation
 
 
 @tracking.timed
-@task(
-    name="decide-promotion",
-    cache_policy=NO_CACHE,
-    retries=len(RETRY_SECONDS),
-    retry_delay_seconds=RETRY_SECONDS,
-    retry_condition_fn=worth_a_retry,
-)
+@retried_task(name="decide-promotion")
 def decide_promotion(
     version: RegisteredVersion,
     evaluation: StageRecord,
@@ -53,7 +45,7 @@ def decide_promotion(
         promotion=promotion,
         resampling=resampling_of(config),
     )
-    tags = MlflowClient().get_run(run.run_id).data.tags
+    tags = mlflow_client().get_run(run.run_id).data.tags
     decision = decide(
         candidate,
         run_id=run.run_id,
@@ -61,15 +53,6 @@ def decide_promotion(
         flow_run_id=tags.get("prefect.flow_run_id") or None,
     )
     tracking.log_metrics(run, {"promoted": float(decision.promoted)})
-    rows = [
-        ["candidate", version.version],
-        ["decision", decision.kind],
-        ["reason", decision.reason],
-        ["champion", decision.champion_version or "none"],
-    ]
-    table = markdown_table(["", "decided"], rows)
-    rules = markdown_table(["rule", "verdict", "found"], rule_rows(decision.rules))
-    publish_markdown("decision", f"{table}\n\n{rules}", "Does the candidate become champion?")
     run_logger().info("version %s %s: %s", version.version, decision.kind, decision.reason)
     return decision
 
@@ -97,7 +80,7 @@ def decide(candidate: Candidate, **told: Any) -> Decision:
             **told,
         )
         if candidate.servable.reason is None:
-            MlflowClient().set_registered_model_alias(name, CANDIDATE, version)
+            mlflow_client().set_registered_model_alias(name, CANDIDATE, version)
         carry_out(decision, still_held)
     return decision
 
@@ -139,11 +122,6 @@ def _judged_before(
     return Judgement("unchanged", reason, [servability_rule(candidate.servable)])
 
 
-def rule_rows(rules: list[Rule]) -> list[list[str]]:
-    """Return the rules as rows of a table."""
-    return [[rule.name, rule.verdict, rule.text] for rule in rules]
-
-
 def rules_table(rules: list[Rule]) -> str:
     """Return the rules as a table for the terminal."""
-    return plain_table(["rule", "verdict", "found"], rule_rows(rules))
+    return plain_table(["rule", "verdict", "found"], [[rule.name, rule.verdict, rule.text] for rule in rules])

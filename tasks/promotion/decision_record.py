@@ -6,12 +6,12 @@ without a record; a record whose move is missing is told by `lstm-text history`.
 """
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
 
 import mlflow
-from mlflow import MlflowClient
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.digests import digest_text
@@ -19,6 +19,7 @@ from lstm_model.evaluation.champion_comparison import ChampionComparison
 from lstm_model.evaluation.gate_rules import Rule
 from tasks.registry.aliases import CHAMPION, PREVIOUS, list_versions
 from tasks.runtime.provenance import current_user
+from tasks.runtime.retries import mlflow_client
 
 TAG = "decision."
 TAG_TEXT = 1_000  # Characters of a reason in a tag, which holds 5,000 in all.
@@ -112,7 +113,7 @@ def carry_out(decision: Decision, still_held: Callable[[], None]) -> None:
     rollback then refuses, where the other order would have it skip a version.
     """
     still_held()
-    client = MlflowClient()
+    client = mlflow_client()
     if decision.run_id:
         client.log_dict(decision.run_id, decision.model_dump(mode="json"), f"decisions/{decision.decision_id}.json")
     tags = {decision.tag: _compact(decision), "decision": decision.kind, "decision_reason": decision.reason[:TAG_TEXT]}

@@ -8,7 +8,7 @@ from lstm_model.evaluation.gate_rules import Rule
 from tasks.promotion.decide_promotion import rules_table
 from tasks.promotion.decision_record import Decision, Kind
 from tasks.promotion.register_classifier import RegisteredVersion
-from tasks.runtime.retries import client
+from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.tracking import Run
 from tasks.training.evaluation_report import evaluation_markdown, read_evaluation
@@ -43,7 +43,7 @@ def training_outcome(
     decision: Decision,
 ) -> TrainingOutcome:
     """Gather the outcome from the stages' records and the run's metrics."""
-    metrics: dict[str, Any] = client().get_run(run.run_id).data.metrics
+    metrics: dict[str, Any] = mlflow_client().get_run(run.run_id).data.metrics
     seconds = {
         name.removeprefix("seconds."): round(value, 3) for name, value in metrics.items() if name.startswith("seconds.")
     }

@@ -10,14 +10,11 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-from prefect import task
 from prefect.artifacts import create_link_artifact
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.classifier.answers import AnswerOptions, probability_columns
@@ -25,8 +22,8 @@ from lstm_model.config.registration import RegistrationConfig
 from lstm_model.digests import digest_file, digest_json
 from tasks.registry.version_files import find_damage
 from tasks.runtime import tracking
-from tasks.runtime.artifacts import markdown_table, publish_markdown
-from tasks.runtime.stage_store import RETRY_SECONDS, StageRecord, worth_a_retry
+from tasks.runtime.retries import mlflow_client
+from tasks.runtime.stage_store import StageRecord, retried_task
 from tasks.runtime.state.local_state import PROJECT
 from tasks.runtime.tracking import Run
 from tasks.training.export_classifier import REGISTERED_FILES
@@ -52,13 +49,7 @@ class RegisteredVersion(BaseModel):
 
 
 @tracking.timed
-@task(
-    name="register-classifier",
-    cache_policy=NO_CACHE,
-    retries=len(RETRY_SECONDS),
-    retry_delay_seconds=RETRY_SECONDS,
-    retry_condition_fn=worth_a_retry,
-)
+@retried_task(name="register-classifier")
 def register_classifier(
     classifier: StageRecord,
     evaluation: StageRecord,
@@ -72,7 +63,7 @@ def register_classifier(
     A version with the same files is registered already where a retry follows a lost answer, a run goes on after a
     crash, or nothing that matters has changed: it is returned, and nothing is registered.
     """
-    client = MlflowClient()
+    client = mlflow_client()
     digest = digest_json([{name: classifier.files[name] for name in sorted(REGISTERED_FILES)}, reference.files])
     version = _registered(config.model_name, digest)
     if version is None:
@@ -80,13 +71,13 @@ def register_classifier(
         client.set_model_version_tag(config.model_name, version.version, DIGEST_TAG, digest)
     for name, value in evaluation.facts["metrics"].items():
         client.set_model_version_tag(config.model_name, version.version, f"test_{name}", f"{value:.6g}")
-    _publish(config.model_name, str(version.version), classifier.facts["labels"], run)
+    _publish(config.model_name, str(version.version), run)
     return RegisteredVersion(name=config.model_name, version=str(version.version))
 
 
 def _registered(name: str, digest: str) -> ModelVersion | None:
     """Return the newest version of these files that is as it was registered, or None."""
-    found = MlflowClient().search_model_versions(f"name = '{name}' and tags.{DIGEST_TAG} = '{digest}'")
+    found = mlflow_client().search_model_versions(f"name = '{name}' and tags.{DIGEST_TAG} = '{digest}'")
     for version in sorted(found, key=lambda one: -int(one.version)):
         if find_damage(name, str(version.version)) is None:
             return version
@@ -101,14 +92,14 @@ def _log_and_register(
     run: Run,
 ) -> ModelVersion:
     """Log and register; what a crash left of it is gone on with, or removed if it is not whole."""
-    made = MlflowClient().search_model_versions(f"name = '{config.model_name}' and run_id = '{run.run_id}'")
+    made = mlflow_client().search_model_versions(f"name = '{config.model_name}' and run_id = '{run.run_id}'")
     if made:  # Killed between registering and the tag with the digest.
         return made[0]
-    logged = MlflowClient().search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'")
+    logged = mlflow_client().search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'")
     whole = [model for model in logged if model.status == LoggedModelStatus.READY]
     for model in logged:
         if model.status != LoggedModelStatus.READY:
-            MlflowClient().delete_logged_model(model.model_id)
+            mlflow_client().delete_logged_model(model.model_id)
     model_uri = whole[0].model_uri if whole else _log(classifier, reference, splits)
     return mlflow.register_model(model_uri, config.model_name, await_registration_for=60)
 
@@ -167,7 +158,7 @@ def serving_requirements(constraints: Path) -> list[str]:
     return [*(f"{name}=={installed_version(name)}" for name in SERVING_PACKAGES), f"-c {constraints}"]
 
 
-def _publish(name: str, version: str, labels: list[str], run: Run) -> None:
+def _publish(name: str, version: str, run: Run) -> None:
     tracking.set_tags(run, {"model_name": name, "model_version": version})
     create_link_artifact(
         link=f"{tracking.mlflow_ui()}/#/models/{name}/versions/{version}",
@@ -175,8 +166,6 @@ def _publish(name: str, version: str, labels: list[str], run: Run) -> None:
         key="registered-model",
         description="The version in MLflow's registry",
     )
-    rows = [["model", name], ["version", version], ["labels", ", ".join(labels)]]
-    publish_markdown("registration", markdown_table(["", "registered"], rows), "What was registered")
 
 
 def example_input() -> pd.DataFrame:

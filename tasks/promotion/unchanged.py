@@ -12,7 +12,7 @@ from tasks.registry.registered_model import is_missing
 from tasks.registry.version_files import find_damage
 from tasks.runs.overdue_runs import cancel_missed_slots
 from tasks.runs.training_run import digest_inputs, resume_key
-from tasks.runtime.retries import client
+from tasks.runtime.retries import mlflow_client
 from tasks.runtime.state.local_state import use_local_state
 from tasks.runtime.state.tracking_database import prepare_tracking_database
 from tasks.runtime.tracking import Run
@@ -37,14 +37,14 @@ def unchanged_state(config: PipelineConfig, *, trigger: str, force_retrain: bool
 
 
 def _last_decided(config: PipelineConfig) -> MlflowRun | None:
-    experiment = client().get_experiment_by_name(config.registration.experiment_name)
+    experiment = mlflow_client().get_experiment_by_name(config.registration.experiment_name)
     if experiment is None:
         return None
     wanted = (
         f"params.`registration.model_name` = '{config.registration.model_name}' "
         "and attributes.status = 'FINISHED' and tags.decision != ''"
     )
-    found = client().search_runs(
+    found = mlflow_client().search_runs(
         [experiment.experiment_id], wanted, order_by=["attributes.start_time DESC"], max_results=1
     )
     return found[0] if found else None
@@ -52,7 +52,7 @@ def _last_decided(config: PipelineConfig) -> MlflowRun | None:
 
 def _is_registered(name: str, version: str) -> bool:
     try:
-        client().get_model_version(name, version)
+        mlflow_client().get_model_version(name, version)
     except MlflowException as error:
         if not is_missing(error):
             raise

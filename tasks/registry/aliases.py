@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from lstm_model.errors import ModelError
 from tasks.registry.registered_model import is_missing, what_exists
+from tasks.runtime.retries import mlflow_client
 
 CHAMPION, PREVIOUS, CANDIDATE = "champion", "previous", "candidate"
 
 
 def read_aliases(name: str) -> dict[str, str]:
     """Return the version behind each alias of the model. Raises ModelError where the registry has no such model."""
-    client = MlflowClient()
+    client = mlflow_client()
     try:
         aliases: Mapping[str, Any] = client.get_registered_model(name).aliases
     except MlflowException as error:
@@ -29,7 +29,7 @@ def read_aliases(name: str) -> dict[str, str]:
 
 def list_versions(name: str) -> list[ModelVersion]:
     """Return all versions of a model."""
-    client, versions, token = MlflowClient(), [], None
+    client, versions, token = mlflow_client(), [], None
     while True:
         page = client.search_model_versions(f"name = '{name}'", max_results=1_000, page_token=token)
         versions += page

@@ -14,7 +14,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from lstm_model.digests import digest_json, digest_sources
 from lstm_model.errors import ModelError
 from tasks.registry.registered_classifier import RegisteredClassifier
-from tasks.runtime.retries import text_of
+from tasks.runtime.retries import mlflow_client, text_of
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.local_state import state_root
 
@@ -30,7 +30,7 @@ def resolve_model(model_uri: str) -> tuple[str, str, str]:
 
     Raises ModelError where it does not exist; the error lists what does.
     """
-    client = MlflowClient()
+    client = mlflow_client()
     try:
         name, _, rest = model_uri.removeprefix("models:/").partition("@" if "@" in model_uri else "/")
         if not (model_uri.startswith("models:/") and name and rest):
@@ -100,7 +100,7 @@ def download_version(name: str, version: str) -> RegisteredClassifier:
         if not folder.exists():
             with suppress(OSError):  # Another process was first.
                 arrived.rename(folder)
-    run_id = MlflowClient().get_model_version(name, version).run_id or ""
+    run_id = mlflow_client().get_model_version(name, version).run_id or ""
     return RegisteredClassifier(name=name, version=version, run_id=run_id, folder=folder, digest=digest)
 
 

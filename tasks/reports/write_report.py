@@ -3,10 +3,7 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from mlflow import MlflowClient
-from prefect import task
 from prefect.artifacts import create_link_artifact
-from prefect.cache_policies import NO_CACHE
 
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.pages.model_card import render_model_card
@@ -16,7 +13,9 @@ from tasks.promotion.decision_record import Decision
 from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.runs.find_run import moment
 from tasks.runtime import tracking
-from tasks.runtime.stage_store import StageRecord, read_json, worth_a_retry
+from tasks.runtime.artifacts import publish_markdown
+from tasks.runtime.retries import mlflow_client
+from tasks.runtime.stage_store import StageRecord, read_json, retried_task
 from tasks.runtime.tracking import Run
 from tasks.training.evaluation_report import DIAGRAMS, read_evaluation
 
@@ -26,7 +25,7 @@ PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "onnxruntime", "tokenizers"
 
 
 @tracking.timed
-@task(name="write-report", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry)
+@retried_task(name="write-report")
 def write_report(
     version: RegisteredVersion, evaluation: StageRecord, decision: Decision, config: PipelineConfig, run: Run
 ) -> str:
@@ -34,12 +33,16 @@ def write_report(
     found, decided = read_evaluation(evaluation), decision.model_dump(mode="json")
     facts = _facts(run, config)
     page = render_report(found, decided, facts, diagrams=read_json(evaluation.file(DIAGRAMS)))
-    client = MlflowClient()
+    client = mlflow_client()
     client.log_text(run.run_id, page, REPORT)
     if client.get_model_version(version.name, version.version).run_id == run.run_id:
         # A rerun that found its version registered leaves the card of the run that made it.
         client.update_model_version(version.name, version.version, render_model_card(found, decided, facts))
     address = f"{run.url}/artifacts/{REPORT}"
+    low, high = found.intervals.macro_f1
+    macro_f1 = f"test macro-F1 {found.candidate.macro_f1:.3f} ({low:.3f} to {high:.3f})"
+    headline = f"Version {version.version} {decision.told}; {macro_f1}"
+    publish_markdown("result", f"{headline}. [Report]({address})", "What came of the training")
     create_link_artifact(
         link=address,
         link_text=f"Report on {version.name} version {version.version}",
@@ -51,7 +54,7 @@ def write_report(
 
 def _facts(run: Run, config: PipelineConfig) -> RunFacts:
     """Return the facts of a run of this process; the curves are the run's metric history, cached training or not."""
-    stored = MlflowClient().get_run(run.run_id)
+    stored = mlflow_client().get_run(run.run_id)
     return RunFacts(
         run_id=run.run_id,
         name=run.name,
@@ -66,7 +69,7 @@ def _facts(run: Run, config: PipelineConfig) -> RunFacts:
 
 
 def _epochs(run_id: str) -> list[dict[str, float]]:
-    client = MlflowClient()
+    client = mlflow_client()
     histories = {name: client.get_metric_history(run_id, name) for name in CURVES}
     by_step = {name: {metric.step: metric.value for metric in metrics} for name, metrics in histories.items()}
     known = {name: values for name, values in by_step.items() if values}

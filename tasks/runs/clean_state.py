@@ -22,7 +22,7 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
 from lstm_model.errors import ModelError
-from tasks.runtime.retries import client
+from tasks.runtime.retries import mlflow_client
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.local_state import stages_root, state_root
 
@@ -102,11 +102,11 @@ def _clean_registry(before: float, experiment_name: str, *, dry_run: bool) -> li
     experiment = mlflow.get_experiment_by_name(experiment_name)
     if experiment is None:
         return [runs, versions]
-    every = _all(client().search_runs, [experiment.experiment_id], order_by=["attributes.start_time ASC"])
-    registered = _all(client().search_model_versions, "")
+    every = _all(mlflow_client().search_runs, [experiment.experiment_id], order_by=["attributes.start_time ASC"])
+    registered = _all(mlflow_client().search_model_versions, "")
     aliases = {
         (model.name, str(version))
-        for model in _all(client().search_registered_models)
+        for model in _all(mlflow_client().search_registered_models)
         for version in model.aliases.values()
     }
     kept = {version.run_id for version in registered if (version.name, str(version.version)) in aliases}
@@ -144,7 +144,9 @@ def _artifact_bytes(run: Run) -> int:
 
 
 def _model_bytes(version: ModelVersion) -> int:
-    source = client().get_logged_model(version.source.removeprefix("models:/")) if "m-" in version.source else None
+    source = (
+        mlflow_client().get_logged_model(version.source.removeprefix("models:/")) if "m-" in version.source else None
+    )
     address = urlparse(source.artifact_location) if source else None
     return size_of(Path(unquote(address.path)).parent) if address and address.scheme in ("", "file") else 0
 
@@ -153,11 +155,11 @@ def _remove(versions: list[ModelVersion], run_ids: list[str]) -> None:
     """Delete versions, then runs; where the tracking address is a database, their files too (`mlflow gc`)."""
     models = [version.source.removeprefix("models:/") for version in versions if "m-" in version.source]
     for version in versions:
-        client().delete_model_version(version.name, str(version.version))
+        mlflow_client().delete_model_version(version.name, str(version.version))
     for model_id in models:
-        client().delete_logged_model(model_id)
+        mlflow_client().delete_logged_model(model_id)
     for run_id in run_ids:
-        client().delete_run(run_id)
+        mlflow_client().delete_run(run_id)
     uri = mlflow.get_tracking_uri()
     if uri.startswith("http") or not run_ids:
         return

@@ -3,10 +3,10 @@
 import re
 from datetime import UTC, datetime
 
-from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from lstm_model.errors import ModelError
+from tasks.runtime.retries import mlflow_client
 
 ID_PREFIX = re.compile(r"[0-9a-f]{4,32}")
 LISTED_RUNS = 8
@@ -49,7 +49,7 @@ def _listed(runs: list[Run]) -> str:
 
 
 def _search(condition: str, limit: int = LISTED_RUNS) -> list[Run]:
-    client = MlflowClient()
+    client = mlflow_client()
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     found = client.search_runs(experiments, condition, max_results=limit, order_by=["attributes.start_time DESC"])
     return list(found)

@@ -16,7 +16,7 @@ from lstm_model.config.recorded import flat_settings, read_recorded, removed_set
 from lstm_model.errors import ModelError
 from lstm_model.evaluation.record import Evaluation
 from tasks.registry.registered_model import is_missing
-from tasks.runtime.retries import text_of
+from tasks.runtime.retries import mlflow_client, text_of
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.tracking import CONFIG_FILE
 
@@ -30,13 +30,13 @@ class PastRun:
     """A run of MLflow and what it holds. What it lacks is None; an artifact store that fails raises ModelError."""
 
     def __init__(self, run: Run, client: MlflowClient | None = None) -> None:
-        self.run, self.client = run, client or MlflowClient()
+        self.run, self.client = run, client or mlflow_client()
         self.run_id, self.tags = run.info.run_id, run.data.tags
 
     @classmethod
     def find(cls, run_id: str, client: MlflowClient | None = None) -> "PastRun":
         """Return the run; raises ModelError where there is none."""
-        client = client or MlflowClient()
+        client = client or mlflow_client()
         try:
             return cls(client.get_run(run_id), client)
         except MlflowException as error:

@@ -34,7 +34,7 @@ from tasks.runs.sole_process import sole_process
 from tasks.runtime.artifacts import shorten_errors
 from tasks.runtime.interrupts import lost_signal, noticed_signals
 from tasks.runtime.provenance import provenance
-from tasks.runtime.retries import briefly, client, disk_is_full, patiently, text_of
+from tasks.runtime.retries import disk_is_full, mlflow_client, text_of, with_brief_retries, with_retries
 from tasks.runtime.state.credentials import without_credentials
 from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI, use_local_state
 from tasks.runtime.state.tracking_database import prepare_tracking_database
@@ -135,16 +135,16 @@ def resume_key(config: PipelineConfig, inputs: dict[str, str]) -> str | None:
 def _opened_run(
     config: PipelineConfig, trigger: str, key: str | None, inputs: dict[str, str], use_cache: bool
 ) -> Iterator[Run]:
-    experiment_id = patiently(ensure_experiment, config.registration.experiment_name)
+    experiment_id = with_retries(ensure_experiment, config.registration.experiment_name)
     name = (flow_run.name or config.data.path.stem)[:RUN_NAME_LENGTH]
     tags = run_tags(config, trigger, key)
     unfinished = _find_unfinished(experiment_id, key)
     if unfinished is None:
-        opened = patiently(_create_run, experiment_id, name, tags)
+        opened = with_retries(_create_run, experiment_id, name, tags)
     else:
         opened = unfinished
         _take_up(unfinished, tags)
-    with patiently(mlflow.start_run, run_id=opened.info.run_id):
+    with with_retries(mlflow.start_run, run_id=opened.info.run_id):
         yield Run(
             run_id=opened.info.run_id,
             experiment_id=experiment_id,
@@ -159,10 +159,10 @@ def _opened_run(
 def _create_run(experiment_id: str, name: str, tags: dict[str, str]) -> MlflowRun:
     """Create the run, unless a try whose answer was lost did."""
     flow_run_id = tags["prefect.flow_run_id"]
-    found = mlflow.MlflowClient().search_runs(
+    found = mlflow_client().search_runs(
         [experiment_id], f"tags.`prefect.flow_run_id` = '{flow_run_id}' and attributes.status = 'RUNNING'"
     )
-    return found[0] if found else mlflow.MlflowClient().create_run(experiment_id, run_name=name, tags=tags)
+    return found[0] if found else mlflow_client().create_run(experiment_id, run_name=name, tags=tags)
 
 
 def _find_unfinished(experiment_id: str, key: str | None) -> MlflowRun | None:
@@ -170,7 +170,7 @@ def _find_unfinished(experiment_id: str, key: str | None) -> MlflowRun | None:
     if key is None:
         return None
     wanted = f"tags.resume_key = '{key}' and attributes.status != 'FINISHED'"
-    found = client().search_runs([experiment_id], wanted, order_by=["attributes.start_time DESC"], max_results=1)
+    found = mlflow_client().search_runs([experiment_id], wanted, order_by=["attributes.start_time DESC"], max_results=1)
     return found[0] if found else None
 
 
@@ -181,12 +181,14 @@ def _take_up(unfinished: MlflowRun, tags: dict[str, str]) -> None:
         "going on with run %s, which stopped as %s", unfinished.info.run_id, unfinished.info.status.lower()
     )
     for key, value in tags.items():
-        client().set_tag(unfinished.info.run_id, key, value)
-    client().delete_tag(unfinished.info.run_id, "failure_reason") if "failure_reason" in unfinished.data.tags else None
+        mlflow_client().set_tag(unfinished.info.run_id, key, value)
+    mlflow_client().delete_tag(
+        unfinished.info.run_id, "failure_reason"
+    ) if "failure_reason" in unfinished.data.tags else None
     if before in ("", flow_run.id):  # The very flow run is tried again: `prefect flow-run retry`.
         return
     earlier = [name for name in unfinished.data.tags.get("prefect.earlier_flow_runs", "").split(",") if name]
-    client().set_tag(unfinished.info.run_id, "prefect.earlier_flow_runs", ",".join([*earlier, before]))
+    mlflow_client().set_tag(unfinished.info.run_id, "prefect.earlier_flow_runs", ",".join([*earlier, before]))
     _declare_crashed(before)
 
 
@@ -215,8 +217,8 @@ def end_early(run: Run, error: BaseException) -> NoReturn:
 def end_run(run: Run, *, status: str, reason: str) -> None:
     """End the run early, with the reason as tag `failure_reason`. What went wrong matters more than telling it."""
     try:
-        briefly(mlflow.MlflowClient().set_tag, run.run_id, "failure_reason", reason)
-        briefly(mlflow.MlflowClient().set_terminated, run.run_id, status)
+        with_brief_retries(mlflow_client().set_tag, run.run_id, "failure_reason", reason)
+        with_brief_retries(mlflow_client().set_terminated, run.run_id, status)
     except Exception as trouble:  # noqa: BLE001  a full disk, a database that is gone
         get_run_logger().warning("MLflow could not be told that the run is %s: %s", status, text_of(trouble))
     with suppress(Exception):  # It is no longer the active run, told or not.
@@ -251,14 +253,14 @@ def run_tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str,
 
 def _log_config(run: Run, config: PipelineConfig) -> None:
     """Log the settings twice: as params to compare runs by, and as config.json, exact, to run again from."""
-    client().log_text(run.run_id, config.model_dump_json(indent=1) + "\n", CONFIG_FILE)
+    mlflow_client().log_text(run.run_id, config.model_dump_json(indent=1) + "\n", CONFIG_FILE)
     log_params(run, config)
 
 
 def log_params(run: Run, config: BaseModel, *, prefix: str = "") -> None:
     """Log settings as params."""
     params = [Param(key, str(value)[:6_000]) for key, value in flatten(config, prefix).items()]
-    client().log_batch(run.run_id, params=params)
+    mlflow_client().log_batch(run.run_id, params=params)
 
 
 def publish_link(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Requests that are made again while the trouble may pass: a full disk, a locked or restarted tracking database."""
+"""Retries while an error may pass: a full disk, a locked or restarted tracking database."""
 
 import errno
 import sqlite3
@@ -13,7 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 
 from tasks.runtime.state.credentials import without_password
 
-PATIENCE_SECONDS = 90.0  # A database server restarts in less.
+RETRY_FOR_SECONDS = 90.0  # A database server restarts in less.
 BRIEF_SECONDS = 2.0
 PASSING_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT}
 PASSING_CODES = {"TEMPORARILY_UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
@@ -50,43 +50,41 @@ def text_of(error: BaseException) -> str:
     return without_password(" ".join(str(error).split()).partition(" [SQL: ")[0])
 
 
-def patiently(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Return call(*args, **kwargs), made again with growing pauses for PATIENCE_SECONDS; then its last error."""
-    return _again_for(PATIENCE_SECONDS, call, *args, **kwargs)
+def with_retries(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return call(*args, **kwargs), retried with growing pauses for RETRY_FOR_SECONDS; then raise its last error."""
+    return _retry(RETRY_FOR_SECONDS, call, *args, **kwargs)
 
 
-def briefly(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Return call(*args, **kwargs), made again for BRIEF_SECONDS: for what is told when something else went wrong."""
-    return _again_for(BRIEF_SECONDS, call, *args, **kwargs)
+def with_brief_retries(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return call(*args, **kwargs), retried for BRIEF_SECONDS: to record that something else failed."""
+    return _retry(BRIEF_SECONDS, call, *args, **kwargs)
 
 
-def _again_for(seconds: float, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _retry(seconds: float, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     retrying = Retrying(
         retry=retry_if_exception(may_pass),
         wait=wait_exponential(multiplier=0.5, max=10),
         stop=stop_after_delay(seconds),
-        before_sleep=_tell,
+        before_sleep=_log_retry,
         reraise=True,
     )
     return retrying(call, *args, **kwargs)
 
 
-class _PatientClient:
-    """MLflow's client; every request is made patiently."""
-
+class _RetryingClient:
     def __getattr__(self, name: str) -> Any:
-        return partial(patiently, getattr(MlflowClient(), name))
+        return partial(with_retries, getattr(MlflowClient(), name))
 
 
-def client() -> MlflowClient:
-    """Return an MLflow client whose requests are made patiently."""
-    return cast(MlflowClient, _PatientClient())
+def mlflow_client() -> MlflowClient:
+    """Return an MLflow client that retries each request for RETRY_FOR_SECONDS while its error may pass."""
+    return cast(MlflowClient, _RetryingClient())
 
 
-def _tell(state: RetryCallState) -> None:
+def _log_retry(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     wait = state.next_action.sleep if state.next_action else 0.0
     text = text_of(error)[:200] if error else ""
     get_logger("lstm_text").warning(
-        "try %d failed, the next follows in %.1f s: %s: %s", state.attempt_number, wait, type(error).__name__, text
+        "Attempt %d failed, retrying in %.1f s: %s: %s", state.attempt_number, wait, type(error).__name__, text
     )

@@ -1,8 +1,8 @@
 """The stage store: each stage's output in a folder named after everything it depends on.
 
 `mlruns/stages/<stage>/<digest>/` appears by one rename or not at all. The digest covers the digests of the inputs, the
-config sections the stage reads, the source of what the stage executes (source_digest.py) and requirements.lock.
-Prefect keeps its cache entry in the same folder (`record.json`), so deleting the folder deletes the entry.
+settings that the stage reads, the source of what it executes (source_digest.py) and requirements.lock. A stage whose
+folder is found and sound ends in Prefect's state `Cached`; deleting a folder deletes its entry.
 """
 
 import inspect
@@ -11,14 +11,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from prefect import Task, get_run_logger
-from prefect.context import TaskRunContext
-from prefect.settings import get_current_settings
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, State
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.config.section import Section
@@ -69,35 +69,21 @@ def stage(
         source = Path(inspect.getfile(write))
 
         def digest_of(inputs: dict[str, Any]) -> str:
+            outside = reads(**inputs)  # First: it names a file that is missing.
             known = {key: value for key, value in inputs.items() if key != "run"}
-            parts = [_digest_input(key, value) for key, value in sorted(known.items())]
-            return digest_json([name, parts, reads(**inputs), stage_code_digest(source)])
+            parts = [_digest_input(key, value, inputs.get("run")) for key, value in sorted(known.items())]
+            return digest_json([name, parts, outside, stage_code_digest(source)])
 
-        def run_stage(**inputs: Any) -> StageRecord:
-            since = inputs["run"].stages_since
+        def run_stage(**inputs: Any) -> StageRecord | State[StageRecord]:
+            digest, since = digest_of(inputs), inputs["run"].stages_since
             if "run" not in signature.parameters:
-                inputs = {key: value for key, value in inputs.items() if key != "run"}
-            return build(name, digest_of(inputs), lambda folder: write(folder, **inputs), since=since)
+                del inputs["run"]
+            found = find(name, digest, since=since)
+            if found is not None:
+                return Completed(name="Cached", message=f"found {found.folder}", data=found)
+            return build(name, digest, lambda folder: write(folder, **inputs), since=since)
 
-        def cache_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-            digest = digest_of(parameters["inputs"])
-            key = f"{name}/{digest}/record.json"
-            if not is_sound(name, digest, since=parameters["inputs"]["run"].stages_since):
-                # Prefect may keep its results elsewhere (a worker's default): an entry without a folder is stale.
-                (get_current_settings().results.local_storage_path / key).unlink(missing_ok=True)
-            return key
-
-        task = Task(
-            run_stage,
-            name=write.__name__.replace("_", "-"),
-            description=inspect.getdoc(write),
-            cache_key_fn=cache_key,
-            persist_result=True,
-            result_serializer="json",
-            retries=len(RETRY_SECONDS),
-            retry_delay_seconds=RETRY_SECONDS,
-            retry_condition_fn=worth_a_retry,
-        )
+        staged = retried_task(run_stage, name=write.__name__.replace("_", "-"), description=inspect.getdoc(write))
 
         @wraps(write)
         def call(*args: Any, run: Run, **kwargs: Any) -> StageRecord:
@@ -105,8 +91,7 @@ def stage(
             names = [key for key in signature.parameters if key not in ("folder", "run")]
             inputs = {**dict(zip(names, args, strict=False)), **kwargs, "run": run}
             started = time.monotonic()
-            # The manifest is sealed; Prefect's own note of the result (record.json) is not, and could be edited.
-            record = _read_manifest(stages_root() / name / task(**inputs).digest)
+            record: StageRecord = staged(**inputs, return_state=True).result()
             report(record, run)
             log_seconds(run, stage=write.__name__, seconds=time.monotonic() - started)
             return record
@@ -126,48 +111,41 @@ def build(name: str, digest: str, write: Callable[[Path], dict[str, Any]], *, si
     building = stages_root() / ".building" / f"{name}-{digest}"
     building.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{building}.lock"):
-        if is_sound(name, digest, since=since):
-            return _read_manifest(final)
+        if found := find(name, digest, since=since):
+            return found
         shutil.rmtree(building, ignore_errors=True)  # Left by a run that was killed.
         building.mkdir()
         facts = write(building)
-        files = {
-            path.relative_to(building).as_posix(): digest_file(path)
-            for path in sorted(building.rglob("*"))
-            if path.is_file()
-        }
+        written = sorted(path for path in building.rglob("*") if path.is_file())
+        files = {path.relative_to(building).as_posix(): digest_file(path) for path in written}
         record = StageRecord(stage=name, digest=digest, files=files, facts=facts)
-        _write_manifest(building, record)
+        content = json.loads(record.model_dump_json())
+        write_json(building / MANIFEST, {**content, SEAL: digest_json(content)})
         final.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(final, ignore_errors=True)  # Its equal, made before `since`.
         building.rename(final)
     return record
 
 
-def is_sound(name: str, digest: str, *, since: float = 0.0) -> bool:
-    """Return whether the stage folder is there, made since then, each file as it was written; remove a damaged one."""
+def find(name: str, digest: str, *, since: float = 0.0) -> StageRecord | None:
+    """Return the record of a folder made since then, if each file is as it was written; remove a damaged folder."""
     folder = stages_root() / name / digest
     if not folder.exists():
-        return False
+        return None
     try:
         record = _read_manifest(folder)
+        fresh = (folder / MANIFEST).stat().st_mtime >= since
         sound = (record.stage, record.digest) == (name, digest) and all(
             digest_file(folder / file) == expected for file, expected in record.files.items()
         )
-        fresh = (folder / MANIFEST).stat().st_mtime >= since
     except (OSError, ValueError):
         sound = False
     if not sound:
         get_run_logger().warning("Stage folder %s is damaged; it is removed and the stage runs again.", folder)
         shutil.rmtree(folder)
-        return False
+        return None
     os.utime(folder)  # `lstm-text clean` goes by the last use.
-    return fresh
-
-
-def _write_manifest(folder: Path, record: StageRecord) -> None:
-    content = json.loads(record.model_dump_json())
-    write_json(folder / MANIFEST, {**content, SEAL: digest_json(content)})
+    return record if fresh else None
 
 
 def _read_manifest(folder: Path) -> StageRecord:
@@ -178,17 +156,27 @@ def _read_manifest(folder: Path) -> StageRecord:
     return StageRecord.model_validate(content)
 
 
-def _digest_input(key: str, value: Any) -> list[Any]:
-    if isinstance(value, Section):
-        # Paths say where, not what: the contents they lead to are digested by the stage that reads them.
-        paths = {field for field in type(value).model_fields if isinstance(getattr(value, field), Path)}
-        return [key, value.model_dump(mode="json", exclude=paths)]
-    return [key, getattr(value, "digest", value)]
+def _digest_input(key: str, value: Any, run: Run | None) -> list[Any]:
+    if not isinstance(value, Section):
+        return [key, getattr(value, "digest", value)]
+    # Paths say where, not what: files enter by their contents.
+    paths = {name: path for name, path in value if isinstance(path, Path)}
+    contents = {name: run.sha256_of(path) if run else digest_file(path) for name, path in paths.items()}
+    return [key, {**value.model_dump(mode="json", exclude=set(paths)), **contents}]
 
 
-def worth_a_retry(task: Any, task_run: Any, state: Any) -> bool:
+def worth_a_retry(failed: Any, task_run: Any, state: Any) -> bool:
     """Return whether trying again may help: a full disk or a server that does not answer, not a bug or bad data."""
     return may_pass(state.result(raise_on_failure=False))
+
+
+retried_task = partial(
+    task,
+    cache_policy=NO_CACHE,
+    retries=len(RETRY_SECONDS),
+    retry_delay_seconds=RETRY_SECONDS,
+    retry_condition_fn=worth_a_retry,
+)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -21,7 +21,7 @@ from prefect import Task
 
 from lstm_model.digests import digest_file, digest_text
 from lstm_model.errors import ModelError
-from tasks.runtime.retries import client
+from tasks.runtime.retries import mlflow_client
 from tasks.runtime.server_checks import EMBEDDED, is_database
 from tasks.runtime.state.credentials import without_credentials
 from tasks.runtime.state.local_state import artifacts_root
@@ -66,7 +66,7 @@ def mlflow_ui() -> str:
 def open_tracking_store() -> None:
     """Open the tracking database before it is needed; at first use it is made, which takes seconds."""
     prepare_tracking_database()
-    client().search_experiments(max_results=1)
+    mlflow_client().search_experiments(max_results=1)
 
 
 def ensure_experiment(name: str) -> str:
@@ -108,10 +108,10 @@ def _artifact_location() -> str | None:
 def log_metrics(run: Run, figures: Mapping[str, float], *, step: int = 0) -> None:
     """Log figures to the run; what a resumed run holds already is not logged twice."""
     now = get_current_time_millis()
-    known = client().get_run(run.run_id).data.metrics if run.resumed and not step else {}
+    known = mlflow_client().get_run(run.run_id).data.metrics if run.resumed and not step else {}
     metrics = [Metric(name, float(value), now, step) for name, value in figures.items() if known.get(name) != value]
     for first in range(0, len(metrics), BATCH_METRICS):
-        client().log_batch(run.run_id, metrics=metrics[first : first + BATCH_METRICS])
+        mlflow_client().log_batch(run.run_id, metrics=metrics[first : first + BATCH_METRICS])
 
 
 def label_key(label: str) -> str:
@@ -141,7 +141,7 @@ def timed(task: Task[..., Any]) -> Callable[..., Any]:
 
 def log_curves_epoch(run: Run, epoch: int, figures: Mapping[str, float]) -> None:
     """Log the figures of one epoch unless the run holds them: a training that goes on tells old epochs again."""
-    history = client().get_metric_history(run.run_id, next(iter(figures)))
+    history = mlflow_client().get_metric_history(run.run_id, next(iter(figures)))
     if epoch not in {metric.step for metric in history}:
         log_metrics(run, figures, step=epoch)
 
@@ -155,14 +155,14 @@ def log_curves(run: Run, epochs: list[dict[str, float]]) -> None:
 def log_file(run: Run, path: Path, folder: str | None = None) -> None:
     """Log a file, or all files of a folder, as artifacts of the run."""
     if path.is_dir():
-        client().log_artifacts(run.run_id, str(path), folder)
+        mlflow_client().log_artifacts(run.run_id, str(path), folder)
     else:
-        client().log_artifact(run.run_id, str(path), folder)
+        mlflow_client().log_artifact(run.run_id, str(path), folder)
 
 
 def set_tags(run: Run, tags: Mapping[str, str]) -> None:
     """Set tags of the run, in one request."""
-    client().log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+    mlflow_client().log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
 def log_dataset(run: Run, path: Path, *, name: str, digest: str) -> None:
@@ -173,4 +173,4 @@ def log_dataset(run: Run, path: Path, *, name: str, digest: str) -> None:
         warnings.simplefilter("ignore")  # Two of MLflow's own sources claim a local path.
         dataset = mlflow.data.from_pandas(frame, source=str(path), name=name, targets="label", digest=digest[:36])
     tags = [InputTag("mlflow.data.context", "training")]
-    client().log_inputs(run.run_id, [DatasetInput(dataset._to_mlflow_entity(), tags)])
+    mlflow_client().log_inputs(run.run_id, [DatasetInput(dataset._to_mlflow_entity(), tags)])

@@ -26,7 +26,7 @@ from tasks.monitoring.batch_drift import AnsweredBatch
 from tasks.monitoring.drift_outcome import DriftOutcome
 from tasks.registry.registered_model import download_version
 from tasks.runtime.artifacts import Progress, markdown_table, publish_markdown
-from tasks.runtime.stage_store import worth_a_retry
+from tasks.runtime.stage_store import retried_task
 from tasks.scoring.scoring_job import ScoringJob, ScoringRequest, count_labels, open_job
 
 Engine = Literal["local", "dask"]
@@ -65,9 +65,7 @@ class Answer(Protocol):
 Submit = Callable[[int, pd.DataFrame], Answer]
 
 
-@task(
-    name="resolve-classifier", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=2, retry_condition_fn=worth_a_retry
-)
+@retried_task(name="resolve-classifier")
 def open_scoring(request: ScoringRequest, *, resume: bool) -> ScoringJob:
     """Say which version answers: the one that the address means now, or that of an unfinished scoring."""
     text_columns(request.path, request.text_column, request.id_column, quoting=request.quoting)
@@ -199,7 +197,7 @@ def _local(job: ScoringJob) -> Iterator[tuple[Submit, int]]:
     yield lambda number, chunk: _Done(_answer(job, number, chunk)), 0
 
 
-@task(name="score-chunk", cache_policy=NO_CACHE, persist_result=False, retries=2, retry_condition_fn=worth_a_retry)
+@task(name="score-chunk", cache_policy=NO_CACHE, persist_result=False, retries=2)
 def score_chunk(job: ScoringJob, number: int, chunk: pd.DataFrame, tracking_uri: str) -> pa.Table:
     """Answer one chunk on a Dask worker, which fetches the version from the registry once."""
     mlflow.set_tracking_uri(tracking_uri)

@@ -11,8 +11,7 @@ from lstm_model.classifier.answers import probability_columns
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.drift.profile import SUMMARY, ProfileBuilder, Reference
 from tasks.runtime import tracking
-from tasks.runtime.artifacts import markdown_table, publish_markdown
-from tasks.runtime.stage_store import StageRecord, read_json, stage
+from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run
 from tasks.training.export_classifier import VALIDATION_LOGITS
 from tasks.training.split_examples import read_rows
@@ -21,11 +20,7 @@ CHUNK_ROWS = 10_000  # Bounds memory.
 
 
 def _report(record: StageRecord, run: Run) -> None:
-    summary = read_json(record.file(SUMMARY))
     tracking.log_file(run, record.file(SUMMARY), "reference")
-    rows = [["rows", summary["rows"]], ["unknown tokens", f"{summary['unknown_rate']:.2%}"]]
-    rows += [[f"labelled {label}", count] for label, count in summary["classes"].items()]
-    publish_markdown("reference", markdown_table(["held-out rows", ""], rows), "What later batches are compared with")
 
 
 @stage("reference", report=_report)

@@ -3,15 +3,13 @@
 from lstm_model.evaluation.bootstrap import Interval
 from lstm_model.evaluation.record import Behaviour, Evaluation
 from tasks.runtime import tracking
-from tasks.runtime.artifacts import markdown_table, publish_markdown
+from tasks.runtime.artifacts import markdown_table
 from tasks.runtime.stage_store import StageRecord, read_json
 from tasks.runtime.tracking import Run, label_key
 
 HEADLINE = ("accuracy", "macro_f1", "log_loss", "calibration_error", "majority_accuracy")
 EVALUATION = "evaluation.json"
 DIAGRAMS = "diagrams.json"  # Drawn for the run's report, which is logged as a whole.
-SHOWN_ROWS = 20
-SHOWN_CHARACTERS = 200
 
 
 def report_evaluation(record: StageRecord, run: Run) -> None:
@@ -20,10 +18,6 @@ def report_evaluation(record: StageRecord, run: Run) -> None:
     tracking.log_metrics(run, evaluation_metrics(evaluation) | {"likely_label_errors": record.facts["label_errors"]})
     for name in sorted(record.files.keys() - {DIAGRAMS}):
         tracking.log_file(run, record.file(name), "figures" if name.endswith(".png") else "evaluation")
-    publish_markdown("evaluation", evaluation_markdown(evaluation), "How good the candidate is on test rows")
-    publish_markdown("slices", slices_markdown(evaluation), "How good it is on parts of the test rows")
-    publish_markdown("behaviour", behaviour_markdown(evaluation), "Does it keep to what any good model does?")
-    publish_markdown("mistakes", mistakes_markdown(evaluation), "Rows to look at")
 
 
 def read_evaluation(record: StageRecord) -> Evaluation:
@@ -109,59 +103,5 @@ def baseline_verdict(evaluation: Evaluation) -> str:
     return f"The network {verdict}: macro-F1 {ahead:+.4f} ({sure:.0%} interval {low:+.4f} to {high:+.4f})."
 
 
-def slices_markdown(evaluation: Evaluation) -> str:
-    """Return the table of slices."""
-    return markdown_table(
-        ["slice", "rows with", "rows", "accuracy", "interval", "macro-F1"],
-        [
-            [part.slice, part.bucket, part.rows, part.accuracy, _between(part.accuracy_interval),
-             part.macro_f1]
-            for part in evaluation.slices
-        ],
-    )  # fmt: skip
-
-
-def behaviour_markdown(evaluation: Evaluation) -> str:
-    """Return the checks, what they changed, and the cases that were answered wrong."""
-    invariance, cases = evaluation.behaviour.invariance, evaluation.behaviour.cases
-    checks = [[check.change, check.rows, check.rows - check.same_label] for check in invariance]
-    fallen = [
-        [check.change, _short(row["changed"]), row["label"], row["changed_label"]]
-        for check in invariance
-        for row in check.examples
-    ]
-    parts = [markdown_table(["change", "test rows changed so", "another label"], checks)]
-    if fallen:
-        parts.append(markdown_table(["change", "text", "label before", "label after"], fallen))
-    if cases:
-        parts.append(f"Cases of {cases.file} answered right: {cases.passed:,} of {cases.rows:,}.")
-        if cases.failed:
-            failed = [[_short(row["text"]), row["label"], row["predicted"], row["score"]] for row in cases.failed]
-            parts.append(markdown_table(["text", "label", "predicted", "score"], failed[:SHOWN_ROWS]))
-    return "\n\n".join(parts)
-
-
-def mistakes_markdown(evaluation: Evaluation) -> str:
-    """Return the first of the most confident mistakes and of the likely label errors."""
-    mistakes = [
-        [row["example_id"], _short(row["text"]), row["label"], row["predicted"], row["score"]]
-        for row in evaluation.mistakes[:SHOWN_ROWS]
-    ]
-    errors = [
-        [row["example_id"], _short(row["text"]), row["split"], row["label"], row["suggested"]]
-        for row in evaluation.label_errors[:SHOWN_ROWS]
-    ]
-    return (
-        "### Most confident mistakes (more in evaluation/mistakes.csv)\n\n"
-        + markdown_table(["id", "text", "label", "predicted", "score"], mistakes)
-        + "\n\n### Likely label errors (more in evaluation/label_errors.csv)\n\n"
-        + markdown_table(["id", "text", "part", "label", "suggested"], errors)
-    )
-
-
 def _between(interval: Interval | None) -> str:
     return f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else ""
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"

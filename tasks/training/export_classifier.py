@@ -16,7 +16,6 @@ from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.errors import ModelError
 from lstm_model.tokens.encoded_rows import EncodedRows
 from tasks.runtime import tracking
-from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run
 
@@ -28,24 +27,8 @@ VALIDATION_LOGITS = "validation_logits.npy"  # float32[N, C], not yet divided by
 
 def _report(record: StageRecord, run: Run) -> None:
     facts = record.facts
-    tracking.log_metrics(run, {"export.max_difference": facts["max_difference"], "export.bytes": facts["bytes"]})
-    rows = [
-        ["rows compared", facts["compared"]],
-        ["largest difference of a probability", f"{facts['max_difference']:.2e}"],
-        ["size of the classifier without model.keras", f"{facts['bytes'] / 1e6:.1f} MB"],
-    ]
-    tracking.log_metrics(run, {f"export.{name}": value for name, value in facts["calibration"].items()})
-    rows += _calibration_rows(facts["calibration"])
-    publish_markdown("export", markdown_table(["Keras and ONNX Runtime", ""], rows), "Does the classifier agree?")
-
-
-def _calibration_rows(calibration: dict[str, Any]) -> list[list[Any]]:
-    note = "" if calibration["temperature_kept"] else f", for {calibration['temperature_fitted']:.4f} does not help"
-    return [
-        ["temperature", f"{calibration['temperature']:.4f}{note}"],
-        ["validation log loss without it", calibration["log_loss_before"]],
-        ["validation log loss with one fitted on other folds", calibration["log_loss_after"]],
-    ]
+    found = {"max_difference": facts["max_difference"], "bytes": facts["bytes"], **facts["calibration"]}
+    tracking.log_metrics(run, {f"export.{name}": value for name, value in found.items()})
 
 
 @stage("classifier", report=_report)

@@ -1,8 +1,7 @@
 """The network that training starts from: the champion's, where the settings ask for it."""
 
 from mlflow.exceptions import MlflowException
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import get_run_logger
 
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.config.training import TrainingConfig
@@ -10,21 +9,15 @@ from tasks.registry.aliases import CHAMPION
 from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.registry.registered_model import download_version, is_missing
 from tasks.runtime import tracking
-from tasks.runtime.retries import client
-from tasks.runtime.stage_store import RETRY_SECONDS, worth_a_retry
+from tasks.runtime.retries import mlflow_client
+from tasks.runtime.stage_store import retried_task
 from tasks.runtime.tracking import Run
 
 TAG = "warm_start_version"
 
 
 @tracking.timed
-@task(
-    name="fetch-start",
-    cache_policy=NO_CACHE,
-    retries=len(RETRY_SECONDS),
-    retry_delay_seconds=RETRY_SECONDS,
-    retry_condition_fn=worth_a_retry,
-)
+@retried_task(name="fetch-start")
 def fetch_start(training: TrainingConfig, registration: RegistrationConfig, run: Run) -> RegisteredClassifier | None:
     """Return the champion of this moment with training.warm_start, None otherwise or where there is none yet.
 
@@ -32,7 +25,7 @@ def fetch_start(training: TrainingConfig, registration: RegistrationConfig, run:
     """
     if training.warm_start == "none":
         return None
-    version = client().get_run(run.run_id).data.tags.get(TAG) or _champion(registration.model_name)
+    version = mlflow_client().get_run(run.run_id).data.tags.get(TAG) or _champion(registration.model_name)
     if version is None:
         get_run_logger().warning("%s has no champion to start from: training starts afresh", registration.model_name)
         return None
@@ -42,7 +35,7 @@ def fetch_start(training: TrainingConfig, registration: RegistrationConfig, run:
 
 def _champion(name: str) -> str | None:
     try:
-        return str(client().get_model_version_by_alias(name, CHAMPION).version)
+        return str(mlflow_client().get_model_version_by_alias(name, CHAMPION).version)
     except MlflowException as error:
         if is_missing(error):
             return None

@@ -11,7 +11,7 @@ from lstm_model.data.row_rules import missing_columns, missing_slice_column, wan
 from lstm_model.digests import digest_file
 from lstm_model.errors import ContentError
 from tasks.runtime import tracking
-from tasks.runtime.artifacts import Progress, markdown_table, publish_markdown
+from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run
 
@@ -24,13 +24,6 @@ def _report(record: StageRecord, run: Run) -> None:
     facts = record.facts
     tracking.set_tags(run, {"data_digest": facts["sha256"]})
     tracking.log_metrics(run, {"rows.read": facts["rows"]})
-    rows = [
-        ["rows", facts["rows"]],
-        *([["lines", facts["lines"]]] if facts["lines"] else []),
-        ["columns", ", ".join(facts["columns"])],
-        ["SHA-256", facts["sha256"]],
-    ]
-    publish_markdown("raw-rows", markdown_table(["", "found"], rows), "What the labelled file holds")
 
 
 @stage("raw", report=_report, reads=_contents)

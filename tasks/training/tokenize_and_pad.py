@@ -11,7 +11,7 @@ from lstm_model.tokens.encoded_rows import EncodedRows
 from lstm_model.tokens.text_encoder import encode_texts
 from lstm_model.tokens.tokenizer import fit_tokenizer, unknown_rate
 from tasks.runtime import tracking
-from tasks.runtime.artifacts import Progress, markdown_table, publish_markdown
+from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run
 from tasks.training.split_examples import read_rows
@@ -28,16 +28,6 @@ def _report(record: StageRecord, run: Run) -> None:
             **{f"tokens.{name}_unknown_rate": part["unknown_rate"] for name, part in facts["parts"].items()},
             **{f"tokens.{name}_mean_length": part["mean_length"] for name, part in facts["parts"].items()},
         },
-    )
-    rows = [
-        [name, part["rows"], part["mean_length"], part["longest"], part["unknown_rate"]]
-        for name, part in facts["parts"].items()
-    ]
-    publish_markdown(
-        "tokens",
-        f"Vocabulary: {facts['vocab_size']:,} tokens, fitted on train rows only.\n\n"
-        + markdown_table(["part", "rows", "mean length", "longest", "unknown rate"], rows),
-        "What the tokenizer made of the texts",
     )
 
 

@@ -13,7 +13,7 @@ from lstm_model.pages.plots import plot_curves
 from lstm_model.tokens.encoded_rows import EncodedRows
 from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.runtime import tracking
-from tasks.runtime.artifacts import Progress, markdown_table, publish_markdown
+from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, read_json, stage, write_json
 from tasks.runtime.tracking import Run
 
@@ -34,16 +34,7 @@ def log_training(record: StageRecord, run: Run) -> dict[str, float]:
 
 def _report(record: StageRecord, run: Run) -> None:
     log_training(record, run)
-    history = read_json(record.file("history.json"))
-    epochs, best_epoch = history["epochs"], history["best_epoch"]
     tracking.log_file(run, record.file("curves.png"), "figures")
-    rows = [[epoch, *figures.values()] for epoch, figures in enumerate(epochs, start=1)]
-    publish_markdown(
-        "training",
-        f"{record.facts['parameters']:,} parameters; best epoch {best_epoch} of {len(epochs)}.\n\n"
-        + markdown_table(["epoch", *(name.replace("_", " ") for name in epochs[0])], rows),
-        "Figures after each epoch",
-    )
 
 
 @stage("trained", report=_report)

@@ -18,7 +18,7 @@ from lstm_model.tokens.encoded_rows import EncodedRows
 from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table, publish_markdown
-from tasks.runtime.retries import client
+from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.state.local_state import state_root
 from tasks.tuning.study import Search, beats_start, best_trial, trial_settings
@@ -188,5 +188,5 @@ def _log(search: Search, outcome: TuningOutcome) -> None:
     tracking.log_metrics(run, {f"start.{key}": value for key, value in outcome.start.items()})
     tracking.log_metrics(run, {f"best.{key}": value for key, value in outcome.best.items()})
     tracking.log_file(run, outcome.config_path, "tuning")
-    client().log_text(run.run_id, f"{outcome.table}\n\n{trials}\n", "tuning/trials.md")
+    mlflow_client().log_text(run.run_id, f"{outcome.table}\n\n{trials}\n", "tuning/trials.md")
     publish_markdown("tuning", f"{outcome.table}\n\n{trials}", "What the search came to")

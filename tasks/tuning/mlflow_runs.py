@@ -13,14 +13,14 @@ from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.tuning import TuningConfig
 from tasks.registry.registered_model import is_missing
 from tasks.runs.training_run import RUN_NAME_LENGTH, digest_inputs, end_early, log_params, publish_link, run_tags
-from tasks.runtime.retries import client, patiently
+from tasks.runtime.retries import mlflow_client, with_retries
 from tasks.runtime.tracking import Run, ensure_experiment, set_tags
 
 
 @contextmanager
 def search_run(base: PipelineConfig, tuning: TuningConfig, *, earlier: str | None) -> Iterator[Run]:
     """Open the MLflow run of a search, in an experiment of its own, and end it whatever happens."""
-    experiment_id = patiently(ensure_experiment, f"{base.registration.experiment_name}-tuning")
+    experiment_id = with_retries(ensure_experiment, f"{base.registration.experiment_name}-tuning")
     name = (flow_run.name or base.data.path.stem)[:RUN_NAME_LENGTH]
     run = _opened(earlier, Run("", experiment_id, name, base.data.path.name, inputs=digest_inputs(base)))
     with _ended(run):
@@ -48,13 +48,13 @@ def trial_run(trial: optuna.Trial, config: PipelineConfig, *, parent: Run) -> It
 def _opened(earlier: str | None, wanted: Run) -> Run:
     """Return the earlier run, marked as running, or a new one where it is none any more."""
     try:
-        if earlier and client().get_run(earlier).info.lifecycle_stage == "active":
-            client().update_run(earlier, status="RUNNING")
+        if earlier and mlflow_client().get_run(earlier).info.lifecycle_stage == "active":
+            mlflow_client().update_run(earlier, status="RUNNING")
             return replace(wanted, run_id=earlier)
     except MlflowException as error:
         if not is_missing(error):  # Missing: deleted for good.
             raise
-    run_id = client().create_run(wanted.experiment_id, run_name=wanted.name).info.run_id
+    run_id = mlflow_client().create_run(wanted.experiment_id, run_name=wanted.name).info.run_id
     return replace(wanted, run_id=run_id)
 
 
@@ -64,4 +64,4 @@ def _ended(run: Run) -> Iterator[None]:
         yield
     except BaseException as error:  # noqa: BLE001  end_early raises
         end_early(run, error)
-    client().set_terminated(run.run_id, "FINISHED")
+    mlflow_client().set_terminated(run.run_id, "FINISHED")

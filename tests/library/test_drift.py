@@ -12,7 +12,7 @@ from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.drift.feedback import highest_difference, judge_accuracy, wilson_interval
 from lstm_model.drift.profile import Profile, ProfileBuilder, Reference
 from lstm_model.drift.statistics import DriftComparison, compare_profiles, equal_groups, stability_index
-from lstm_model.drift.word_shift import area_under_curve, chance_spread, word_shift
+from lstm_model.drift.word_shift import chance_spread, word_shift
 from lstm_model.errors import ModelError
 from lstm_model.pages.drift_page import drift_markdown, render_drift
 from lstm_model.tokens.text_encoder import TextEncoder
@@ -199,10 +199,6 @@ def test_comparing_leaves_the_profiles_as_they_were() -> None:
     kept = replace(batch, token_ids=batch.token_ids.copy(), offsets=batch.offsets.copy())
     compared(batch)
     np.testing.assert_array_equal(batch.token_ids, kept.token_ids)
-
-
-def test_area_under_the_curve_counts_ties_half() -> None:
-    assert area_under_curve(lower=np.array([0.0, 1.0]), upper=np.array([1.0, 2.0])) == pytest.approx(0.875)
 
 
 def test_a_reference_survives_its_files_and_is_no_pickle(tmp_path: Path) -> None:

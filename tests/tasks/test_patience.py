@@ -16,7 +16,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 import tasks.runtime.retries
 from flows.failures import known_failure
 from lstm_model.errors import ContentError, ModelError, UsageError
-from tasks.runtime.retries import disk_is_full, may_pass, patiently
+from tasks.runtime.retries import disk_is_full, may_pass, with_retries
 
 LOCKED = MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
 
@@ -61,7 +61,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_may_pass_is_tried_again(error: Exception) -> None:
     flaky = Flaky(error, times=3)
-    assert may_pass(error) and patiently(flaky) == "answer" and flaky.calls == 4
+    assert may_pass(error) and with_retries(flaky) == "answer" and flaky.calls == 4
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_what_may_pass_is_tried_again(error: Exception) -> None:
 def test_what_stays_wrong_is_told_at_once(error: Exception) -> None:
     flaky = Flaky(error, times=1)
     with pytest.raises(type(error)):
-        patiently(flaky)
+        with_retries(flaky)
     assert flaky.calls == 1
 
 
 def test_patience_ends_with_the_last_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks.runtime.retries, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(tasks.runtime.retries, "RETRY_FOR_SECONDS", 0.05)
     with pytest.raises(MlflowException, match="database is locked"):
-        patiently(Flaky(LOCKED, times=1_000_000))
+        with_retries(Flaky(LOCKED, times=1_000_000))
 
 
 @pytest.mark.parametrize(

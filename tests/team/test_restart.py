@@ -39,14 +39,14 @@ def test_a_training_outlives_a_database_that_restarts(postgres: Postgres, tmp_pa
         while process.poll() is None:
             told = (tmp_path / "stderr").read_text()
             # On a slow machine the first ones fall in the imports between two requests: until one was noticed.
-            if "load-examples" in told and (restarts < RESTARTS or "the next follows in" not in told):
+            if "load-examples" in told and (restarts < RESTARTS or "retrying in" not in told):
                 restart(postgres, "restarted")
                 restarts += 1
                 time.sleep(UP_SECONDS)
             time.sleep(0.1)
     told = (tmp_path / "stderr").read_text()
     finished = answer(subprocess.CompletedProcess([], process.returncode, (tmp_path / "stdout").read_text(), told))
-    assert restarts >= RESTARTS and "the next follows in" in told and "Traceback" not in told
+    assert restarts >= RESTARTS and "retrying in" in told and "Traceback" not in told
     with tracking(uri):
         check_one_of_everything(MlflowClient(), finished["run_id"])
     # For all the errors on the way, the address's password stands nowhere: state, both databases, what was printed.
