@@ -8,11 +8,10 @@ from flows.forms import readable
 from lstm_model.config.data import Quoting
 from lstm_model.config.drift import DriftConfig
 from tasks.monitoring.monitor_file import WatchOutcome, WatchRequest, completed, watch_file
-from tasks.runs.notifications import tell_failure
-from tasks.runs.training_run import recorded_flow
+from tasks.runs.flow_run import recorded_flow
 
 
-@flow(name="watch-drift", flow_run_name="{path}", on_failure=[tell_failure], on_crashed=[tell_failure])
+@flow(name="watch-drift", flow_run_name="{path}")
 @readable
 def watch_drift(
     path: Path,

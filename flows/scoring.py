@@ -10,13 +10,12 @@ from flows.forms import readable
 from lstm_model.config.data import Quoting
 from lstm_model.config.drift import DriftConfig
 from tasks.monitoring.batch_drift import compare_scored
-from tasks.runs.notifications import tell_failure
-from tasks.runs.training_run import recorded_flow
+from tasks.runs.flow_run import recorded_flow
 from tasks.scoring.score_file import Engine, ScoringOutcome, open_scoring, score_file
 from tasks.scoring.scoring_job import ScoringRequest, check_output, sole_writer
 
 
-@flow(name="score-texts", flow_run_name="{path}", on_failure=[tell_failure], on_crashed=[tell_failure])
+@flow(name="score-texts", flow_run_name="{path}")
 @readable
 def score_texts(
     path: Path,

@@ -24,7 +24,6 @@ from tasks.promotion.outcome import TrainingOutcome, training_outcome
 from tasks.promotion.register_classifier import register_classifier
 from tasks.promotion.unchanged import unchanged_state
 from tasks.reports.write_report import write_report
-from tasks.runs.notifications import tell_failure
 from tasks.runs.training_run import training_run
 from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.tracking import Run
@@ -54,7 +53,7 @@ def _run_name() -> str:
     return name_run(flow_run.parameters.get("trigger", "manual"))
 
 
-@flow(name="train-text-classifier", flow_run_name=_run_name, on_failure=[tell_failure], on_crashed=[tell_failure])
+@flow(name="train-text-classifier", flow_run_name=_run_name)
 @readable
 def train_text_classifier(
     data: DataConfig = DataConfig(),

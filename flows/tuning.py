@@ -18,7 +18,6 @@ from lstm_model.config.split import SplitConfig
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.config.training import TrainingConfig
 from lstm_model.config.tuning import TuningConfig
-from tasks.runs.notifications import tell_failure
 from tasks.training.fetch_start import fetch_start
 from tasks.training.load_examples import load_examples
 from tasks.training.split_examples import split_examples
@@ -29,12 +28,7 @@ from tasks.tuning.study import open_search
 from tasks.tuning.trials import run_trials
 
 
-@flow(
-    name="tune-text-classifier",
-    flow_run_name=lambda: name_run("tuning"),
-    on_failure=[tell_failure],
-    on_crashed=[tell_failure],
-)
+@flow(name="tune-text-classifier", flow_run_name=lambda: name_run("tuning"))
 @readable
 def tune_text_classifier(
     data: DataConfig = DataConfig(),

@@ -4,8 +4,6 @@ Data, config and code together have a key (`resume_key`). A run of that key that
 and epochs that were done are not done again, and what the run holds already is not logged twice.
 """
 
-import asyncio
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
@@ -16,8 +14,7 @@ from mlflow.entities import Run as MlflowRun
 from prefect import get_run_logger
 from prefect.artifacts import create_link_artifact
 from prefect.client.orchestration import get_client
-from prefect.context import refresh_global_settings_context
-from prefect.exceptions import ObjectNotFound, TerminationSignal
+from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_UI_URL
 from prefect.states import Crashed
@@ -28,45 +25,15 @@ from lstm_model.data.cases import find_cases
 from lstm_model.data.reading import file_format
 from lstm_model.digests import digest_file, digest_json
 from lstm_model.errors import LstmTextError
-from tasks.runs.overdue_runs import cancel_missed_slots
-from tasks.runs.recording import wait_until_recorded
+from tasks.runs.flow_run import interruption_in, recorded_flow
 from tasks.runs.sole_process import sole_process
-from tasks.runtime.artifacts import shorten_errors
-from tasks.runtime.interrupts import lost_signal, noticed_signals
 from tasks.runtime.provenance import provenance
-from tasks.runtime.retries import disk_is_full, mlflow_client, text_of, with_brief_retries, with_retries
+from tasks.runtime.retries import mlflow_client, text_of, with_brief_retries, with_retries
 from tasks.runtime.state.credentials import without_credentials
-from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI, use_local_state
-from tasks.runtime.state.tracking_database import prepare_tracking_database
+from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
 from tasks.runtime.tracking import CONFIG_FILE, Run, ensure_experiment
 
 RUN_NAME_LENGTH = 250  # Of the database's column: SQLite takes more, PostgreSQL refuses.
-SIGNALS = (KeyboardInterrupt, TerminationSignal)
-INTERRUPTIONS = (*SIGNALS, asyncio.CancelledError)
-
-
-@contextmanager
-def recorded_flow() -> Iterator[None]:
-    """What every flow's body runs in: local state, short errors, missed slots, task runs recorded at the end."""
-    use_local_state()
-    prepare_tracking_database()
-    shorten_errors()
-    cancel_missed_slots()
-    try:
-        with noticed_signals():
-            yield
-    except INTERRUPTIONS:
-        raise  # Whoever stops a run does not wait for records.
-    except BaseException as error:
-        if disk_is_full(error):
-            # Prefect's server can record nothing on that disk either: it would be asked again for minutes.
-            os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "0"
-            refresh_global_settings_context()
-        else:
-            wait_until_recorded()
-        raise
-    else:
-        wait_until_recorded()
 
 
 @contextmanager
@@ -81,24 +48,6 @@ def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True
             yield run
         except BaseException as error:  # noqa: BLE001  end_early raises
             end_early(run, error)
-
-
-def interruption_in(error: BaseException) -> BaseException | None:
-    """Return what stopped the run: the error itself, a signal behind it or lost before it; None where nobody did.
-
-    A signal that arrives while TensorFlow traces a function comes out as an AssertionError of its own cleaning up.
-    """
-    if isinstance(error, INTERRUPTIONS):
-        return error
-    seen: list[BaseException] = []
-    behind: BaseException | None = error
-    while behind is not None and behind not in seen:
-        # Not asyncio's: a request that took too long is a TimeoutError with a CancelledError behind it.
-        if isinstance(behind, SIGNALS):
-            return behind
-        seen.append(behind)
-        behind = behind.__cause__ or behind.__context__
-    return lost_signal()
 
 
 def digest_inputs(config: PipelineConfig) -> dict[str, str]:

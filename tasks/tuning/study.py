@@ -19,7 +19,7 @@ from lstm_model.config.search_space import suggest_settings
 from lstm_model.config.tuning import TuningConfig
 from lstm_model.digests import digest_json
 from lstm_model.errors import UsageError
-from tasks.runs.training_run import recorded_flow
+from tasks.runs.flow_run import recorded_flow
 from tasks.runtime.state.local_state import state_root
 from tasks.runtime.tracking import Run
 from tasks.training.load_examples import load_examples
