@@ -1,1 +1,1 @@
-"""Texts answered by a registered model: a file, or the command line."""
+"""Score a file, or texts from the command line, with a registered model."""

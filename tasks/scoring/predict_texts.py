@@ -1,4 +1,4 @@
-"""Texts given on the command line -> answers of a registered model, without starting Prefect's server."""
+"""Score texts from the command line with a registered model, without Prefect's server."""
 
 from typing import Any
 
@@ -10,11 +10,13 @@ from tasks.registry.registered_model import download_version, resolve_model
 
 
 def predict_texts(texts: list[str], model_uri: str, **options: Any) -> list[dict[str, Any]]:
-    """Return label, score and probabilities for each text, as dictionaries. options: those of AnswerOptions."""
-    for text in texts:
-        problem = text_problem(text)
-        if problem:
-            raise ContentError(expected="texts in UTF-8", found=problem, remedy="Check the terminal's encoding.")
+    """Return label, score and probabilities of each text. options: those of AnswerOptions.
+
+    Raises ContentError for a text that is not UTF-8.
+    """
+    for number, text in enumerate(texts, 1):
+        if problem := text_problem(text):
+            raise ContentError(f"Text {number} is not UTF-8: {problem}.", "Check the terminal's encoding.")
     name, version, _ = resolve_model(model_uri)
     classifier = Classifier.load(download_version(name, version).folder)
     return answer_records(classifier.predict_probabilities(texts), classifier.labels, AnswerOptions(**options))

@@ -1,12 +1,12 @@
-"""A scoring on its way: what it does and what is done, in a hidden folder beside the output.
+"""The state of a scoring, in the hidden folder `.OUTPUT.parts` next to the output.
 
-`.OUTPUT.parts/job.json` is written before the first chunk, with the version that the model's address meant then; each
-finished chunk is a file. The same command after a crash goes on from there. One process at a time has the output.
+`job.json` is written before the first chunk, with the version that the model's address meant then. Each finished chunk
+is a file. After a crash, the same command continues from there. One process at a time writes an output.
 """
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,17 +18,18 @@ from prefect import get_run_logger
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lstm_model.config.data import Quoting
-from lstm_model.data.reading import CHUNK_ROWS
+from lstm_model.data.reading import CHUNK_ROWS, text_columns
 from lstm_model.digests import digest_file, digest_text
 from lstm_model.errors import ModelError, UsageError
 from tasks.registry.registered_model import resolve_model
+from tasks.runtime.stage_store import retried_task
 from tasks.runtime.state.local_state import state_root
 
 OUTPUT_FORMATS = (".parquet", ".csv")
 
 
 class ScoringRequest(BaseModel):
-    """What is asked for: two requests that are equal have the same answer for the same input and model."""
+    """What to score: equal requests give the same answers for the same input and model."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,7 +44,7 @@ class ScoringRequest(BaseModel):
 
 
 class ScoringJob(BaseModel):
-    """A request with what it was resolved to."""
+    """A request with its input's digest and its resolved version."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,19 +61,18 @@ class ScoringJob(BaseModel):
 
     @property
     def made_by(self) -> dict[str, str]:
-        """The columns that say which model answered."""
+        """The columns that name the version that answered."""
         return {"model_name": self.model_name, "model_version": self.version, "run_id": self.run_id}
 
     def finished_rows(self, number: int) -> int | None:
-        """Return the rows of a finished chunk, or None where it is not finished."""
+        """Return the rows of a finished chunk, or None for an unfinished one."""
         try:
-            with pa.memory_map(str(self._part(number))) as file:
-                return sum(batch.num_rows for batch in pa.ipc.open_file(file).read_all().to_batches())
+            return _read_table(self._part(number)).num_rows
         except (OSError, pa.ArrowInvalid):
             return None
 
     def finish(self, number: int, table: pa.Table) -> None:
-        """Keep a chunk's answers; the file is complete or not there."""
+        """Save a chunk's answers. The file appears complete or not at all."""
         part = self._part(number)
         writing = part.with_suffix(".writing")
         with pa.OSFile(str(writing), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
@@ -81,12 +81,10 @@ class ScoringJob(BaseModel):
 
     def tables(self, chunks: int) -> Iterator[pa.Table]:
         """Yield the answers of all chunks in order."""
-        for number in range(chunks):
-            with pa.memory_map(str(self._part(number))) as file:
-                yield pa.ipc.open_file(file).read_all()
+        return (_read_table(self._part(number)) for number in range(chunks))
 
-    def publish(self, tables: Iterator[pa.Table], schema: pa.Schema) -> None:
-        """Write the output from tables and let it appear at once; then forget the job."""
+    def publish(self, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+        """Write tables to the output, which appears by one rename, then delete the job."""
         writing = self.folder / "output"
         options = pyarrow.csv.WriteOptions(quoting_style="needed")
         with (
@@ -100,52 +98,49 @@ class ScoringJob(BaseModel):
         self.discard()
 
     def discard(self) -> None:
-        """Forget what is done."""
-        (self.folder / "job.json").unlink(missing_ok=True)  # First: chunks without a job are never gone on with.
+        """Delete the job and its chunks."""
+        (self.folder / "job.json").unlink(missing_ok=True)  # First: chunks without a job are never reused.
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _part(self, number: int) -> Path:
         return self.folder / f"{number:08d}.arrow"
 
 
+def _read_table(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as file:
+        return pa.ipc.open_file(file).read_all()
+
+
 def parts_folder(output: Path) -> Path:
-    """Return where the finished chunks of an output are kept: on its disk, so that it can appear by a rename."""
+    """Return the folder of an output's finished chunks, on the same disk: the output appears by a rename."""
     return output.with_name(f".{output.name}.parts")
 
 
 def check_output(output: Path, *, overwrite: bool) -> None:
-    """Raise UsageError unless the output can be written, before any work is done."""
+    """Raise UsageError for an output that cannot be written, before any work starts."""
     if output.suffix not in OUTPUT_FORMATS:
-        raise UsageError(
-            expected=f"an output that ends in {' or '.join(OUTPUT_FORMATS)}", found=output.name, remedy="Rename it."
-        )
+        raise UsageError(f"The output {output.name} does not end in {' or '.join(OUTPUT_FORMATS)}.", "Rename it.")
     check_writable(output, overwrite=overwrite)
 
 
 def check_writable(output: Path, *, overwrite: bool) -> None:
-    """Raise UsageError where a file exists that may not be replaced, or none can be made."""
+    """Raise UsageError where a file exists and may not be replaced, or where the folder is not writable."""
     if output.exists() and not overwrite:
-        raise UsageError(
-            expected=f"no file at {output}", found="one", remedy="Add --overwrite, or name another output."
-        )
-    if not output.parent.is_dir() or not os.access(output.parent, os.W_OK):
-        found = "no permission" if output.parent.is_dir() else "no such folder"
-        raise UsageError(expected=f"a folder that can be written at {output.parent}", found=found, remedy="Make it.")
+        raise UsageError(f"{output} exists.", "Add --overwrite, or choose another output.")
     try:
         probe = output.with_name(f".{output.name}.{os.getpid()}.probe")
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise UsageError(
-            expected=f"a folder that can be written at {output.parent}",
-            found=error.strerror or str(error),
-            remedy="Name another output.",
+            f"The folder {output.parent} is not writable: {error.strerror or error}.",
+            "Create the folder, fix its permissions, or choose another output.",
         ) from None
 
 
 @contextmanager
 def sole_writer(output: Path) -> Iterator[None]:
-    """Hold the output; raises UsageError while another process scores into it. A killed process lets go."""
+    """Lock the output. Raises UsageError while another process scores into it; a killed process releases the lock."""
     locks = state_root() / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     try:
@@ -153,25 +148,25 @@ def sole_writer(output: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise UsageError(
-            expected=f"one scoring at a time into {output}",
-            found="another process that writes it",
-            remedy="Wait for it, or name another output.",
+            f"Another process is scoring into {output}.", "Wait until it ends, or choose another output."
         ) from None
 
 
+@retried_task(name="resolve-classifier")
 def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
-    """Return the job of the request: the unfinished one, if it is of the same request and input, or a new one."""
+    """Return the unfinished job of the same request and input, or a new job with the version that the address means."""
+    text_columns(request.path, request.text_column, request.id_column, quoting=request.quoting)
     folder, sha256 = parts_folder(request.output), digest_file(request.path)
-    found = _unfinished(folder)
-    if found is not None and resume and (found.request, found.input_sha256) == (request, sha256) and _exists(found):
+    unfinished = _read_job(folder) if resume else None
+    if unfinished and (unfinished.request, unfinished.input_sha256) == (request, sha256) and _exists(unfinished):
         get_run_logger().info(
-            "going on with an unfinished scoring by %s version %s, resolved when it began (--no-resume starts anew)",
-            found.model_name,
-            found.version,
+            "continuing an unfinished scoring by %s version %s, resolved when it started (--no-resume starts again)",
+            unfinished.model_name,
+            unfinished.version,
         )
-        return found
+        return unfinished
     if folder.exists():
-        get_run_logger().info("an unfinished scoring of another input, request or model is dropped: %s", folder)
+        get_run_logger().info("deleting an unfinished scoring of another input, request or model: %s", folder)
         shutil.rmtree(folder)
     name, version, run_id = resolve_model(request.model_uri)
     job = ScoringJob(
@@ -184,7 +179,7 @@ def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
     return job
 
 
-def _unfinished(folder: Path) -> ScoringJob | None:
+def _read_job(folder: Path) -> ScoringJob | None:
     try:
         return ScoringJob.model_validate_json((folder / "job.json").read_text("utf-8"))
     except (OSError, ValidationError):
@@ -197,11 +192,3 @@ def _exists(job: ScoringJob) -> bool:
     except ModelError:
         return False
     return True
-
-
-def count_labels(tables: Iterator[pa.Table], counts: dict[str | None, int]) -> Iterator[pa.Table]:
-    """Pass tables on, adding up the rows of each label, and under None those without one."""
-    for table in tables:
-        for entry in table["label"].value_counts().to_pylist():
-            counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
-        yield table
