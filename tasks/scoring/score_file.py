@@ -1,12 +1,11 @@
 """A file of texts -> a file of answers by one registered version: in chunks, in order, all or nothing."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import mlflow
 import numpy as np
@@ -26,14 +25,15 @@ from tasks.monitoring.batch_drift import AnsweredBatch
 from tasks.monitoring.drift_outcome import DriftOutcome
 from tasks.registry.registered_model import download_version
 from tasks.runtime.artifacts import Progress, markdown_table, publish_markdown
-from tasks.runtime.stage_store import retried_task
-from tasks.scoring.scoring_job import ScoringJob, ScoringRequest, count_labels, open_job
+from tasks.scoring.scoring_job import ScoringJob
 
 Engine = Literal["local", "dask"]
+Submit = Callable[[int, pd.DataFrame], Callable[[], pa.Table]]
+"""Start a chunk, by number and rows; return a function that waits for its answers."""
 
 
 class ScoringOutcome(BaseModel):
-    """The one JSON object that `lstm-text score --json` prints."""
+    """The JSON object that `lstm-text score --json` prints."""
 
     output: str
     model_name: str
@@ -45,40 +45,13 @@ class ScoringOutcome(BaseModel):
     drift: DriftOutcome | None = None
 
 
-@dataclass(frozen=True)
-class ScoredFile:
-    """What came of a scoring; batch: what was scored, to be compared with the reference, if that was asked for."""
-
-    outcome: ScoringOutcome
-    batch: AnsweredBatch | None
-
-    def with_drift(self, drift: DriftOutcome | None) -> ScoringOutcome:
-        return self.outcome.model_copy(update={"drift": drift})
-
-
-class Answer(Protocol):
-    """A chunk's answers, once they are there."""
-
-    def result(self) -> pa.Table: ...
-
-
-Submit = Callable[[int, pd.DataFrame], Answer]
-
-
-@retried_task(name="resolve-classifier")
-def open_scoring(request: ScoringRequest, *, resume: bool) -> ScoringJob:
-    """Say which version answers: the one that the address means now, or that of an unfinished scoring."""
-    text_columns(request.path, request.text_column, request.id_column, quoting=request.quoting)
-    return open_job(request, resume=resume)
-
-
 @task(name="score-file", cache_policy=NO_CACHE)
 def score_file(
-    job: ScoringJob, *, engine: Engine = "local", scheduler: str | None = None, watched: bool = True
-) -> ScoredFile:
-    """Answer every row of the file, ids and order kept; the output appears when it is complete.
+    job: ScoringJob, *, engine: Engine = "local", scheduler: str | None = None, profiled: bool = True
+) -> tuple[ScoringOutcome, AnsweredBatch | None]:
+    """Answer every row of the file in order; the output appears when it is complete.
 
-    watched: profile the rows on the way.
+    profiled: also return the batch with a profile of its rows, to compare it with the training reference.
     """
     request = job.request
     progress = Progress(
@@ -87,34 +60,34 @@ def score_file(
     workers = _dask(job, scheduler) if engine == "dask" else _local(job)
     try:
         folder, classifier = _loaded(job)
-        builder = ProfileBuilder(classifier.labels, classifier.encoder) if watched else None
+        builder = ProfileBuilder(classifier.labels, classifier.encoder) if profiled else None
         with workers as (submit, window):
             chunks = _score_chunks(job, submit, window, progress, builder)
     except LstmTextError:
-        job.discard()  # The input or the model must change first: nothing here can be gone on with.
+        job.discard()  # The input or the model must change first: no other run can continue this job.
         raise
-    names = classifier.labels
-    counts: dict[str | None, int] = dict.fromkeys(names, 0)
-    job.publish(_watch_answers(count_labels(job.tables(chunks), counts), builder), scores_schema(names))
-    unscored = counts.pop(None, 0)
-    labels = {label: count for label, count in counts.items() if label is not None}
-    rows = sum(labels.values()) + unscored
+    counts: Counter[str | None] = Counter(dict.fromkeys(classifier.labels, 0))
+    job.publish(_count_answers(job.tables(chunks), counts, builder), scores_schema(classifier.labels))
+    rows, unscored = counts.total(), counts.pop(None, 0)
     progress.close(f"scored {rows - unscored:,} of {rows:,} rows with {job.model_name} version {job.version}")
-    publish_markdown("scores", markdown_table(["label", "rows"], list(labels.items())), "Rows of each answer")
+    publish_markdown("scores", markdown_table(["label", "rows"], list(counts.items())), "Rows per label")
     outcome = ScoringOutcome(
         output=str(request.output), model_name=job.model_name, version=job.version, run_id=job.run_id,
-        rows=rows, unscored=unscored, labels=labels,
+        rows=rows, unscored=unscored, labels=dict(counts),
     )  # fmt: skip
     batch = builder and AnsweredBatch(
         path=request.path, digest=job.input_sha256, model_name=job.model_name, version=job.version,
         classifier=classifier, folder=folder, profile=builder.profile(),
     )  # fmt: skip
-    return ScoredFile(outcome, batch)
+    return outcome, batch
 
 
-def _watch_answers(tables: Iterator[pa.Table], builder: ProfileBuilder | None) -> Iterator[pa.Table]:
-    """Pass tables on; the builder sees the answers of rows with a text, those below the threshold included."""
+def _count_answers(
+    tables: Iterator[pa.Table], counts: Counter[str | None], builder: ProfileBuilder | None
+) -> Iterator[pa.Table]:
+    """Yield tables; count the rows of each label, and under None those without one. The builder sees all answers."""
     for table in tables:
+        counts.update({entry["values"]: entry["counts"] for entry in table["label"].value_counts().to_pylist()})
         if builder is not None:
             scored = table.filter(table["score"].is_valid())
             columns = [scored[name].to_numpy() for name in probability_columns(builder.labels)]
@@ -125,21 +98,21 @@ def _watch_answers(tables: Iterator[pa.Table], builder: ProfileBuilder | None) -
 def _score_chunks(
     job: ScoringJob, submit: Submit, window: int, progress: Progress, builder: ProfileBuilder | None
 ) -> int:
-    """Have every chunk answered that is not finished yet; return how many chunks there are."""
-    waiting: deque[tuple[int, int, Answer]] = deque()
+    """Score every unfinished chunk, with up to `window` chunks in flight; return the number of chunks."""
+    waiting: deque[tuple[int, int, Callable[[], pa.Table]]] = deque()
     rows = number = 0
 
     def finish_first() -> None:
         nonlocal rows
-        place, count, answer = waiting.popleft()
-        job.finish(place, answer.result())
+        place, count, answers = waiting.popleft()
+        job.finish(place, answers())
         rows += count
         progress.set(rows)
 
-    asked = job.request
-    columns = text_columns(asked.path, asked.text_column, asked.id_column, quoting=asked.quoting)
-    with unchanged_file(asked.path, job.input_sha256) as reading:
-        chunks = read_chunks(asked.path, columns, quoting=asked.quoting, chunk_rows=job.chunk_rows, reading=reading)
+    path, quoting = job.request.path, job.request.quoting
+    columns = text_columns(path, job.request.text_column, job.request.id_column, quoting=quoting)
+    with unchanged_file(path, job.input_sha256) as reading:
+        chunks = read_chunks(path, columns, quoting=quoting, chunk_rows=job.chunk_rows, reading=reading)
         for number, chunk in enumerate(chunks, 1):
             if builder is not None:
                 builder.see_texts(chunk["text"].tolist(), first_row=(number - 1) * job.chunk_rows)
@@ -153,7 +126,7 @@ def _score_chunks(
     while waiting:
         finish_first()
     if reading.account:
-        get_run_logger().info("%s: %s", asked.path.name, reading.account)
+        get_run_logger().info("%s: %s", path.name, reading.account)
     return number
 
 
@@ -173,33 +146,23 @@ def _loaded(job: ScoringJob) -> tuple[Path, Classifier]:
 
 @lru_cache(maxsize=1)
 def _load(tracking_uri: str, name: str, version: str, run_id: str) -> tuple[Path, Classifier]:
-    """Load a version once in each process; the registry and the run tell versions of one number apart."""
+    """Load a version once per process. Registry and run are part of the key: version numbers repeat."""
     folder = download_version(name, version).folder
     return folder, Classifier.load(folder)
 
 
-class _Done:
-    """An answer that is there."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self.table = table
-
-    def result(self) -> pa.Table:
-        return self.table
-
-
 @contextmanager
 def _local(job: ScoringJob) -> Iterator[tuple[Submit, int]]:
-    """Answer one chunk after the other; the classifier runs its batches on all cores.
+    """Answer one chunk at a time; the classifier runs its batches on all cores.
 
     Two chunks at a time were no faster: their Python parts wait for each other (docs/results.md).
     """
-    yield lambda number, chunk: _Done(_answer(job, number, chunk)), 0
+    yield lambda number, chunk: partial(_answer, job, number, chunk), 0
 
 
 @task(name="score-chunk", cache_policy=NO_CACHE, persist_result=False, retries=2)
 def score_chunk(job: ScoringJob, number: int, chunk: pd.DataFrame, tracking_uri: str) -> pa.Table:
-    """Answer one chunk on a Dask worker, which fetches the version from the registry once."""
+    """Answer one chunk on a Dask worker, which downloads the version once."""
     mlflow.set_tracking_uri(tracking_uri)
     return _answer(job, number, chunk)
 
@@ -210,33 +173,32 @@ def _dask(job: ScoringJob, scheduler: str | None) -> Iterator[tuple[Submit, int]
     runner = _dask_runner(scheduler)
     with ExitStack() as stack:
         try:
-            client = stack.enter_context(runner).client  # Connects, which entering alone does not.
+            client = stack.enter_context(runner).client  # This connects; entering alone does not.
         except OSError as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ModelError(
-                expected=f"a Dask scheduler that answers at {scheduler}",
-                found=str(error).splitlines()[0] if str(error) else type(error).__name__,
-                remedy="Check the address, and that `dask scheduler` runs there.",
+                f"No Dask scheduler answers at {scheduler}: {reason}.",
+                "Check the address, and that `dask scheduler` runs there.",
             ) from None
-        workers = len(client.nthreads())
 
-        def submit(number: int, chunk: pd.DataFrame) -> Any:
+        def submit(number: int, chunk: pd.DataFrame) -> Callable[[], pa.Table]:
             uri = mlflow.get_tracking_uri()
-            return runner.submit(score_chunk, {"job": job, "number": number, "chunk": chunk, "tracking_uri": uri})
+            sent = {"job": job, "number": number, "chunk": chunk, "tracking_uri": uri}
+            return runner.submit(score_chunk, sent).result
 
-        yield submit, 2 * max(1, workers)
+        yield submit, 2 * max(1, len(client.nthreads()))
 
 
 def _dask_runner(scheduler: str | None) -> Any:
     if not scheduler:
         raise UsageError(
-            expected="--scheduler ADDRESS with --engine dask",
-            found="none",
-            remedy="Start a cluster (dask scheduler; dask worker ADDRESS) and name it, such as tcp://127.0.0.1:8786.",
+            "--engine dask needs --scheduler ADDRESS.",
+            "Start a cluster (dask scheduler; dask worker ADDRESS) and name it, such as tcp://127.0.0.1:8786.",
         )
     try:
         from prefect_dask import DaskTaskRunner
     except ImportError:
         raise UsageError(
-            expected="prefect-dask", found="no such package", remedy="pip install 'lstm-text[dask]'."
+            "--engine dask needs the package prefect-dask.", "pip install 'lstm-text[dask]' installs it."
         ) from None
     return DaskTaskRunner(address=scheduler, client_kwargs={"timeout": "15s"})
