@@ -1,1 +1,1 @@
-"""New texts and later labels compared with what a version was evaluated on."""
+"""Compare new texts and later labels with the rows that a version was evaluated on."""

@@ -1,4 +1,4 @@
-"""A batch of answers beside the reference of the version that answered: report, figures over time, perhaps an event."""
+"""Compare an answered batch with the reference of the version that answered it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,13 @@ from tasks.runtime.artifacts import publish_markdown
 from tasks.runtime.stage_store import retried_task
 from tasks.runtime.tracking import label_key
 
-NO_REFERENCE = "the version has no training reference: it was registered before there was one; train again to have it"
-SHOWN_LABELS = 50  # The shares of more labels make no chart.
+NO_REFERENCE = "The version has no training reference, because it was registered before there were any. Train again."
+SHOWN_LABELS = 50  # A chart of more shares is unreadable.
 
 
 @dataclass(frozen=True)
 class AnsweredBatch:
-    """An input that was answered: who answered (and where that is on this disk), and the profile of it all."""
+    """An answered input, with its profile. folder: where the classifier of the version is on this disk."""
 
     path: Path
     digest: str
@@ -35,49 +35,49 @@ class AnsweredBatch:
 
 @retried_task(name="compare-batch")
 def compare_batch(batch: AnsweredBatch, config: DriftConfig) -> DriftOutcome:
-    """Compare a batch with the reference of its version and write down what came out, once for each input.
+    """Compare a batch with the reference of its version; log the result once per input.
 
     Raises ModelError for a damaged reference.
     """
+    name, version = batch.model_name, batch.version
     reference = Reference.load(batch.folder)
     if reference is None:
-        get_run_logger().warning("%s version %s: %s.", batch.model_name, batch.version, NO_REFERENCE)
-        name, version = batch.model_name, batch.version
-        return DriftOutcome(verdict="no reference", text=f"{NO_REFERENCE}.", model_name=name, version=version)
+        get_run_logger().warning("%s version %s: %s", name, version, NO_REFERENCE)
+        return DriftOutcome(verdict="no reference", text=NO_REFERENCE, model_name=name, version=version)
     tokenizer = batch.classifier.tokenizer
     comparison = compare_profiles(
         reference.profile, batch.profile, config, token_name=lambda token: tokenizer.id_to_token(token) or ""
     )
-    found, figures = comparison.to_json(), _figures(comparison)
-    series = Series.open(config.experiment_name, batch.model_name, batch.version)
+    content, metrics = comparison.to_json(), _metrics(comparison)
+    series = Series.open(config.experiment_name, name, version)
     known = series.entries("batch", input_digest=batch.digest)
     entry = known[0] if known else write_entry(
-        series, "batch", found, batch.path,
-        figures=figures | (_shares(batch.profile) if comparison.figures else {}), tags={"input_digest": batch.digest},
+        series, "batch", content, batch.path,
+        metrics=metrics | (_shares(batch.profile) if comparison.figures else {}), tags={"input_digest": batch.digest},
     )  # fmt: skip
-    publish_markdown("drift", drift_markdown(found), "Are these texts like those that the model was judged on?")
+    publish_markdown("drift", drift_markdown(content), "Are these texts like the rows that the model was evaluated on?")
     again = f" The same input was compared before, as batch {entry.number}: it is not logged again." if known else ""
     text = comparison.text + again
-    return conclude(series, entry, "batch", config, verdict=comparison.verdict, text=text, figures=figures)
+    return conclude(series, entry, "batch", config, verdict=comparison.verdict, text=text, metrics=metrics)
 
 
 def compare_scored(batch: AnsweredBatch | None, config: DriftConfig | None) -> DriftOutcome | None:
-    """Compare what was scored, if that was asked for. Answers that are written stand, also where comparing fails."""
+    """Compare a scored batch, if there is one. The answers stay valid when the comparison fails."""
     if batch is None or config is None:
         return None
-    found = compare_batch(batch, config, return_state=True).result(raise_on_failure=False)
-    if isinstance(found, DriftOutcome):
-        return found
-    text = f"{found} `lstm-text drift {batch.path}` compares it without answering it again."
+    outcome = compare_batch(batch, config, return_state=True).result(raise_on_failure=False)
+    if isinstance(outcome, DriftOutcome):
+        return outcome
+    text = f"{outcome} `lstm-text drift {batch.path}` compares the file without scoring it again."
     return DriftOutcome(verdict="not compared", text=text, model_name=batch.model_name, version=batch.version)
 
 
-def _figures(comparison: DriftComparison) -> dict[str, float]:
-    """Return what is drawn over time; no verdict where none was given."""
-    figures = {"rows": float(comparison.rows), "effective_rows": comparison.effective_rows}
-    for figure in comparison.figures:
-        figures |= {figure.name: figure.value, f"{figure.name}_limit": figure.threshold}
-    return figures | ({"drifted": float(comparison.verdict == "drifted")} if comparison.figures else {})
+def _metrics(comparison: DriftComparison) -> dict[str, float]:
+    """Return what MLflow draws over time; `drifted` only where there is a verdict."""
+    metrics = {"rows": float(comparison.rows), "effective_rows": comparison.effective_rows}
+    for statistic in comparison.figures:
+        metrics |= {statistic.name: statistic.value, f"{statistic.name}_limit": statistic.threshold}
+    return metrics | ({"drifted": float(comparison.verdict == "drifted")} if comparison.figures else {})
 
 
 def _shares(profile: Profile) -> dict[str, float]:
