@@ -1,65 +1,81 @@
-"""Send a message through a Prefect block whenever a run of this project fails or crashes.
+"""Send a message through a Prefect block when a run of this project fails or crashes.
 
-    PREFECT_API_URL=... .venv/bin/python deployments/notify.py slack-webhook/our-channel
+    PREFECT_API_URL=http://127.0.0.1:4200/api python deployments/notify.py slack-webhook/our-channel
 
-Creates or updates the automation "lstm-text: failed runs", which Prefect's page Automations shows, turns off and
-deletes. Ctrl-C sends no message.
+Creates or updates the automation "lstm-text: failed runs" on the server. Prefect's page Automations turns it off and
+deletes it. Ctrl-C sends no message.
 """
 
-import sys
+import argparse
 
+import httpx
 from prefect.automations import Automation
-from prefect.blocks.core import Block
+from prefect.client.orchestration import get_client
 from prefect.events.actions import SendNotification
-from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.events.schemas.automations import EventTrigger
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL
 
 NAME = "lstm-text: failed runs"
 FLOWS = ["train-text-classifier", "tune-text-classifier", "score-texts", "watch-drift"]
 
 
-def save_automation(block: str) -> Automation:
+def save_automation(block: str) -> None:
     """Create or update the automation. block: type and name of a block that sends messages, with a slash between.
 
-    Raises ValueError where there is no such block.
+    Raises ValueError where the server has no such block, or the block cannot send messages.
     """
-    import prefect.blocks.notifications  # noqa: F401  Registers Slack, e-mail and the like.
-
-    block_id = Block.load(block)._block_document_id
-    assert block_id is not None
-    wanted = Automation(
+    kind, _, name = block.partition("/")
+    with get_client(sync_client=True) as client:
+        try:
+            # "-" is no block's name: without a slash there is no such block.
+            document = client.read_block_document_by_name(name or "-", kind, include_secrets=False)
+        except ObjectNotFound:
+            raise ValueError(f"The Prefect server has no block {block}. Save it on Prefect's page Blocks.") from None
+        known = client.read_automations_by_name(NAME)
+    if document.block_schema is None or "notify" not in document.block_schema.capabilities:
+        raise ValueError(f"The block {block} cannot send messages. Choose Slack Webhook, Custom Webhook or the like.")
+    automation = Automation(
         name=NAME,
         trigger=EventTrigger(
             expect={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
             match={
                 "prefect.resource.id": "prefect.flow-run.*",
-                "prefect.state-message": "!Execution was aborted by an interrupt signal.*",
+                "prefect.state-message": "!Execution was aborted by an interrupt signal.*",  # Ctrl-C.
             },
             match_related={"prefect.resource.role": "flow", "prefect.resource.name": FLOWS},
-            posture=Posture.Reactive,
-            threshold=1,
         ),
         actions=[
             SendNotification(
-                block_document_id=block_id,
+                block_document_id=document.id,
                 subject="{{ flow.name }} {{ flow_run.state.name }}: {{ flow_run.name }}",
                 body="{{ flow_run.state.message }}\n{{ flow_run|ui_url }}",
             )
         ],
     )
+    if known:
+        automation.id = known[0].id
+        automation.update()
+    else:
+        automation.create()
+
+
+def main() -> None:
+    """Save the automation for the block that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("block", help="TYPE/NAME of a block that sends messages")
+    block = parser.parse_args().block
+    server = PREFECT_API_URL.value()
+    if not server:
+        parser.error("PREFECT_API_URL is not set. Set it to the address of your Prefect server.")
     try:
-        known = Automation.read(name=NAME)
-    except ValueError:
-        return wanted.create()
-    wanted.id = known.id
-    wanted.update()
-    return wanted
+        save_automation(block)
+    except ValueError as error:
+        parser.error(str(error))
+    except httpx.TransportError as error:
+        parser.error(f"The Prefect server at {server} does not answer: {error}. Check PREFECT_API_URL.")
+    print(f"Failed and crashed runs send a message through {block}.")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("Usage: notify.py BLOCK, such as slack-webhook/our-channel. Save one on Prefect's page Blocks.")
-    try:
-        save_automation(sys.argv[1])
-    except ValueError as error:
-        sys.exit(f"{error}. Save the block on Prefect's page Blocks, then run this again.")
-    print(f"Failed and crashed runs send a message through {sys.argv[1]}.")
+    main()

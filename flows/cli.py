@@ -21,52 +21,61 @@ COMMANDS = (
     "train", "tune", "score", "drift", "predict", "promote", "rollback", "history", "compare", "serve", "reproduce",
     "clean", "relocate", "ui",
 )  # fmt: skip
+OVERVIEW = """\
+usage: lstm-text COMMAND [OPTIONS]
+
+From a labelled file to a registered, served LSTM text classifier.
+
+{commands}
+
+lstm-text COMMAND --help lists the options. Exit codes: 0 done, 2 usage or missing input,
+3 data refused, 4 model, registry or server, 5 a difference found, 130 interrupted, 1 a bug."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
     usable_streams()
-    # As it ends, Python would look for cycles among all objects of MLflow, Prefect and TensorFlow: over a second.
+    # At exit, Python would search all objects of MLflow, Prefect and TensorFlow for cycles: over a second.
     atexit.register(gc.freeze)
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:
-        if not arguments or arguments[0] in ("-h", "--help"):
-            print(overview(), flush=True)
-            return 0 if arguments else 2
-        command = command_named(arguments[0])
-        settings = parse(command.Settings, arguments[1:])
-        use_local_state()
-        check_tracking_server()
-        if settings.opens_tracking != "never":
-            prepare_tracking_database(make=settings.opens_tracking == "now")
-        return int(command.run(settings))
-    except LstmTextError as error:
-        if debug:
-            traceback.print_exc()
-        print(f"lstm-text: {error}", file=sys.stderr)
-        return error.exit_code
+        return _run(arguments)
     except KeyboardInterrupt:
         print("lstm-text: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `lstm-text history | head`: who reads has enough. Python would complain at exit.
+    except BrokenPipeError:  # `lstm-text history | head`: the reader has enough. Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:  # noqa: BLE001  the last line of defence
-        return _unexpected(error, debug=debug)
+        if debug:
+            traceback.print_exc()
+        return _report(error)
 
 
-def _unexpected(error: Exception, *, debug: bool) -> int:
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(overview(), flush=True)
+        return 0 if arguments else 2
+    command = command_named(arguments[0])
+    settings = parse(command.Settings, arguments[1:])
+    use_local_state()
+    check_tracking_server()
+    if settings.opens_tracking != "never":
+        prepare_tracking_database(make=settings.opens_tracking == "now")
+    return int(command.run(settings))
+
+
+def _report(error: Exception) -> int:
+    """Print an error and return its exit code."""
     from flows.failures import known_failure
 
-    if debug:
-        traceback.print_exc()
-    known = known_failure(error)
+    known = error if isinstance(error, LstmTextError) else known_failure(error)
     if known is not None:
         print(f"lstm-text: {known}", file=sys.stderr)
         return known.exit_code
-    told = without_password(f"a bug: {type(error).__name__}: {error}")
-    print(f"lstm-text: {told}. Run again with --debug and report it.", file=sys.stderr)
+    bug = without_password(f"a bug: {type(error).__name__}: {error}")
+    print(f"lstm-text: {bug}. Run again with --debug and report it.", file=sys.stderr)
     return 1
 
 
@@ -74,9 +83,7 @@ def command_named(name: str) -> ModuleType:
     """Return the module of a subcommand; raises UsageError for an unknown one."""
     if name not in COMMANDS:
         raise UsageError(
-            expected=f"one of the commands {', '.join(COMMANDS)}",
-            found=repr(name),
-            remedy="lstm-text --help lists them.",
+            f"There is no command {name!r} (commands: {', '.join(COMMANDS)}).", "lstm-text --help describes them."
         )
     return import_module(f"flows.commands.{name}")
 
@@ -84,18 +91,7 @@ def command_named(name: str) -> ModuleType:
 def overview() -> str:
     """Return the text of `lstm-text --help`."""
     lines = [f"  {name:10}{command_named(name).Settings.__doc__.splitlines()[0]}" for name in COMMANDS]
-    return "\n".join(
-        [
-            "usage: lstm-text COMMAND [OPTIONS]",
-            "",
-            "From a labelled file to a registered, served LSTM text classifier.",
-            "",
-            *lines,
-            "",
-            "lstm-text COMMAND --help lists the options. Exit codes: 0 done, 2 usage or missing input,",
-            "3 data refused, 4 model, registry or server, 5 a difference found, 130 interrupted, 1 a bug.",
-        ]
-    )
+    return OVERVIEW.format(commands="\n".join(lines))
 
 
 if __name__ == "__main__":

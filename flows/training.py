@@ -1,4 +1,4 @@
-"""The training flow: from a labelled file to a registered, judged, served classifier."""
+"""The training flow: from a labelled file to a registered, evaluated, servable classifier."""
 
 from pathlib import Path
 from typing import Literal
@@ -41,12 +41,12 @@ from tasks.training.validate_examples import validate_examples
 Trigger = Literal["manual", "schedule", "drift", "feedback"]
 
 
-def name_run(what: str) -> str:
-    """Return the flow run's name: its data, what it is, when it was due."""
+def name_run(kind: str) -> str:
+    """Return the flow run's name: its data, its kind, its scheduled start."""
     data = flow_run.parameters.get("data") or DataConfig()
     path = data.get("path", DataConfig().path) if isinstance(data, dict) else data.path
     started = flow_run.scheduled_start_time.strftime("%Y-%m-%d %H:%M:%S")
-    return f"{Path(path).stem} {what} {started}"
+    return f"{Path(path).stem} {kind} {started}"
 
 
 def _run_name() -> str:
@@ -69,21 +69,21 @@ def train_text_classifier(
     use_cache: bool = True,
     force_retrain: bool = False,
 ) -> TrainingOutcome | State[TrainingOutcome]:
-    """Train a text classifier on a labelled file, judge it on held-out rows, register it, and promote it if it is good.
+    """Train a text classifier on a labelled file, evaluate and register it, and promote it if it passes the gate.
 
     Args:
-        data: The labelled file and what is accepted as a row.
+        data: The labelled file and its rules for rows.
         tokenization: How text becomes token ids.
-        split: How rows are shared out between train, validation and test.
+        split: How rows are divided into train, validation and test.
         model: The network.
         training: How the network is fitted to the train rows.
-        export: How the network becomes the classifier that is served.
-        evaluation: How the classifier is judged.
+        export: How the network becomes the served classifier.
+        evaluation: How the classifier is evaluated.
         registration: Name of the registered model, and of the experiment.
         promotion: When the new version becomes champion.
         trigger: What started this run.
-        use_cache: Use what earlier runs left in the stage store; off, everything is computed anew.
-        force_retrain: Train on schedule also if data, config and code are those of the last decided run.
+        use_cache: Reuse stages of earlier runs from the stage store; off, every stage runs again.
+        force_retrain: Train on schedule even if data, config and code are those of the last decided run.
     """
     config = PipelineConfig(
         data=data, tokenization=tokenization, split=split, model=model, training=training,
@@ -102,7 +102,7 @@ def train_text_classifier(
 
 
 def build_and_evaluate(config: PipelineConfig, run: Run) -> tuple[StageRecord, StageRecord, StageRecord, StageRecord]:
-    """Return examples, splits, classifier and evaluation; what `lstm-text reproduce` runs again."""
+    """Return examples, splits, classifier and evaluation. `lstm-text reproduce` runs this part again."""
     raw = load_examples(config.data, config.evaluation.slice_column, run=run)
     examples = validate_examples(raw, config.data, run=run)
     check_cases_file(examples, config.data, config.evaluation, run=run)

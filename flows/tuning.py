@@ -1,4 +1,4 @@
-"""The tuning flow: settings searched for on validation rows; the best become a configuration to train with."""
+"""The tuning flow: search for settings on validation rows and write the best as a configuration for training."""
 
 from pathlib import Path
 
@@ -44,21 +44,21 @@ def tune_text_classifier(
     output: Path | None = None,
     train: bool = False,
 ) -> TuningOutcome:
-    """Search for better settings of model and training, judged on validation rows; test rows are not looked at.
+    """Search for better settings of model and training on validation rows; test rows are not used.
 
     Args:
-        data: The labelled file and what is accepted as a row.
-        tuning: What is tried, and for how long.
+        data: The labelled file and its rules for rows.
+        tuning: The search space, and how long to search.
         tokenization: How text becomes token ids.
-        split: How rows are shared out between train, validation and test.
+        split: How rows are divided into train, validation and test.
         model: The network that the search starts from.
-        training: How the network is fitted; monitor says by which figure trials are compared.
-        export: How the network becomes the classifier that is served; used with train.
-        evaluation: How differences are judged.
+        training: How the network is fitted; monitor is the metric that compares trials.
+        export: How the network becomes the served classifier; used with train.
+        evaluation: How differences are evaluated.
         registration: Name of the registered model, and of the experiment.
         promotion: When the new version becomes champion; used with train.
-        output: Where the best configuration goes, a YAML file. Unset: tuned/NAME.yaml in the folder of run state.
-        train: Train with the best configuration right after, through the usual gate.
+        output: Where to write the best configuration, a YAML file. Unset: tuned/NAME.yaml in the folder of run state.
+        train: Train with the best configuration afterwards, through the usual gate.
     """
     base = PipelineConfig(
         data=data, tokenization=tokenization, split=split, model=model, training=training,

@@ -1,8 +1,8 @@
-"""`lstm-text clean`: old run state removed."""
+"""`lstm-text clean`: remove old run state."""
 
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
@@ -13,14 +13,12 @@ from lstm_model.config.registration import RegistrationConfig
 class Settings(CommandSettings):
     """Remove old stages, downloads, runs and versions; never a version with an alias, or its run."""
 
-    command: ClassVar[str] = "clean"
-
     older_than: Annotated[str, Field(pattern=r"^\d+[dh]$")]
     """Age since the last use, in days or hours: 30d, 12h."""
     experiment_name: str = RegistrationConfig().experiment_name
-    """MLflow experiment whose runs are looked at."""
+    """MLflow experiment of the runs to remove."""
     dry_run: bool = False
-    """Say what would be removed, and remove nothing."""
+    """Show what would be removed, and remove nothing."""
 
     @property
     def age(self) -> timedelta:

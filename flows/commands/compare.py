@@ -1,7 +1,6 @@
-"""`lstm-text compare`: two training runs side by side."""
+"""`lstm-text compare`: show two training runs side by side."""
 
 from pathlib import Path
-from typing import ClassVar
 
 from pydantic_settings import CliPositionalArg
 
@@ -9,16 +8,14 @@ from flows.commands.settings import CommandSettings, finish
 
 
 class Settings(CommandSettings):
-    """Put two training runs side by side: settings, figures, answers."""
-
-    command: ClassVar[str] = "compare"
+    """Show two training runs side by side: settings, metrics, answers."""
 
     run_a: CliPositionalArg[str]
-    """A run: its id, the beginning of its id, or its name."""
+    """A run: its id, the start of its id, or its name."""
     run_b: CliPositionalArg[str | None] = None
     """Another. Unset: the run of the champion of the model that RUN_A registered."""
     html: Path | None = None
-    """Write the comparison as one HTML page too."""
+    """Also write the comparison as one HTML page."""
     overwrite: bool = False
     """Replace a page that exists."""
 

@@ -1,37 +1,22 @@
-"""`lstm-text drift`: the monitoring flow."""
+"""`lstm-text drift`: run the monitoring flow."""
 
 from pathlib import Path
-from typing import ClassVar
 
 from pydantic_settings import CliPositionalArg
 
-from flows.commands.settings import DEFAULT_MODEL_URI, CommandSettings, finish
+from flows.commands.settings import TextSettings, finish
 from lstm_model.config.data import Quoting
-from lstm_model.config.drift import DriftConfig
 
 
-class Settings(CommandSettings):
-    """Compare texts with those a version was judged on."""
-
-    command: ClassVar[str] = "drift"
-    opens_tracking = "later"
+class Settings(TextSettings):
+    """Compare texts with the rows a version was evaluated on."""
 
     input: CliPositionalArg[Path]
-    """The file with the texts, or with what lstm-text score wrote of them (then --feedback is needed)."""
-    model_uri: str = DEFAULT_MODEL_URI
-    """models:/NAME@ALIAS or models:/NAME/VERSION."""
+    """The file with the texts, or the output of lstm-text score (then --feedback is needed)."""
     feedback: Path | None = None
     """A file with the columns id and label: true labels of rows of the input."""
-    text_column: str = "text"
-    """Name of the column with the text."""
-    id_column: str | None = None
-    """Name of the column with the id. Unset: `id` if the file has it, otherwise the row number from 1."""
-    quoting: Quoting = "auto"
-    """Whether double quotes enclose fields of a CSV or TSV: auto, quoted or none, as data.quoting of train."""
     feedback_quoting: Quoting = "auto"
-    """The same for the feedback."""
-    drift: DriftConfig = DriftConfig()
-    """When the texts count as others."""
+    """As --quoting, for the feedback."""
 
 
 def run(settings: Settings) -> int:
@@ -45,17 +30,7 @@ def run(settings: Settings) -> int:
 
     with use_prefect_server():
         from flows.monitoring import watch_drift
-    outcome = watch_drift(
-        path=settings.input,
-        model_uri=settings.model_uri,
-        feedback=settings.feedback,
-        text_column=settings.text_column,
-        id_column=settings.id_column,
-        quoting=settings.quoting,
-        feedback_quoting=settings.feedback_quoting,
-        drift=settings.drift,
-        repeat=True,
-    )
+    outcome = watch_drift(settings.input, **settings.without("input"), repeat=True)
     parts = [part for part in (outcome.drift, outcome.accuracy) if part]
     for part in parts:
         print(f"{part.line}\n{part.run_url}")

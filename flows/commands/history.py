@@ -1,18 +1,10 @@
-"""`lstm-text history`: the decisions on a model."""
+"""`lstm-text history`: show the decisions on a model."""
 
-from typing import ClassVar
-
-from flows.commands.settings import CommandSettings, finish
-from lstm_model.config.registration import ModelName, RegistrationConfig
+from flows.commands.settings import ModelSettings, finish
 
 
-class Settings(CommandSettings):
+class Settings(ModelSettings):
     """Show every decision on a model's champion, oldest first."""
-
-    command: ClassVar[str] = "history"
-
-    model_name: ModelName = RegistrationConfig().model_name
-    """Name in the model registry."""
 
 
 def run(settings: Settings) -> int:

@@ -1,24 +1,17 @@
-"""`lstm-text promote`: a version made champion by a person."""
-
-from typing import ClassVar
+"""`lstm-text promote`: make a version champion by hand."""
 
 from pydantic_settings import CliPositionalArg
 
-from flows.commands.settings import CommandSettings, Reason, VersionNumber, print_decision
-from lstm_model.config.registration import ModelName, RegistrationConfig
+from flows.commands.settings import ModelSettings, Reason, VersionNumber, print_decision
 
 
-class Settings(CommandSettings):
-    """Make a registered version the champion, if the gate lets it pass or with --force."""
-
-    command: ClassVar[str] = "promote"
+class Settings(ModelSettings):
+    """Make a registered version the champion, if it passes the gate or with --force."""
 
     version: CliPositionalArg[VersionNumber]
     """The version's number."""
     reason: Reason
     """Why; it is recorded."""
-    model_name: ModelName = RegistrationConfig().model_name
-    """Name in the model registry."""
     force: bool = False
     """Skip the rules of the gate, except that the version must be servable."""
 

@@ -1,15 +1,13 @@
-"""`lstm-text relocate`: the locations of run state that was moved."""
+"""`lstm-text relocate`: fix the locations of run state that was moved."""
 
 from dataclasses import asdict
-from typing import ClassVar
 
 from flows.commands.settings import CommandSettings, finish
 
 
 class Settings(CommandSettings):
-    """Rewrite the locations of run state that was moved or copied before lstm-text followed that by itself."""
+    """Rewrite the locations of run state that was moved or copied before lstm-text did so automatically."""
 
-    command: ClassVar[str] = "relocate"
     opens_tracking = "never"
 
 
@@ -19,5 +17,5 @@ def run(settings: Settings) -> int:
     done = relocate_state()
     print(f"{done.locations:,} locations rewritten, from {', '.join(done.moved_from) or 'nowhere: all are here'}")
     if done.left_behind:
-        print(f"{done.left_behind:,} of these have their files in the folder of before alone; copy them too")
+        print(f"{done.left_behind:,} of these have their files only in the old folder; copy them too")
     return finish(settings, asdict(done))

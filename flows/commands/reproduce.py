@@ -1,8 +1,7 @@
-"""`lstm-text reproduce`: a recorded training run again."""
+"""`lstm-text reproduce`: run a recorded training again."""
 
 import sys
 from pathlib import Path
-from typing import ClassVar
 
 from pydantic_settings import CliPositionalArg
 
@@ -10,16 +9,14 @@ from flows.commands.settings import CommandSettings, finish
 
 
 class Settings(CommandSettings):
-    """Run a recorded training again, registering nothing, and say what is equal."""
-
-    command: ClassVar[str] = "reproduce"
+    """Run a recorded training again without registering it, and show what is equal."""
 
     run: CliPositionalArg[str]
     """Id of the MLflow run."""
     data_path: Path | None = None
     """The labelled file. Unset: where the run read it."""
     keep: bool = False
-    """Keep the folder with the state of the rerun, and say where it is."""
+    """Keep the folder with the state of the rerun, and show its path."""
 
 
 def run(settings: Settings) -> int:

@@ -1,20 +1,13 @@
-"""`lstm-text rollback`: back to the previous champion."""
+"""`lstm-text rollback`: return to the previous champion."""
 
-from typing import ClassVar
-
-from flows.commands.settings import CommandSettings, Reason, print_decision
-from lstm_model.config.registration import ModelName, RegistrationConfig
+from flows.commands.settings import ModelSettings, Reason, print_decision
 
 
-class Settings(CommandSettings):
+class Settings(ModelSettings):
     """Make the previous champion the champion again."""
-
-    command: ClassVar[str] = "rollback"
 
     reason: Reason
     """Why; it is recorded."""
-    model_name: ModelName = RegistrationConfig().model_name
-    """Name in the model registry."""
 
 
 def run(settings: Settings) -> int:

@@ -1,50 +1,35 @@
-"""`lstm-text score`: the scoring flow."""
+"""`lstm-text score`: run the scoring flow."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import CliPositionalArg, CliToggleFlag
 
-from flows.commands.settings import DEFAULT_MODEL_URI, CommandSettings, finish
-from lstm_model.config.data import Quoting
-from lstm_model.config.drift import DriftConfig
+from flows.commands.settings import TextSettings, finish
 
 
-class Settings(CommandSettings):
+class Settings(TextSettings):
     """Answer every row of a file with a registered model."""
-
-    command: ClassVar[str] = "score"
-    opens_tracking = "later"
 
     input: CliPositionalArg[Path]
     """The file with the texts: .csv, .tsv, .jsonl (each also .gz) or .parquet."""
     output: Path
-    """Where the answers go: .parquet or .csv."""
-    model_uri: str = DEFAULT_MODEL_URI
-    """models:/NAME@ALIAS or models:/NAME/VERSION."""
-    text_column: str = "text"
-    """Name of the column with the text."""
-    id_column: str | None = None
-    """Name of the column with the id. Unset: `id` if the file has it, otherwise the row number from 1."""
-    quoting: Quoting = "auto"
-    """Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of train."""
+    """Where to write the answers: .parquet or .csv."""
     threshold: float = Field(0.0, ge=0, le=1)
     """Answers with a lower score get the abstain label."""
     abstain_label: str = "abstain"
-    """What stands in the place of a label below the threshold."""
+    """The label of answers below the threshold."""
     overwrite: bool = False
     """Replace an output that exists."""
     resume: bool = True
-    """Go on with an unfinished scoring of the same input, by the version that it began with."""
+    """Continue an unfinished scoring of the same input, with the version that it started with."""
     engine: Literal["local", "dask"] = "local"
     """Where chunks are answered: on all cores here, or on an existing Dask cluster."""
     scheduler: str | None = None
     """Address of the Dask scheduler, such as tcp://127.0.0.1:8786."""
     no_drift: CliToggleFlag[bool] = False
-    """Leave out the comparison with the texts that the version was judged on."""
-    drift: DriftConfig = DriftConfig()
-    """When the texts count as others."""
+    """Skip the comparison with the version's training reference."""
 
 
 def run(settings: Settings) -> int:
@@ -59,23 +44,10 @@ def run(settings: Settings) -> int:
         from tasks.scoring.scoring_job import check_output
 
         check_output(settings.output, overwrite=settings.overwrite)
-    outcome = score_texts(
-        path=settings.input,
-        output=settings.output,
-        model_uri=settings.model_uri,
-        text_column=settings.text_column,
-        id_column=settings.id_column,
-        quoting=settings.quoting,
-        threshold=settings.threshold,
-        abstain_label=settings.abstain_label,
-        overwrite=settings.overwrite,
-        resume=settings.resume,
-        engine=settings.engine,
-        scheduler=settings.scheduler,
-        drift=None if settings.no_drift else settings.drift,
-    )
+    drift = None if settings.no_drift else settings.drift
+    outcome = score_texts(settings.input, drift=drift, **settings.without("input", "no_drift", "drift"))
     print(f"{outcome.rows:,} rows, {outcome.unscored:,} without a text, by {outcome.model_name} {outcome.version}")
     if outcome.drift:
         print(outcome.drift.line)
-    print(f"{outcome.output}")
+    print(outcome.output)
     return finish(settings, outcome.model_dump(mode="json"))

@@ -1,6 +1,4 @@
-"""`lstm-text serve`: a registered model over HTTP."""
-
-from typing import ClassVar
+"""`lstm-text serve`: serve a registered model over HTTP."""
 
 from pydantic import Field
 
@@ -9,8 +7,6 @@ from flows.commands.settings import DEFAULT_MODEL_URI, CommandSettings
 
 class Settings(CommandSettings):
     """Serve a registered model over HTTP with MLflow's scoring server."""
-
-    command: ClassVar[str] = "serve"
 
     model_uri: str = DEFAULT_MODEL_URI
     """models:/NAME@ALIAS or models:/NAME/VERSION."""
@@ -21,16 +17,10 @@ class Settings(CommandSettings):
     workers: int = Field(1, ge=1)
     """Server processes."""
     poll_seconds: float = Field(5.0, ge=0)
-    """How often the alias is looked up, to follow it to another version; 0 stays with the first."""
+    """How often to look up the alias, to follow it to another version; 0 stays with the first."""
 
 
 def run(settings: Settings) -> int:
     from tasks.serving.serve_model import serve_model
 
-    return serve_model(
-        settings.model_uri,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        poll_seconds=settings.poll_seconds,
-    )
+    return serve_model(**settings.without())

@@ -1,7 +1,6 @@
-"""`lstm-text tune`: the tuning flow."""
+"""`lstm-text tune`: run the tuning flow."""
 
 from pathlib import Path
-from typing import ClassVar
 
 from flows.commands import train
 from flows.commands.settings import finish, parse
@@ -11,22 +10,19 @@ from lstm_model.config.tuning import TuningConfig
 
 
 class Settings(train.Settings):
-    """Search for better settings, judged on validation rows, and write them as a file for train."""
-
-    command: ClassVar[str] = "tune"
-    opens_tracking = "later"
+    """Search for better settings on validation rows, and write them as a file for train."""
 
     tuning: TuningConfig = TuningConfig()
-    """What is tried, and for how long."""
+    """The search space, and how long to search."""
     output: Path | None = None
-    """Where the best configuration goes, a YAML file. Unset: tuned/NAME.yaml in the folder of run state."""
+    """Where to write the best configuration, a YAML file. Unset: tuned/NAME.yaml in the folder of run state."""
     overwrite: bool = False
     """Replace an output that exists."""
     train: bool = False
-    """Train with the best configuration right after."""
+    """Train with the best configuration afterwards."""
 
     def pipeline(self) -> PipelineConfig:
-        """Return the sections that the search starts from; raises UsageError for a space that cannot be searched."""
+        """Return the sections that the search starts from; raises UsageError for an invalid search space."""
         base = super().pipeline()
         check_space(self.tuning, base)
         return base

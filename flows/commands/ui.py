@@ -1,6 +1,4 @@
-"""`lstm-text ui`: the pages of MLflow and Prefect."""
-
-from typing import ClassVar
+"""`lstm-text ui`: start the pages of MLflow and Prefect."""
 
 from pydantic import Field
 
@@ -9,8 +7,6 @@ from flows.commands.settings import CommandSettings
 
 class Settings(CommandSettings):
     """Start the MLflow and Prefect pages on loopback until Ctrl-C."""
-
-    command: ClassVar[str] = "ui"
 
     mlflow_port: int = Field(5001, ge=1, le=65_535)
     """Port of the MLflow pages."""
@@ -21,4 +17,4 @@ class Settings(CommandSettings):
 def run(settings: Settings) -> int:
     from tasks.serving.model_server import serve_pages
 
-    return serve_pages(mlflow_port=settings.mlflow_port, prefect_port=settings.prefect_port)
+    return serve_pages(**settings.without())

@@ -11,12 +11,12 @@ from lstm_model.drift.profile import Profile, Reference
 from lstm_model.drift.statistics import DriftComparison, compare_profiles
 from lstm_model.pages.drift_page import drift_markdown
 from tasks.monitoring.drift_history import Series
-from tasks.monitoring.drift_outcome import DriftOutcome, conclude, write_entry
+from tasks.monitoring.drift_outcome import DriftOutcome, record
 from tasks.runtime.artifacts import publish_markdown
 from tasks.runtime.stage_store import retried_task
 from tasks.runtime.tracking import label_key
 
-NO_REFERENCE = "The version has no training reference, because it was registered before there were any. Train again."
+NO_REFERENCE = "has no training reference: it was registered before there were any"
 SHOWN_LABELS = 50  # A chart of more shares is unreadable.
 
 
@@ -42,23 +42,21 @@ def compare_batch(batch: AnsweredBatch, config: DriftConfig) -> DriftOutcome:
     name, version = batch.model_name, batch.version
     reference = Reference.load(batch.folder)
     if reference is None:
-        get_run_logger().warning("%s version %s: %s", name, version, NO_REFERENCE)
-        return DriftOutcome(verdict="no reference", text=NO_REFERENCE, model_name=name, version=version)
+        text = f"{name} version {version} {NO_REFERENCE}. Train again to get one."
+        get_run_logger().warning("%s", text)
+        return DriftOutcome(verdict="no reference", text=text, model_name=name, version=version)
     tokenizer = batch.classifier.tokenizer
     comparison = compare_profiles(
         reference.profile, batch.profile, config, token_name=lambda token: tokenizer.id_to_token(token) or ""
     )
-    content, metrics = comparison.to_json(), _metrics(comparison)
-    series = Series.open(config.experiment_name, name, version)
-    known = series.entries("batch", input_digest=batch.digest)
-    entry = known[0] if known else write_entry(
-        series, "batch", content, batch.path,
-        metrics=metrics | (_shares(batch.profile) if comparison.figures else {}), tags={"input_digest": batch.digest},
+    content = comparison.to_json()
+    outcome = record(
+        Series.open(config.experiment_name, name, version), "batch", content, config,
+        path=batch.path, digests={"input_digest": batch.digest}, metrics=_metrics(comparison),
+        shares=_shares(batch.profile) if comparison.figures else {}, tags={},
     )  # fmt: skip
     publish_markdown("drift", drift_markdown(content), "Are these texts like the rows that the model was evaluated on?")
-    again = f" The same input was compared before, as batch {entry.number}: it is not logged again." if known else ""
-    text = comparison.text + again
-    return conclude(series, entry, "batch", config, verdict=comparison.verdict, text=text, metrics=metrics)
+    return outcome
 
 
 def compare_scored(batch: AnsweredBatch | None, config: DriftConfig | None) -> DriftOutcome | None:

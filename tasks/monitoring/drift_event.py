@@ -40,7 +40,7 @@ def send_if_sustained(series: Series, kind: Kind, config: DriftConfig) -> str | 
         return f"{found}; {_send(series, last)}, for a process that died before it could"
     if last and datetime.now(UTC) < (until := last.time + timedelta(days=config.cooldown_days)):
         when = f"{last.time:%Y-%m-%d %H:%M} UTC"
-        return f"{found}; no event: the last one was sent on {when}, the next may follow from {until:%Y-%m-%d %H:%M} UTC"
+        return f"{found}; no event: the last one is from {when}, the next can follow on {until:%Y-%m-%d %H:%M} UTC"
     payload = {
         "model_name": series.model_name,
         "version": series.version,

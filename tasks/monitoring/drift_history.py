@@ -93,7 +93,7 @@ class Series:
         The first request contains the verdict: it counts for the event even if the process dies right after.
         """
         number = max((entry.number for entry in self.entries(kind)), default=0) + 1
-        client, now = mlflow_client(), get_current_time_millis()
+        client = mlflow_client()
         run = client.create_run(
             self.experiment_id,
             run_name=f"{kind} {number}: {name}",
@@ -106,6 +106,7 @@ class Series:
                 **tags,
             },
         )
+        now = get_current_time_millis()
         client.log_batch(run.info.run_id, metrics=[Metric(key, value, now, 0) for key, value in metrics.items()])
         # Limits rarely change: only the entry has them.
         drawn = {key: value for key, value in metrics.items() if not key.endswith("_limit")}
@@ -117,3 +118,70 @@ class Series:
         """Return the claimed events, oldest first."""
         data = mlflow_client().get_run(self.run_id).data
         claims = {key: json.loads(value) for key, value in data.params.items() if key.startswith("event_")}
+        return [
+            Event(key, datetime.fromisoformat(claims[key]["time"]), f"{key}.sent" in data.tags, claims[key]["payload"])
+            for key in sorted(claims, key=lambda key: int(key.removeprefix("event_")))
+        ]
+
+    def claim(self, payload: dict[str, Any], *, number: int, by: str) -> Event | None:
+        """Return the event with that number if the caller has claimed it; None if another process was first."""
+        key, now = f"event_{number}", datetime.now(UTC)
+        value = json.dumps({"time": now.isoformat(timespec="seconds"), "by": by, "payload": payload})
+        try:
+            mlflow_client().log_batch(self.run_id, params=[Param(key, value)])
+        except MlflowException:
+            if key not in mlflow_client().get_run(self.run_id).data.params:
+                raise
+        mine = mlflow_client().get_run(self.run_id).data.params.get(key) == value
+        return Event(key, now, False, payload) if mine else None
+
+    def mark_sent(self, event: Event) -> None:
+        """Record that Prefect's server has the event."""
+        mlflow_client().set_tag(self.run_id, f"{event.key}.sent", datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def url(self, run_id: str) -> str:
+        """Return the address of an entry's page in MLflow."""
+        return f"{tracking.mlflow_ui()}/#/experiments/{self.experiment_id}/runs/{run_id}"
+
+
+def _first_run(experiment_id: str, model_name: str, version: str) -> str | None:
+    """Return the run of a version's series, the first if there are several; None if there is none."""
+    runs = mlflow_client().search_runs([experiment_id], _filter("series", model_name, version))
+    first = min(runs, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
+    return first and first.info.run_id
+
+
+def _create_run(experiment_id: str, model_name: str, version: str) -> str:
+    """Create the run of a series, unless another process of this machine has; other machines' runs may be first."""
+    locks = state_root() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / f"series-{digest_text(f'{experiment_id}/{model_name}/{version}')[:16]}.lock"):
+        run_id = _first_run(experiment_id, model_name, version)
+        if run_id is None:
+            tags = _tags("series", model_name, version)
+            run = mlflow_client().create_run(experiment_id, run_name=f"{model_name} version {version}", tags=tags)
+            run_id = run.info.run_id
+            mlflow_client().set_terminated(run_id)  # A series has no end; metrics are added all the same.
+    return _first_run(experiment_id, model_name, version) or run_id
+
+
+def _tags(kind: str, model_name: str, version: str) -> dict[str, str]:
+    return {"kind": kind, "model_name": model_name, "model_version": version}
+
+
+def _filter(kind: str, model_name: str, version: str, **tags: str) -> str:
+    wanted = _tags(kind, model_name, version) | tags
+    return " and ".join(f"tags.{key} = '{value}'" for key, value in wanted.items())
+
+
+def _entry(run: Run) -> Entry:
+    tags = run.data.tags
+    return Entry(
+        run_id=run.info.run_id,
+        number=int(tags["number"]),
+        input_digest=tags["input_digest"],
+        drifted=tags["drifted"],
+        time=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+        name=run.info.run_name or "",
+        metrics=dict(run.data.metrics),
+    )

@@ -1,5 +1,6 @@
-"""What a comparison came to: written down in MLflow, linked on the flow run's page, told in one line and in JSON."""
+"""The result of a comparison: logged to MLflow, linked from the flow run's page, in one line and as JSON."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tasks.runtime.retries import mlflow_client
 
 
 class DriftOutcome(BaseModel):
-    """What `--json` tells of a comparison. verdict: drifted, stable, not judged, no reference, or not compared."""
+    """A comparison for `--json`. verdict: drifted, stable, not judged, no reference, or not compared."""
 
     verdict: str
     text: str
@@ -37,55 +38,56 @@ class DriftOutcome(BaseModel):
         return f"{'accuracy' if self.kind == 'feedback' else 'drift'}: {self.verdict}{which}. {self.text}{event}"
 
 
-def write_entry(
-    series: Series, kind: Kind, found: dict[str, Any], path: Path, *, figures: dict[str, float], tags: dict[str, str]
-) -> Entry:
-    """Write an entry with its figures, the report as a page and as JSON. found: a comparison as JSON."""
-    origin = {"input": str(path), "prefect.flow_run_id": flow_run.id, "prefect.flow_run_name": flow_run.name}
-    entry = series.add(
-        kind,
-        name=path.name,
-        verdict=found["verdict"],
-        text=found["text"],
-        figures=figures,
-        tags={**{key: value for key, value in origin.items() if value}, **tags},
+def record(
+    series: Series,
+    kind: Kind,
+    content: dict[str, Any],
+    config: DriftConfig,
+    *,
+    path: Path,
+    digests: dict[str, str],
+    metrics: dict[str, float],
+    shares: dict[str, float],
+    tags: dict[str, str],
+) -> DriftOutcome:
+    """Log a comparison, send the event if it is due, link the entry from the flow run's page; return the outcome.
+
+    content: the comparison as JSON. digests: of the inputs; a comparison with the same digests is not logged again.
+    shares: metrics to log that are no part of the outcome.
+    """
+    known = series.entries(kind, **digests)
+    entry = known[0] if known else _write_entry(series, kind, content, path, metrics | shares, digests | tags)
+    what = "input" if kind == "batch" else kind
+    again = f" The same {what} was compared before, as {kind} {entry.number}: it is not logged again." if known else ""
+    outcome = DriftOutcome(
+        verdict=content["verdict"], text=content["text"] + again, model_name=series.model_name, version=series.version,
+        kind=kind, number=entry.number, figures=metrics, event=send_if_sustained(series, kind, config),
+        run_id=entry.run_id, run_url=series.url(entry.run_id),
+    )  # fmt: skip
+    level = logging.INFO if outcome.verdict == "stable" and not outcome.event else logging.WARNING
+    get_run_logger().log(level, "%s", outcome.line)
+    create_link_artifact(
+        link=series.url(entry.run_id),
+        link_text=f"{kind} {entry.number} of {series.name}",
+        key=f"{kind}-in-mlflow",
+        description="Report and metrics; the parent run draws them over time",
     )
-    facts = {
-        "model_name": series.model_name,
-        "version": series.version,
-        "path": str(path),
-        "number": entry.number,
-        "time": entry.time.isoformat(),
-    }
-    mlflow_client().log_dict(entry.run_id, found, f"{kind}.json")
-    page = render_drift(found, facts, [vars(other) for other in series.entries(kind)])
+    return outcome
+
+
+def _write_entry(
+    series: Series, kind: Kind, content: dict[str, Any], path: Path, metrics: dict[str, float], tags: dict[str, str]
+) -> Entry:
+    """Log an entry with its metrics, and its report as a page and as JSON."""
+    origin = {"input": str(path), "prefect.flow_run_id": flow_run.id, "prefect.flow_run_name": flow_run.name}
+    tags = {key: value for key, value in origin.items() if value} | tags
+    entry = series.add(
+        kind, name=path.name, verdict=content["verdict"], text=content["text"], metrics=metrics, tags=tags
+    )
+    facts = {"model_name": series.model_name, "version": series.version, "path": str(path)}
+    facts |= {"number": entry.number, "time": entry.time.isoformat()}
+    mlflow_client().log_dict(entry.run_id, content, f"{kind}.json")
+    page = render_drift(content, facts, [vars(other) for other in series.entries(kind)])
     mlflow_client().log_text(entry.run_id, page, "report.html")
     mlflow_client().set_terminated(entry.run_id)
     return entry
-
-
-def conclude(
-    series: Series, entry: Entry, kind: Kind, config: DriftConfig, *, verdict: str, text: str, figures: dict[str, float]
-) -> DriftOutcome:
-    """See to the event, link the entry on the flow run's page, and return what to tell."""
-    outcome = DriftOutcome(
-        verdict=verdict,
-        text=text,
-        model_name=series.model_name,
-        version=series.version,
-        kind=kind,
-        number=entry.number,
-        figures=figures,
-        event=send_if_sustained(series, kind, config),
-        run_id=entry.run_id,
-        run_url=series.url(entry.run_id),
-    )
-    tell = get_run_logger().info if verdict == "stable" and not outcome.event else get_run_logger().warning
-    tell("%s", outcome.line)
-    create_link_artifact(
-        link=series.url(entry.run_id),
-        link_text=f"{kind} {entry.number} of {series.model_name} version {series.version}",
-        key=f"{kind}-in-mlflow",
-        description="Report and figures; the run above it draws them over time",
-    )
-    return outcome

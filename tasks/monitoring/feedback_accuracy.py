@@ -1,4 +1,4 @@
-"""Labels that came later beside the answers: real accuracy over time, and perhaps an event."""
+"""Compare answers with labels that came later: real accuracy over time."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,48 +12,43 @@ from lstm_model.drift.feedback import judge_accuracy
 from lstm_model.drift.profile import Reference
 from lstm_model.errors import ContentError
 from tasks.monitoring.drift_history import Series
-from tasks.monitoring.drift_outcome import DriftOutcome, conclude, write_entry
+from tasks.monitoring.drift_outcome import DriftOutcome, record
 from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.stage_store import retried_task
 
 
 @dataclass
 class Feedback:
-    """The true label of each id; see() counts which of the answers were right."""
+    """The true label of each id; see() counts which answers were right."""
 
     path: Path
     digest: str
     labels: dict[str, str]
     rows: int = 0
     right: int = 0
-    unlike: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
 
     @classmethod
     def read(cls, path: Path, *, quoting: Quoting = "auto") -> "Feedback":
-        """Read a file with the columns id and label; rows without a label are passed over.
+        """Read a file with the columns id and label; skip rows without a label.
 
         Raises ContentError where a column is missing, an id has two labels, or no row has a label.
         """
         columns = read_columns(path, quoting=quoting)
-        if not {"id", "label"} <= set(columns):
-            found = ", ".join(map(repr, columns))
-            raise ContentError(
-                expected=f"the columns 'id' and 'label' in {path}", found=found, remedy="Rename the columns."
-            )
+        if missing := {"id", "label"} - set(columns):
+            names, found = (", ".join(map(repr, some)) for some in (sorted(missing), columns))
+            raise ContentError(f"{path} has no column {names} (found: {found}).", "Name the columns 'id' and 'label'.")
         labels: dict[str, str] = {}
         reading = Reading()
         for chunk in read_chunks(path, {"id": "id", "label": "label"}, quoting=quoting, reading=reading):
             for row_id, label in zip(chunk["id"], chunk["label"], strict=True):
                 if row_id and label and labels.setdefault(row_id, label) != label:
                     raise ContentError(
-                        expected=f"one label for each id in {path}",
-                        found=f"{labels[row_id]!r} and {label!r} for id {row_id!r}",
-                        remedy="Keep the right one.",
+                        f"{path} has two labels for id {row_id!r}: {labels[row_id]!r} and {label!r}.",
+                        "Keep the right one.",
                     )
         if not labels:
-            raise ContentError(
-                expected=f"rows with an id and a label in {path}", found="none", remedy="Check the export."
-            )
+            raise ContentError(f"No row of {path} has an id and a label.", "Check the export.")
         return cls(path, reading.sha256, labels)
 
     def see(self, ids: list[str], predicted: list[str]) -> None:
@@ -65,20 +60,20 @@ class Feedback:
                 self.right += true == label
 
     def check(self, labels: list[str], answered: Path) -> None:
-        """Raise ContentError where no answer has feedback, or no label of it is one that the model knows."""
-        known = set(labels)
-        self.unlike = {label for label in self.labels.values() if label not in known}
+        """Raise ContentError where no answer has feedback, or the model knows none of its labels."""
+        given = set(self.labels.values())
+        self.unknown = given - set(labels)
         if not self.rows:
             raise ContentError(
-                expected=f"ids of {answered} in {self.path}",
-                found=f"{len(self.labels):,} ids, such as {next(iter(self.labels))!r}, and none that was answered",
-                remedy="Name the column with the ids (--id-column), or give the feedback on this file.",
+                f"No answered row of {answered} has an id of {self.path} "
+                f"({len(self.labels):,} ids, such as {next(iter(self.labels))!r}).",
+                "Name the column with the ids (--id-column), or pass the feedback for this file.",
             )
-        if self.unlike and self.unlike == set(self.labels.values()):
+        if self.unknown == given:
+            shown, known = (", ".join(map(repr, some[:8])) for some in (sorted(given), labels))
             raise ContentError(
-                expected=f"labels of the model ({', '.join(map(repr, labels[:8]))}) in {self.path}",
-                found=", ".join(map(repr, sorted(self.unlike)[:8])),
-                remedy="Give the labels by the names that the model was trained on.",
+                f"{self.path} has no label that the model knows: its labels are {shown}, the model's are {known}.",
+                "Use the label names that the model was trained on.",
             )
 
 
@@ -86,27 +81,25 @@ class Feedback:
 def compare_feedback(
     feedback: Feedback, reference: Reference, series: Series, config: DriftConfig, *, path: Path, digest: str
 ) -> DriftOutcome:
-    """Compare the real accuracy with that on test rows and write it down. path, digest: of the input answered."""
-    found = judge_accuracy(
+    """Compare real accuracy with accuracy on test rows and log it. path, digest: of the answered input."""
+    real = judge_accuracy(
         right=feedback.right,
         rows=feedback.rows,
         test_right=reference.test_right,
         test_rows=reference.test_rows,
         config=config,
     )
-    low, high = found.interval
-    figures = {"rows": found.rows, "accuracy": found.accuracy, "accuracy_low": low, "accuracy_high": high}
-    figures["test_accuracy"] = found.test_accuracy
-    tags = {"input_digest": digest, "feedback_digest": feedback.digest, "feedback": str(feedback.path)}
-    known = series.entries("feedback", input_digest=digest, feedback_digest=feedback.digest)
-    entry = known[0] if known else write_entry(
-        series, "feedback", found.to_json(), path, figures=figures, tags=tags
+    low, high = real.interval
+    metrics = {"rows": real.rows, "accuracy": real.accuracy, "accuracy_low": low, "accuracy_high": high}
+    metrics["test_accuracy"] = real.test_accuracy
+    outcome = record(
+        series, "feedback", real.to_json(), config,
+        path=path, digests={"input_digest": digest, "feedback_digest": feedback.digest},
+        metrics=metrics, shares={}, tags={"feedback": str(feedback.path)},
     )  # fmt: skip
-    if feedback.unlike:
-        names = ", ".join(sorted(feedback.unlike)[:8])
+    if feedback.unknown:
+        names = ", ".join(sorted(feedback.unknown)[:8])
         get_run_logger().warning("Labels that the model does not know count as wrong answers: %s", names)
-    table = markdown_table(["", "real", "test rows"], [["accuracy", found.accuracy, found.test_accuracy]])
-    publish_markdown("feedback", f"**{found.verdict}**: {found.text}\n\n{table}", "How often the answers were right")
-    again = f" The same feedback was compared before, as feedback {entry.number}: it is not logged again."
-    text = found.text + (again if known else "")
-    return conclude(series, entry, "feedback", config, verdict=found.verdict, text=text, figures=figures)
+    table = markdown_table(["", "real", "test rows"], [["accuracy", real.accuracy, real.test_accuracy]])
+    publish_markdown("feedback", f"**{real.verdict}**: {real.text}\n\n{table}", "Share of right answers")
+    return outcome

@@ -1,4 +1,4 @@
-"""A file of texts, or of answers, compared with what its model was judged on, without writing answers."""
+"""Compare a file of texts, or of answers, with its model's reference, without writing answers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,10 +27,12 @@ from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import retried_task
 
 SCORED_COLUMNS = {"id", "label", "status", "model_name", "model_version"}
+Answers = Iterator[tuple[list[str], list[str]]]
+"""Ids and predicted labels, chunk by chunk."""
 
 
-class WatchRequest(BaseModel):
-    """What is compared, and with which version's reference."""
+class MonitorRequest(BaseModel):
+    """What to compare, and with which version's reference."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,8 +46,8 @@ class WatchRequest(BaseModel):
     repeat: bool
 
 
-class WatchOutcome(BaseModel):
-    """The one JSON object that `lstm-text drift --json` prints."""
+class MonitorOutcome(BaseModel):
+    """The JSON object that `lstm-text drift --json` prints."""
 
     message: str
     drift: DriftOutcome | None = None
@@ -53,8 +55,8 @@ class WatchOutcome(BaseModel):
 
 
 @dataclass(frozen=True)
-class Watched:
-    """The version under watch, and what is not compared with it yet."""
+class News:
+    """The monitored version, and what was not compared with it before. scored: the file has answers, no texts."""
 
     classifier: Classifier
     folder: Path
@@ -62,105 +64,100 @@ class Watched:
     series: Series
     digest: str
     feedback: Feedback | None
+    scored: bool
     batch_is_new: bool
 
 
-def watch_file(request: WatchRequest, config: DriftConfig) -> WatchOutcome:
-    """Compare what is new about a file, texts and feedback; say so where nothing is."""
+def monitor_file(request: MonitorRequest, config: DriftConfig) -> MonitorOutcome:
+    """Compare what is new about a file, texts and feedback; where nothing is, the message says so."""
     if not request.path.exists():
-        return WatchOutcome(message=f"nothing to compare: no file at {request.path}")
-    watched = find_news(request, config)
-    if not watched.batch_is_new and watched.feedback is None:
-        return WatchOutcome(message=f"nothing new: {request.path} was compared with {watched.series.name} before")
-    batch = answer_file(request, watched)
-    outcome = WatchOutcome(message=f"compared {request.path} with {watched.series.name}")
-    if watched.batch_is_new:
+        return MonitorOutcome(message=f"nothing to compare: no file at {request.path}")
+    news = find_news(request, config)
+    if not news.batch_is_new and news.feedback is None:
+        return MonitorOutcome(message=f"nothing new: {request.path} was compared with {news.series.name} before")
+    batch = answer_file(request, news)
+    outcome = MonitorOutcome(message=f"compared {request.path} with {news.series.name}")
+    if news.batch_is_new:
         outcome.drift = compare_batch(batch, config)
-    if watched.feedback is not None:
+    if news.feedback is not None:
         outcome.accuracy = compare_feedback(
-            watched.feedback, watched.reference, watched.series, config, path=request.path, digest=watched.digest
+            news.feedback, news.reference, news.series, config, path=request.path, digest=news.digest
         )
     return outcome
 
 
-def completed(outcome: WatchOutcome) -> State[WatchOutcome]:
-    """Return the state that the flow run ends in, which tells what was found."""
-    told = [outcome.message, *(part.line for part in (outcome.drift, outcome.accuracy) if part)]
-    return Completed(message="; ".join(told)[:2_000], data=outcome)
+def completed(outcome: MonitorOutcome) -> State[MonitorOutcome]:
+    """Return the flow run's final state, with the outcome as its message."""
+    lines = [outcome.message, *(part.line for part in (outcome.drift, outcome.accuracy) if part)]
+    return Completed(message="; ".join(lines)[:2_000], data=outcome)
 
 
 @retried_task(name="find-news")
-def find_news(request: WatchRequest, config: DriftConfig) -> Watched:
-    """Say which version is watched, and what of the file and the feedback was not compared with it before.
+def find_news(request: MonitorRequest, config: DriftConfig) -> News:
+    """Find the version to monitor, and what of the file and the feedback was not compared with it before.
 
     Raises ModelError where the version has no reference, ContentError and UsageError for files that cannot be used.
     """
-    scored = _is_scored(request)
+    columns = set(read_columns(request.path, quoting=request.quoting))
+    scored = request.text_column not in columns and columns >= SCORED_COLUMNS
     if scored and request.feedback is None:
         raise UsageError(
-            expected=f"--feedback FILE, since {request.path} holds answers and no texts",
-            found="none",
-            remedy="Give the file with the ids and true labels, or name a file of texts to compare.",
+            f"{request.path} has answers and no texts: it needs --feedback FILE.",
+            "Pass the file with the ids and true labels, or name a file of texts to compare.",
         )
     name, version, _ = resolve_model(_scored_by(request.path) if scored else request.model_uri)
     folder = download_version(name, version).folder
     reference = Reference.load(folder)
     if reference is None:
-        raise ModelError(
-            expected=f"a training reference with {name} version {version}",
-            found="none",
-            remedy=f"{NO_REFERENCE[0].upper()}{NO_REFERENCE[1:]}.",
-        )
+        raise ModelError(f"{name} version {version} {NO_REFERENCE}.", "Train again to get one.")
     series = Series.open(config.experiment_name, name, version)
     digest = digest_file(request.path)
     feedback = Feedback.read(request.feedback, quoting=request.feedback_quoting) if request.feedback else None
-    told = feedback and series.entries("feedback", input_digest=digest, feedback_digest=feedback.digest)
-    return Watched(
+    known = feedback and series.entries("feedback", input_digest=digest, feedback_digest=feedback.digest)
+    return News(
         classifier=Classifier.load(folder),
         folder=folder,
         reference=reference,
         series=series,
         digest=digest,
-        feedback=None if told and not request.repeat else feedback,
+        feedback=None if known and not request.repeat else feedback,
+        scored=scored,
         batch_is_new=not scored and (request.repeat or not series.entries("batch", input_digest=digest)),
     )
 
 
 @task(name="answer-file", cache_policy=NO_CACHE)
-def answer_file(request: WatchRequest, watched: Watched) -> AnsweredBatch:
+def answer_file(request: MonitorRequest, news: News) -> AnsweredBatch:
     """Answer every text, or read the answers, and count; memory does not grow with the file."""
-    classifier = watched.classifier
+    classifier, feedback, path = news.classifier, news.feedback, request.path
     builder = ProfileBuilder(classifier.labels, classifier.encoder)
-    rows = estimate_rows(request.path)
-    progress = Progress("watch-progress", f"comparing {request.path.name}", total=rows, unit="rows")
-    scored = _is_scored(request)
+    progress = Progress("watch-progress", f"comparing {path.name}", total=estimate_rows(path), unit="rows")
     done = 0
-    with unchanged_file(request.path, watched.digest) as reading:
-        chunks = (
-            _read_answers(request, classifier.labels, reading)
-            if scored
-            else _answer_texts(request, classifier, builder, reading)
-        )
-        for ids, predicted in chunks:
+    with unchanged_file(path, news.digest) as reading:
+        if news.scored:
+            answers = _read_answers(request, classifier.labels, reading)
+        else:
+            answers = _answer_texts(request, classifier, builder, reading)
+        for ids, predicted in answers:
             done += len(ids)
             progress.set(done)
-            if watched.feedback is not None:
-                watched.feedback.see(ids, predicted)
+            if feedback is not None:
+                feedback.see(ids, predicted)
     if reading.account:
-        get_run_logger().info("%s: %s", request.path.name, reading.account)
-    progress.close(f"answered {done:,} rows with {watched.series.name}")
-    if watched.feedback is not None:
-        watched.feedback.check(classifier.labels, request.path)
+        get_run_logger().info("%s: %s", path.name, reading.account)
+    progress.close(f"answered {done:,} rows with {news.series.name}")
+    if feedback is not None:
+        feedback.check(classifier.labels, path)
     return AnsweredBatch(
-        path=request.path, digest=watched.digest, model_name=watched.series.model_name, version=watched.series.version,
-        classifier=classifier, folder=watched.folder, profile=builder.profile(),
+        path=path, digest=news.digest, model_name=news.series.model_name, version=news.series.version,
+        classifier=classifier, folder=news.folder, profile=builder.profile(),
     )  # fmt: skip
 
 
 def _answer_texts(
-    request: WatchRequest, classifier: Classifier, builder: ProfileBuilder, reading: Reading
-) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield ids and predicted labels of the rows with a text, chunk by chunk, while the builder looks on."""
+    request: MonitorRequest, classifier: Classifier, builder: ProfileBuilder, reading: Reading
+) -> Answers:
+    """Answer the rows with a text; the builder profiles them."""
     columns = text_columns(request.path, request.text_column, request.id_column, quoting=request.quoting)
     first_row = 0
     for chunk in read_chunks(request.path, columns, quoting=request.quoting, reading=reading):
@@ -174,29 +171,22 @@ def _answer_texts(
         first_row += len(chunk)
 
 
-def _read_answers(request: WatchRequest, labels: list[str], reading: Reading) -> Iterator[tuple[list[str], list[str]]]:
-    """Yield ids and labels of the rows that `lstm-text score` gave a label: one below the threshold is no answer."""
+def _read_answers(request: MonitorRequest, labels: list[str], reading: Reading) -> Answers:
+    """Read the rows that `lstm-text score` gave a label; one below the threshold is no answer."""
     columns = {"id": "id", "label": "label", "status": "status"}
     for chunk in read_chunks(request.path, columns, quoting=request.quoting, reading=reading):
         scored = chunk[(chunk["status"] == SCORED) & chunk["label"].isin(labels)]
         yield scored["id"].tolist(), scored["label"].tolist()
 
 
-def _is_scored(request: WatchRequest) -> bool:
-    columns = set(read_columns(request.path, quoting=request.quoting))
-    return request.text_column not in columns and columns >= SCORED_COLUMNS
-
-
 def _scored_by(path: Path) -> str:
-    """Return the address of the version that wrote the answers; raises ContentError where there are several."""
+    """Return the address of the version that wrote the answers. Raises ContentError where there are several."""
     versions: set[tuple[str, str]] = set()
     for chunk in read_chunks(path, {"name": "model_name", "version": "model_version"}):
         versions |= set(zip(chunk["name"], chunk["version"], strict=True))
     if len(versions) != 1:
         raise ContentError(
-            expected=f"answers of one version in {path}",
-            found=f"{len(versions)} versions",
-            remedy="Give the file as lstm-text score wrote it.",
+            f"{path} has answers of {len(versions)} versions, not of one.", "Pass the file as lstm-text score wrote it."
         )
     name, version = versions.pop()
     return f"models:/{name}/{version}"

@@ -1,4 +1,4 @@
-"""What a person sees of a run in Prefect and in the terminal: artifacts, progress, log lines."""
+"""What you see of a run in Prefect and in the terminal: artifacts, progress, log lines."""
 
 import logging
 import sys
@@ -18,12 +18,12 @@ from lstm_model.errors import LstmTextError
 from tasks.runtime.interrupts import stop_if_signalled
 from tasks.runtime.retries import may_pass
 
-PROGRESS_SECONDS = 5.0  # Each update is a request, which takes time from the work: at most one in this time.
-LOG_SECONDS = 30.0  # Where there is no terminal for a bar.
+PROGRESS_SECONDS = 5.0  # Between updates: each is a request, which takes time from the work.
+LOG_SECONDS = 30.0  # Between log lines, where there is no terminal for a bar.
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return a Markdown table; numbers are right-aligned, floats shown with four decimals."""
+    """Return a Markdown table: numbers right-aligned, floats with four decimals."""
 
     def cell(value: Any) -> str:
         text = f"{value:.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
@@ -36,14 +36,14 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table for the terminal, columns aligned; the last one is as wide as it needs to be."""
+    """Return a table for the terminal: columns aligned, the last one not padded."""
     lines = [header, *rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header) - 1)]
-    return "\n".join("  ".join([*(c.ljust(w) for c, w in zip(line, [*widths, 0], strict=True))]) for line in lines)
+    widths = [*(max(len(line[i]) for line in lines) for i in range(len(header) - 1)), 0]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) for line in lines)
 
 
 def run_logger() -> logging.LoggerAdapter[Any] | logging.Logger:
-    """Return the logger of the current flow or task run; outside one, that of the terminal."""
+    """Return the logger of the current flow or task run; outside one, the terminal's."""
     try:
         return get_run_logger()
     except MissingContextError:
@@ -56,7 +56,7 @@ def publish_markdown(key: str, markdown: str, description: str) -> None:
 
 
 class Progress:
-    """A bar in the terminal (when it is one) and a progress artifact in Prefect, for work of known or unknown size."""
+    """A bar in a terminal and a progress artifact in Prefect, for work of known or unknown size."""
 
     def __init__(self, key: str, what: str, *, total: int | None, unit: str) -> None:
         self.what, self.total, self.unit = what, total, unit
@@ -66,22 +66,22 @@ class Progress:
         self.skipped = 0
 
     def set(self, done: int, *, what: str | None = None) -> None:
-        """Say how much is done; the artifact follows at most every five seconds. A signal that got lost stops here."""
+        """Show how much is done, in the artifact at most every PROGRESS_SECONDS. A lost signal stops the work here."""
         stop_if_signalled()
-        self.bar.update(done - self.bar.n if not self.bar.disable else 0)
+        self.bar.update(done - self.bar.n)
         if what:
             self.what = what
             self.bar.set_description(what, refresh=False)
         if self.total and time.monotonic() - self.shown > PROGRESS_SECONDS:
-            told = f"{self.what}: {self._pace(done, self.total)}"
-            self._show(min(100.0, 100.0 * done / self.total), told)
+            text = f"{self.what}: {self._pace(done, self.total)}"
+            self._show(min(100.0, 100.0 * done / self.total), text)
             self.shown = time.monotonic()
             if self.bar.disable and self.shown - self.logged > LOG_SECONDS:
-                get_run_logger().info("%s", told)
+                get_run_logger().info("%s", text)
                 self.logged = self.shown
 
     def skip(self, done: int) -> None:
-        """Say that so much was done before: it counts for the total, but not for the pace."""
+        """Count what was done before: for the total, but not for the pace."""
         self.bar.initial = self.skipped = done
         self.bar.n = done
 
@@ -96,40 +96,36 @@ class Progress:
         self._show(100.0, summary)
         get_run_logger().info("%s", summary)
 
-    def _show(self, percent: float, told: str) -> None:
+    def _show(self, percent: float, text: str) -> None:
         if self.artifact is not None:
-            ask_once(update_progress_artifact, self.artifact, percent, description=told)
+            ask_once(update_progress_artifact, self.artifact, percent, description=text)
 
 
 def ask_once(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Return call(*args, **kwargs), or None where it fails: progress is worth no wait, and no failure of the work."""
+    """Return call(*args, **kwargs), or None where it fails: the work neither waits for it nor fails with it."""
     try:
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
             return call(*args, **kwargs)
-    except Exception:  # noqa: BLE001  a server whose disk is full, say
+    except Exception:  # noqa: BLE001  such as a server whose disk is full
         return None
 
 
-class ShortErrors(logging.Filter):
+def shorten_errors() -> None:
+    """Shorten the errors that Prefect's engine and MLflow's database log; a second call changes nothing."""
+    for name in ("prefect.flow_runs", "prefect.task_runs", "mlflow.store.db.utils"):
+        logging.getLogger(name).addFilter(_shorten)
+
+
+def _shorten(record: logging.LogRecord) -> bool:
     """Drop the traceback of an error that names its remedy, and of a full disk or a server that does not answer.
 
-    A bug keeps its own. What MLflow logs of its database is dropped where `tasks.runtime.retries` tells it.
+    A bug keeps its traceback. Errors of its database that MLflow logs are dropped if `tasks.runtime.retries` logs them.
     """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        failure = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-        if isinstance(failure, LstmTextError):
-            record.exc_info = record.exc_text = None
-            record.msg, record.args = "%s", (str(failure),)
-        elif failure is not None and may_pass(failure):
-            record.exc_info = record.exc_text = None
-            return not record.name.startswith("mlflow")
-        return True
-
-
-def shorten_errors() -> None:
-    """Install ShortErrors on the loggers of Prefect's engine and MLflow's database, once."""
-    for name in ("prefect.flow_runs", "prefect.task_runs", "mlflow.store.db.utils"):
-        logger = logging.getLogger(name)
-        if not any(isinstance(existing, ShortErrors) for existing in logger.filters):
-            logger.addFilter(ShortErrors())
+    failure = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    if isinstance(failure, LstmTextError):
+        record.exc_info = record.exc_text = None
+        record.msg, record.args = "%s", (str(failure),)
+    elif failure is not None and may_pass(failure):
+        record.exc_info = record.exc_text = None
+        return not record.name.startswith("mlflow")
+    return True

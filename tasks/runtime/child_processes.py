@@ -1,4 +1,4 @@
-"""Commands of this environment as child processes: however the block around one ends, nothing of it is left."""
+"""Commands of this environment as child processes, stopped with all that they started when their block ends."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from tasks.runtime.streams import child_encoding
 STOP_SECONDS = 10.0
 BIN = Path(sys.executable).parent
 Process = subprocess.Popen[bytes]
-# On Linux a child is sent SIGTERM when its parent is gone, `kill -9` included. The request survives exec.
+# Linux sends the child SIGTERM when its parent ends, by `kill -9` too. The request survives exec.
 _TIED = (
     "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM); os.execv(sys.argv[1], sys.argv[1:])"
 )
@@ -28,12 +28,12 @@ def child_process(
     environment: Mapping[str, str | None],
     *,
     output: IO[bytes] | int | None = None,
-    told: bool = False,
+    stdin_pipe: bool = False,
 ) -> Iterator[Process]:
     """Run a command until the block ends; then stop it and everything that it started.
 
-    environment: variables beside those of this process, None for one to leave out. output: where stdout and stderr go;
-    None: as ours. told: its stdin is a pipe from here.
+    environment: variables added to those of this process; None removes one. output: where stdout and stderr go; None:
+    where ours go. stdin_pipe: its stdin is a pipe that this process writes to.
     """
     # MLflow runs `uvicorn` from PATH: this environment's bin folder goes first, activated or not.
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
@@ -42,8 +42,8 @@ def child_process(
     process = subprocess.Popen(
         [*tie, *command],
         env={name: value for name, value in variables.items() if value is not None},
-        start_new_session=True,  # A group of its own, which is stopped as a whole: workers too.
-        stdin=subprocess.PIPE if told else None,
+        start_new_session=True,  # Its own process group, which is stopped as a whole, workers too.
+        stdin=subprocess.PIPE if stdin_pipe else None,
         stdout=output,
         stderr=None if output is None else subprocess.STDOUT,
     )
@@ -56,11 +56,7 @@ def child_process(
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Make SIGTERM a KeyboardInterrupt, so that children are stopped; for the main thread."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
@@ -68,7 +64,7 @@ def interruptible() -> Iterator[None]:
 
 
 def _stop(process: Process) -> None:
-    """Ask the group to end, wait for all of it, and kill what is left."""
+    """Ask the group to end, wait for all of it, and kill the rest."""
     _signal_group(process, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while _group_lives(process) and time.monotonic() < deadline:
@@ -80,13 +76,13 @@ def _stop(process: Process) -> None:
 
 def _group_lives(process: Process) -> bool:
     if process.poll() is not None:
-        with contextlib.suppress(ChildProcessError):  # As process 1 of a container we inherit what it leaves behind.
+        with contextlib.suppress(ChildProcessError):  # As process 1 of a container we inherit its children.
             os.waitpid(-process.pid, os.WNOHANG)
     return _signal_group(process, 0)
 
 
 def _signal_group(process: Process, number: int) -> bool:
-    """Send a signal, 0 for none; return whether there is anyone to get it."""
+    """Send a signal, 0 for none; return whether the group has a process that can get it."""
     try:
         os.killpg(process.pid, number)
     except (ProcessLookupError, PermissionError):  # macOS refuses where only ended processes are left.

@@ -8,7 +8,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface on which nothing listens."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
@@ -22,7 +22,6 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise ModelError(
-                expected=f"port {port} on {host} to be free",
-                found=error.strerror or str(error),
-                remedy="Stop what listens there, or choose another port (make SERVE_PORT=, UI_PORT=, PREFECT_PORT=).",
+                f"Port {port} on {host} is not free: {error.strerror or error}.",
+                "Stop what listens there or choose another port (make SERVE_PORT=, UI_PORT=, PREFECT_PORT=).",
             ) from None

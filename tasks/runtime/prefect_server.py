@@ -1,8 +1,8 @@
 """Prefect's server for the time of a command, where the environment names none.
 
-Prefect would start one itself, in the command's own process group: Ctrl-C ends that server before the run's end can be
-told to it (and Prefect then tries for over a minute), and a `kill -9` leaves it behind, with 250 MB. This one has a
-group of its own and ends with the command, whatever ends that.
+Prefect would start one itself, in the command's process group: Ctrl-C ends that server before the run's end can be
+reported to it (Prefect then retries for over a minute), and a `kill -9` leaves it running, with 250 MB. This one has
+its own process group and ends with the command in both cases.
 """
 
 import atexit
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import IO
 
 from lstm_model.errors import ModelError
@@ -27,14 +27,14 @@ _own: list[str] = []
 
 @contextmanager
 def use_prefect_server() -> Iterator[None]:
-    """Have a Prefect server answer at PREFECT_API_URL until this process ends: the one named there, or one made here.
+    """Make a Prefect server answer at PREFECT_API_URL until this process ends: the one named there, or a new one.
 
-    One made here comes up while the block runs, which is for the flow's imports, and while the tracking database is
-    opened: all take seconds. It answers when the block ends. From now on SIGTERM is a KeyboardInterrupt, as Ctrl-C is.
-    Raises ModelError where the server does not answer.
+    A new one starts while the block runs (the flow's imports) and the tracking database is opened: all take seconds. It
+    answers when the block ends. From now on SIGTERM is a KeyboardInterrupt, as Ctrl-C is. Raises ModelError where the
+    server does not answer.
     """
     import prefect.context
-    from prefect.settings import PREFECT_API_URL  # A profile may hold it as well.
+    from prefect.settings import PREFECT_API_URL  # A profile may set it as well.
 
     kept = ExitStack()
     # At exit, not when a flow is done: Prefect sends the last log lines and events while the interpreter shuts down.
@@ -45,7 +45,7 @@ def use_prefect_server() -> Iterator[None]:
         yield
         return
     port = free_port()
-    # As Prefect starts its own: without the services that only a server which stays up needs.
+    # As Prefect starts its own: without the services that only a permanent server needs.
     command = [sys.executable, "-P", "-m", "tasks.runtime.state.prefect_database", "uvicorn"]
     command += ["--factory", "prefect.server.api.server:create_app"]
     command += ["--host", LOOPBACK, "--port", str(port), "--log-level", "error", "--lifespan", "on"]
@@ -57,7 +57,7 @@ def use_prefect_server() -> Iterator[None]:
 
     open_tracking_store()
     _wait_until_up(port, process, log)
-    # Links are for later, when `make ui` shows what this server wrote down; its own address ends with the command.
+    # Links are for later, when `make ui` shows what this server recorded; its own address ends with the command.
     os.environ.setdefault("PREFECT_UI_URL", DEFAULT_PREFECT_UI)
     os.environ["PREFECT_API_URL"] = f"http://{LOOPBACK}:{port}/api"
     _own.append(os.environ["PREFECT_API_URL"])
@@ -65,7 +65,7 @@ def use_prefect_server() -> Iterator[None]:
 
 
 def is_own_server() -> bool:
-    """Return whether the Prefect server was made by this process, for itself."""
+    """Return whether this process started the Prefect server, for itself."""
     return os.environ.get("PREFECT_API_URL") in _own
 
 
@@ -73,18 +73,15 @@ def _wait_until_up(port: int, process: Process, log: IO[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
-        try:
+        with closing(connection), suppress(OSError, http.client.HTTPException):
             connection.request("GET", "/api/health")
             if connection.getresponse().status == http.HTTPStatus.OK:
                 return
-        except (OSError, http.client.HTTPException):
-            time.sleep(0.05)
-        finally:
-            connection.close()
+        time.sleep(0.05)
     log.seek(0)
-    told = log.read().decode("utf-8", "replace").strip().splitlines()
+    lines = log.read().decode("utf-8", "replace").strip().splitlines()
+    reason = lines[-1][:300] if lines else f"exit code {process.poll()}"
     raise ModelError(
-        expected=f"Prefect's server to answer on {LOOPBACK}:{port} within {START_SECONDS:.0f} s",
-        found=told[-1][:300] if told else f"exit code {process.poll()}",
-        remedy="Start one with `prefect server start`, and name it in PREFECT_API_URL.",
+        f"Prefect's server did not answer on {LOOPBACK}:{port} within {START_SECONDS:.0f} s: {reason}.",
+        "Start one with `prefect server start` and set PREFECT_API_URL to its address.",
     )

@@ -1,4 +1,4 @@
-"""What made a run: who, which code, which packages, which machine. Recorded as its tags, compared by `reproduce`."""
+"""What made a run: user, code, packages and machine. Recorded as its tags, compared by `reproduce`."""
 
 import getpass
 import os
@@ -26,7 +26,7 @@ def provenance() -> dict[str, str]:
 
 
 def current_user() -> str:
-    """Return the name of who runs this process."""
+    """Return the name of the user who runs this process."""
     try:
         return os.environ.get("USER") or getpass.getuser()
     except (KeyError, OSError):  # A container's user id without an entry in passwd.
@@ -37,8 +37,7 @@ def _git() -> dict[str, str]:
     """Return the commit of the checkout, and whether tracked files differ from it; nothing outside a checkout."""
 
     def git(*words: str) -> str:
-        result = subprocess.run(["git", "-C", str(PROJECT), *words], capture_output=True, text=True, check=True)
-        return result.stdout.strip()
+        return subprocess.check_output(["git", "-C", PROJECT, *words], stderr=subprocess.DEVNULL, text=True).strip()
 
     try:
         dirty = "true" if git("status", "--porcelain", "--untracked-files=no") else "false"
@@ -48,7 +47,7 @@ def _git() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """Return the processor's name: sums of floats depend on what it can do."""
+    """Return the processor's name: sums of floats depend on its instructions."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

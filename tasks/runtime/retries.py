@@ -1,4 +1,4 @@
-"""Retries while an error may pass: a full disk, a locked or restarted tracking database."""
+"""Retries of errors that may pass: a full disk, a locked or restarted tracking database."""
 
 import errno
 import sqlite3
@@ -22,8 +22,8 @@ PASSING_CODES = {"TEMPORARILY_UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCE
 def may_pass(error: BaseException) -> bool:
     """Return whether the same request may succeed a little later."""
     if isinstance(error, MlflowException):
-        # An HTTP request that got no answer is INTERNAL_ERROR to MLflow; its text tells it from others. So is
-        # what it makes of its database's error where a version is created; the cause tells that.
+        # MLflow's code INTERNAL_ERROR also stands for an HTTP request without an answer, which shows in the text, and
+        # for an error of its database while it creates a version, which is the cause.
         if error.error_code in PASSING_CODES or str(error.message).startswith("API request to"):
             return True
         return error.__cause__ is not None and may_pass(error.__cause__)
@@ -35,23 +35,21 @@ def may_pass(error: BaseException) -> bool:
 
 
 def disk_is_full(error: BaseException) -> bool:
-    """Return whether there was no room to write; HDF5, Arrow and SQLite tell so only in the text."""
-    full = (errno.ENOSPC, errno.EDQUOT)
-    if "database or disk is full" in str(error):
+    """Return whether the disk was full; HDF5, Arrow and SQLite say so only in the text."""
+    text, full = str(error), (errno.ENOSPC, errno.EDQUOT)
+    if "database or disk is full" in text:
         return True
-    return isinstance(error, OSError) and (
-        error.errno in full
-        or any(f"rrno {number}" in str(error) or f"errno = {number}" in str(error) for number in full)
-    )
+    in_text = any(f"rrno {number}" in text or f"errno = {number}" in text for number in full)
+    return isinstance(error, OSError) and (error.errno in full or in_text)
 
 
 def text_of(error: BaseException) -> str:
-    """Return what an error says, in one line, without passwords and the SQL statement that a database brings along."""
+    """Return an error's text in one line, without passwords and without a database's SQL statement."""
     return without_password(" ".join(str(error).split()).partition(" [SQL: ")[0])
 
 
 def with_retries(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Return call(*args, **kwargs), retried with growing pauses for RETRY_FOR_SECONDS; then raise its last error."""
+    """Return call(*args, **kwargs), retried with growing waits for RETRY_FOR_SECONDS; then raise its last error."""
     return _retry(RETRY_FOR_SECONDS, call, *args, **kwargs)
 
 

@@ -1,4 +1,4 @@
-"""Are the servers that the environment names there? Asked before any work, so that a wrong address is told at once."""
+"""Check the servers that the environment names before any work, so that a wrong address is reported at once."""
 
 import os
 
@@ -9,49 +9,48 @@ from tasks.runtime.state.proxies import named_proxies
 TIMEOUT_SECONDS = 5
 EMBEDDED = "sqlite"
 DATABASES = (EMBEDDED, "postgresql", "mysql", "mssql")
-IMPATIENT_DRIVERS = ("psycopg", "psycopg2", "pymysql", "mysqldb")  # Those that take connect_timeout.
+DRIVERS_WITH_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")  # Those that take connect_timeout.
 
 
 def check_tracking_server() -> None:
-    """Raise ModelError if nothing that can keep runs answers at $MLFLOW_TRACKING_URI."""
+    """Raise ModelError if no MLflow server or database answers at $MLFLOW_TRACKING_URI."""
     uri = os.environ.get("MLFLOW_TRACKING_URI", EMBEDDED)
     if uri.startswith(("http://", "https://")):
-        _ask("MLFLOW_TRACKING_URI", uri, what="an MLflow server", answer="OK")
+        _check_health("MLflow", "MLFLOW_TRACKING_URI", uri, healthy="OK")
     elif is_database(uri) and not uri.startswith(EMBEDDED):
         _connect(uri)
     elif "://" not in uri and uri != "databricks":
         raise ModelError(
-            expected="MLFLOW_TRACKING_URI to be http://HOST:PORT or postgresql://USER@HOST/DATABASE",
-            found=repr(uri),
-            remedy="Correct it; unset, the files in mlruns/ are used.",
+            f"MLFLOW_TRACKING_URI is {uri!r}, which is not the address of a server or database.",
+            "Set it to http://HOST:PORT or postgresql://USER@HOST/DATABASE, or unset it to use the files in mlruns/.",
         )
 
 
 def check_prefect_server(uri: str) -> None:
     """Raise ModelError if no Prefect server answers at PREFECT_API_URL."""
-    _ask("PREFECT_API_URL", uri, what="a Prefect server, its address ending in /api,", answer="true")
+    _check_health("Prefect", "PREFECT_API_URL", uri, healthy="true", hint=" (its address ends in /api)")
 
 
 def is_database(uri: str) -> bool:
-    """Return whether MLflow opens this tracking address as a database, without a server of its own in between."""
+    """Return whether MLflow opens this tracking address as a database, without a server in between."""
     return uri.partition("://")[0].partition("+")[0] in DATABASES
 
 
-def _ask(variable: str, uri: str, *, what: str, answer: str) -> None:
+def _check_health(name: str, variable: str, uri: str, *, healthy: str, hint: str = "") -> None:
     import requests
 
+    problem = f"No {name} server answers"
     try:
         response = requests.get(f"{uri.rstrip('/')}/health", timeout=TIMEOUT_SECONDS)
-    except requests.exceptions.SSLError:  # The clients have settings of their own for certificates.
+    except requests.exceptions.SSLError:  # The clients have their own settings for certificates.
         return
     except (requests.RequestException, ValueError) as error:
-        raise _unreachable(variable, uri, expected=what, found=_innermost(error)) from None
-    if 400 <= response.status_code < 500:  # A proxy that wants a login, or serves the API alone: the clients will tell.
+        raise _unreachable(variable, uri, problem, _innermost(error), hint) from None
+    if 400 <= response.status_code < 500:  # A proxy that wants a login or serves only the API: the clients report it.
         return
-    found = response.text.strip()
-    if response.status_code != 200 or found != answer:
-        shown = f"HTTP {response.status_code}, {found[:60]!r}"
-        raise _unreachable(variable, uri, expected=what, found=shown)
+    text = response.text.strip()
+    if response.status_code != 200 or text != healthy:
+        raise _unreachable(variable, uri, problem, f"HTTP {response.status_code}, {text[:60]!r}", hint)
 
 
 def _innermost(error: BaseException) -> str:
@@ -65,24 +64,23 @@ def _connect(uri: str) -> None:
 
     try:
         url = sqlalchemy.make_url(uri)
-        limits = {"connect_timeout": TIMEOUT_SECONDS} if url.get_driver_name() in IMPATIENT_DRIVERS else {}
+        limits = {"connect_timeout": TIMEOUT_SECONDS} if url.get_driver_name() in DRIVERS_WITH_TIMEOUT else {}
         sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, connect_args=limits).connect().close()
     except ImportError as error:
         raise ModelError(
-            expected=f"the driver for {without_password(uri)}",
-            found=str(error),
-            remedy="For PostgreSQL: pip install 'lstm-text[postgres]'.",
+            f"The driver for {without_password(uri)} is missing: {error}.",
+            "For PostgreSQL: pip install 'lstm-text[postgres]'.",
         ) from None
     except (OSError, ValueError, SQLAlchemyError) as error:
-        found = str(getattr(error, "orig", None) or error)
-        raise _unreachable("MLFLOW_TRACKING_URI", uri, expected="a database that opens", found=found) from None
+        reason = str(getattr(error, "orig", None) or error)
+        raise _unreachable("MLFLOW_TRACKING_URI", uri, "No database opens", reason) from None
 
 
-def _unreachable(variable: str, uri: str, *, expected: str, found: str) -> ModelError:
+def _unreachable(variable: str, uri: str, problem: str, reason: str, hint: str = "") -> ModelError:
+    reason = without_password(" ".join(reason.split())).removesuffix(".")
     proxies = named_proxies() if uri.startswith("http") else {}
-    through = f" If it must not be reached through a proxy ({', '.join(proxies)}), name its host in NO_PROXY."
+    bypass = f" To reach it without the proxy ({', '.join(proxies)}), add its host to NO_PROXY." if proxies else ""
     return ModelError(
-        expected=f"{expected} at {without_password(uri)} ({variable})",
-        found=without_password(" ".join(found.split())),
-        remedy=f"Start it, or correct {variable}; unset, the files in mlruns/ are used.{through if proxies else ''}",
+        f"{problem} at {without_password(uri)} ({variable}): {reason}.",
+        f"Start it or correct {variable}{hint}; unset it to use the files in mlruns/.{bypass}",
     )

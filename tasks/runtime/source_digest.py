@@ -1,4 +1,4 @@
-"""Digests of the code: of all of it for a run, and of what a stage executes for the stage."""
+"""Digests of the code: all of it for a run, and what a stage executes for that stage."""
 
 import ast
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from lstm_model.digests import digest_file, digest_json
 from tasks.runtime.state.local_state import PROJECT
 
 PACKAGES = ("lstm_model", "tasks", "flows")
-RUNTIME = "tasks.runtime"  # It moves and logs what stages compute, and changes nothing about it.
+RUNTIME = "tasks.runtime"  # Left out: it moves and logs what stages compute and changes nothing in it.
 
 
 def code_digest() -> str:
@@ -20,7 +20,7 @@ def code_digest() -> str:
 
 @cache
 def stage_code_digest(source: Path) -> str:
-    """Return one digest over what the code of a stage executes, and requirements.lock."""
+    """Return one digest over the code that a stage executes and requirements.lock."""
     lock = PROJECT / "requirements.lock"
     return digest_json([_digest(executed_files(source)), digest_file(lock) if lock.exists() else None])
 
@@ -28,22 +28,22 @@ def stage_code_digest(source: Path) -> str:
 def executed_files(source: Path) -> set[Path]:
     """Return the source file and the files of lstm_model and tasks that it imports, directly or not.
 
-    The packages' own files count, and files beside a module that it names, such as templates. tasks/runtime does not.
+    Packages' `__init__.py` count, and files next to a module that it names, such as templates; tasks/runtime does not.
     """
-    found: set[Path] = set()
+    executed: set[Path] = set()
     waiting = [source]
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found.add(path)
+        if path not in executed:
+            executed.add(path)
             tree = ast.parse(path.read_text("utf-8"))
             waiting += [file for name in _imported(tree) for file in _files_of(name)]
-            found |= _named_files(tree, path.parent)
-    return found
+            executed |= _named_files(tree, path.parent)
+    return executed
 
 
 def _imported(tree: ast.Module) -> set[str]:
-    """Return the names of all modules that may be meant by an import anywhere in the file."""
+    """Return the names that the imports anywhere in the file may import as modules."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -63,10 +63,10 @@ def _files_of(name: str) -> list[Path]:
 
 
 def _named_files(tree: ast.Module, folder: Path) -> set[Path]:
-    """Return the files, and those in folders, beside a module whose names stand in it as strings."""
-    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    beside = [path for path in folder.iterdir() if path.name in strings and not (path / "__init__.py").exists()]
-    return {file for path in beside for file in [path, *path.rglob("*")] if file.is_file() and file.suffix != ".py"}
+    """Return the files, and those in folders, next to a module that a string in it names; none with Python code."""
+    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    named = [path for path in folder.iterdir() if path.name in strings and not (path / "__init__.py").exists()]
+    return {file for path in named for file in [path, *path.rglob("*")] if file.is_file() and file.suffix != ".py"}
 
 
 def _digest(files: Iterable[Path]) -> str:

@@ -2,7 +2,7 @@
 
 `mlruns/stages/<stage>/<digest>/` appears by one rename or not at all. The digest covers the digests of the inputs, the
 settings that the stage reads, the source of what it executes (source_digest.py) and requirements.lock. A stage whose
-folder is found and sound ends in Prefect's state `Cached`; deleting a folder deletes its entry.
+folder is there and undamaged ends in Prefect's state `Cached`; deleting a folder deletes its entry.
 """
 
 import inspect
@@ -31,13 +31,12 @@ from tasks.runtime.tracking import Run, log_seconds
 
 MANIFEST = "manifest.json"
 SEAL = "sha256"  # In the manifest: of the rest of it.
-RETRY_SECONDS = [2, 10, 30]  # Room on a disk comes back in minutes, not in milliseconds.
+RETRY_SECONDS = [2, 10, 30]  # A full disk needs minutes to get free space, not milliseconds.
 Write = Callable[..., dict[str, Any]]
-Report = Callable[["StageRecord", Run], None]
 
 
 class StageRecord(BaseModel):
-    """What travels between stages: where the output is, the digest of each file, and a few figures about it."""
+    """What travels between stages: where the output is, the digest of each file, and a few facts about it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,13 +54,13 @@ class StageRecord(BaseModel):
 
 
 def stage(
-    name: str, *, report: Report, reads: Callable[..., Any] = lambda **inputs: None
+    name: str, *, report: Callable[[StageRecord, Run], None], reads: Callable[..., Any] = lambda **inputs: None
 ) -> Callable[[Write], Callable[..., StageRecord]]:
     """Make `write(folder, *inputs)` a stage: called as `write(*inputs, run=run)`, it returns a StageRecord.
 
     write: fills the folder and returns the record's facts; it may take `run`, which is no part of the digest.
-    report(record, run): logs to MLflow and publishes Prefect artifacts; runs also when the stage itself is cached.
-    reads(**inputs): anything outside the inputs (`run` among them) that the stage depends on, as a JSON value.
+    report(record, run): logs to MLflow and publishes Prefect artifacts; it also runs when the stage is cached.
+    reads(**inputs): what the stage depends on outside its inputs (`run` included), as a JSON value.
     """
 
     def decorate(write: Write) -> Callable[..., StageRecord]:
@@ -69,19 +68,23 @@ def stage(
         source = Path(inspect.getfile(write))
 
         def digest_of(inputs: dict[str, Any]) -> str:
-            outside = reads(**inputs)  # First: it names a file that is missing.
-            known = {key: value for key, value in inputs.items() if key != "run"}
-            parts = [_digest_input(key, value, inputs.get("run")) for key, value in sorted(known.items())]
+            outside = reads(**inputs)  # First: its error names a missing file.
+            run = inputs.get("run")
+            parts = [_digest_input(key, value, run) for key, value in sorted(inputs.items()) if key != "run"]
             return digest_json([name, parts, outside, stage_code_digest(source)])
 
         def run_stage(**inputs: Any) -> StageRecord | State[StageRecord]:
             digest, since = digest_of(inputs), inputs["run"].stages_since
             if "run" not in signature.parameters:
                 del inputs["run"]
-            found = find(name, digest, since=since)
-            if found is not None:
-                return Completed(name="Cached", message=f"found {found.folder}", data=found)
-            return build(name, digest, lambda folder: write(folder, **inputs), since=since)
+            filled: list[Path] = []
+
+            def fill(folder: Path) -> dict[str, Any]:
+                filled.append(folder)
+                return write(folder, **inputs)
+
+            record = build(name, digest, fill, since=since)
+            return record if filled else Completed(name="Cached", message=f"found {record.folder}", data=record)
 
         staged = retried_task(run_stage, name=write.__name__.replace("_", "-"), description=inspect.getdoc(write))
 
@@ -96,16 +99,16 @@ def stage(
             log_seconds(run, stage=write.__name__, seconds=time.monotonic() - started)
             return record
 
-        call.digest_of = digest_of  # type: ignore[attr-defined]  # For who builds the stage another way.
+        call.digest_of = digest_of  # type: ignore[attr-defined]  # For callers of `build`.
         return call
 
     return decorate
 
 
 def build(name: str, digest: str, write: Callable[[Path], dict[str, Any]], *, since: float = 0.0) -> StageRecord:
-    """Return the stage's record, writing its folder unless a sound one is there. One process at a time builds it.
+    """Return the stage's record, writing its folder unless `find` finds it. One process at a time builds it.
 
-    since: a folder made before this time (seconds since 1970) is made anew.
+    since: a folder made before this time (seconds since 1970) is written again.
     """
     final = stages_root() / name / digest
     building = stages_root() / ".building" / f"{name}-{digest}"
@@ -122,23 +125,27 @@ def build(name: str, digest: str, write: Callable[[Path], dict[str, Any]], *, si
         content = json.loads(record.model_dump_json())
         write_json(building / MANIFEST, {**content, SEAL: digest_json(content)})
         final.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(final, ignore_errors=True)  # Its equal, made before `since`.
+        shutil.rmtree(final, ignore_errors=True)  # The same output, made before `since`.
         building.rename(final)
     return record
 
 
 def find(name: str, digest: str, *, since: float = 0.0) -> StageRecord | None:
-    """Return the record of a folder made since then, if each file is as it was written; remove a damaged folder."""
+    """Return the record of a folder made since then if each file is as it was written; remove a damaged folder.
+
+    Call it under the lock of `build`: another process may replace the folder.
+    """
     folder = stages_root() / name / digest
     if not folder.exists():
         return None
     try:
-        record = _read_manifest(folder)
+        content = read_json(folder / MANIFEST)
+        sealed = content.pop(SEAL, None) == digest_json(content)
+        record = StageRecord.model_validate(content)
         fresh = (folder / MANIFEST).stat().st_mtime >= since
-        sound = (record.stage, record.digest) == (name, digest) and all(
-            digest_file(folder / file) == expected for file, expected in record.files.items()
-        )
-    except (OSError, ValueError):
+        intact = sealed and (record.stage, record.digest) == (name, digest)
+        sound = intact and all(digest_file(folder / file) == sha256 for file, sha256 in record.files.items())
+    except (OSError, ValueError, TypeError, AttributeError):  # The last two: JSON, but no object.
         sound = False
     if not sound:
         get_run_logger().warning("Stage folder %s is damaged; it is removed and the stage runs again.", folder)
@@ -148,25 +155,17 @@ def find(name: str, digest: str, *, since: float = 0.0) -> StageRecord | None:
     return record if fresh else None
 
 
-def _read_manifest(folder: Path) -> StageRecord:
-    """Return the record in a stage folder; raises ValueError where it is not as it was written."""
-    content = read_json(folder / MANIFEST)
-    if not isinstance(content, dict) or content.pop(SEAL, None) != digest_json(content):
-        raise ValueError(f"{folder / MANIFEST} was edited")
-    return StageRecord.model_validate(content)
-
-
 def _digest_input(key: str, value: Any, run: Run | None) -> list[Any]:
     if not isinstance(value, Section):
         return [key, getattr(value, "digest", value)]
-    # Paths say where, not what: files enter by their contents.
+    # A path is where a file is; what counts is its contents.
     paths = {name: path for name, path in value if isinstance(path, Path)}
     contents = {name: run.sha256_of(path) if run else digest_file(path) for name, path in paths.items()}
     return [key, {**value.model_dump(mode="json", exclude=set(paths)), **contents}]
 
 
 def worth_a_retry(failed: Any, task_run: Any, state: Any) -> bool:
-    """Return whether trying again may help: a full disk or a server that does not answer, not a bug or bad data."""
+    """Return whether a retry may help: a full disk or a server that does not answer, not a bug or bad data."""
     return may_pass(state.result(raise_on_failure=False))
 
 

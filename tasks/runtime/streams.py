@@ -1,14 +1,14 @@
-"""stdin, stdout and stderr that take whatever is written: a console that cannot show a text does not end a training."""
+"""stdin, stdout and stderr that take any text: a console that cannot show one does not end a training."""
 
 import os
 import sys
 
 
 def usable_streams() -> None:
-    """Have stdout and stderr replace what they cannot show, and open what is closed on the null device.
+    """Make stdout and stderr replace what they cannot show, and open closed ones on the null device.
 
-    A closed one (`lstm-text train >&-`) is not only None in Python: the next file opened, a database perhaps, would get
-    its number, and what a library prints would end up in it.
+    A closed stream (`lstm-text train >&-`) is None in Python, and the next file opened, perhaps a database, would get
+    its number: what a library prints would be written into it.
     """
     for number in (0, 1, 2):
         try:
@@ -25,6 +25,5 @@ def usable_streams() -> None:
 
 
 def child_encoding() -> str:
-    """Return PYTHONIOENCODING for a child that writes to our streams or to a file: ours, and never an error."""
-    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    return f"{encoding}:replace"
+    """Return PYTHONIOENCODING for a child that writes to our streams or to a file: our encoding, without errors."""
+    return f"{getattr(sys.stderr, 'encoding', None) or 'utf-8'}:replace"

@@ -94,7 +94,7 @@ def checked_server(name: str, version: str, *, port: int) -> Iterator[ModelServe
 @contextmanager
 def waiting_server() -> Iterator[tuple[Process, Path]]:
     """A process that imports MLflow and then waits for `start_server`, and a folder; both end with the block."""
-    with _scratch() as scratch, child_process([sys.executable, "-P", "-c", _SERVER], {}, told=True) as process:
+    with _scratch() as scratch, child_process([sys.executable, "-P", "-c", _SERVER], {}, stdin_pipe=True) as process:
         yield process, scratch
 
 

@@ -118,7 +118,7 @@ def test_two_drifted_batches_of_three_send_one_event_until_the_champion_changes(
     assert events_of(name) == [payload]
 
     later = score(name, strange(200), tmp_path).drift
-    assert "no event: one went out on" in later.event and events_of(name) == [payload]
+    assert "no event: the last one is from" in later.event and events_of(name) == [payload]
 
     register(classifier, name)
     assert [score(name, strange(n), tmp_path).drift.event for n in (300,)] == [None]
@@ -141,7 +141,7 @@ def test_an_event_whose_process_died_before_sending_is_sent_by_the_next_batch(
         patch.setattr("tasks.monitoring.drift_event.DELIVERY_SECONDS", 0.5)
         told = [score(name, strange(n), tmp_path).drift.event for n in (0, 100)]
     assert "not confirmed" in told[1] and events_of(name) == []
-    assert "no event: one went out" in score(name, strange(200), tmp_path).drift.event  # It may be on its way.
+    assert "no event: the last one is from" in score(name, strange(200), tmp_path).drift.event  # It may be on its way.
     monkeypatch.setattr("tasks.monitoring.drift_event.LOST_AFTER", pd.Timedelta(0).to_pytimedelta())
     assert "is sent" in score(name, strange(300), tmp_path).drift.event
     assert len(events_of(name)) == 1
@@ -263,9 +263,9 @@ def test_a_batch_that_tells_nothing_is_not_judged_and_says_so(texts: list[str], 
 def test_a_version_without_a_reference_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     register(write_classifier(tmp_path / "classifier"), "unwatched")
     outcome = score("unwatched", usual(0), tmp_path)
-    assert outcome.drift.verdict == "no reference" and "train again" in outcome.drift.text
+    assert outcome.drift.verdict == "no reference" and "Train again" in outcome.drift.text
     assert main(["drift", str(write(tmp_path / "in.csv", usual(0))), "--model-uri", "models:/unwatched@champion"]) == 4
-    assert "Expected a training reference with unwatched version 1; found none." in capfd.readouterr().err
+    assert "unwatched version 1 has no training reference" in capfd.readouterr().err
 
 
 def watch(name: str, path: Path, **others: Any) -> Any:
@@ -342,10 +342,10 @@ def test_feedback_on_scored_answers_is_that_of_the_version_that_answered(
 BAD_FEEDBACK = {
     "no such file": (None, 2, "no such file"),
     "other columns": ("key,class\nr1,cat\n", 3, "the columns 'id' and 'label'"),
-    "no rows": ("id,label\n", 3, "rows with an id and a label"),
-    "ids of nothing": ("id,label\nx1,cat\n", 3, "none that was answered"),
-    "an id with two labels": ("id,label\nr1,cat\nr1,dog\n", 3, "one label for each id"),
-    "labels of another model": ("id,label\nr1,spam\nr2,ham\n", 3, "labels of the model ('cat', 'dog', 'owl')"),
+    "no rows": ("id,label\n", 3, "No row of"),
+    "ids of nothing": ("id,label\nx1,cat\n", 3, "(1 ids, such as 'x1')"),
+    "an id with two labels": ("id,label\nr1,cat\nr1,dog\n", 3, "two labels for id 'r1': 'cat' and 'dog'"),
+    "labels of another model": ("id,label\nr1,spam\nr2,ham\n", 3, "the model's are 'cat', 'dog', 'owl'"),
 }
 
 

@@ -135,7 +135,7 @@ def test_one_scoring_at_a_time_writes_an_output(model: tuple[str, Path], tmp_pat
     output = tmp_path / "out.parquet"
     (state / "locks").mkdir(exist_ok=True)
     lock = FileLock(state / "locks" / f"score-{digest_text(str(output.resolve()))[:16]}.lock")
-    with lock, pytest.raises(UsageError, match="one scoring at a time"):
+    with lock, pytest.raises(UsageError, match="Another process is scoring into"):
         score(tmp_path / "in.csv", output, model[0])
 
 
@@ -150,7 +150,7 @@ def test_dask_without_an_address_or_a_scheduler_is_refused(model: tuple[str, Pat
     write_rows(tmp_path / "in.csv")
     with pytest.raises(UsageError, match="--scheduler ADDRESS"):
         score(tmp_path / "in.csv", tmp_path / "out.parquet", model[0], engine="dask")
-    with pytest.raises(ModelError, match="a Dask scheduler that answers at tcp://127"):
+    with pytest.raises(ModelError, match="No Dask scheduler answers at tcp://127"):
         score(tmp_path / "in.csv", tmp_path / "out.parquet", model[0], engine="dask", scheduler="tcp://127.0.0.1:1")
 
 
@@ -200,7 +200,7 @@ def test_kill_9_and_the_same_command_again(model: tuple[str, Path], tmp_path: Pa
     finished = {path.name: path.stat().st_mtime_ns for path in parts_folder(output).glob("*.arrow")}
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr[-3_000:]
-    assert "going on with an unfinished scoring by scorer version 1" in result.stderr
+    assert "continuing an unfinished scoring by scorer version 1" in result.stderr
     assert 12 <= len(finished) < 30
     table = pd.read_parquet(output)
     assert table["id"].tolist() == [str(n + 1) for n in range(len(texts))]

@@ -150,7 +150,7 @@ def test_a_database_with_runs_stays_whatever_its_revision(state: Path) -> None:
 
 def test_a_file_that_is_no_database_is_reported_and_stays(state: Path) -> None:
     (state / "mlflow.db").write_text("notes, not runs\n" * 100)
-    with pytest.raises(ModelError, match=r"mlflow\.db; found file is not a database"):
+    with pytest.raises(ModelError, match=r"mlflow\.db cannot be opened: file is not a database"):
         prepare_tracking_database()
     assert (state / "mlflow.db").read_text().startswith("notes")
 

@@ -8,6 +8,7 @@ import multiprocessing
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -15,11 +16,13 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import ObjectNotFound
 
 import tasks.promotion.decision_lock
 import tasks.promotion.decision_record
 import tasks.runtime.locks
-from lstm_model.errors import ModelError
+from lstm_model.errors import ModelError, UsageError
 from tasks.promotion.change_champion import promote_version, roll_back
 from tasks.promotion.check_servable import Servability
 from tasks.promotion.decide_promotion import decide
@@ -27,6 +30,7 @@ from tasks.promotion.decision_lock import decision_lock
 from tasks.promotion.decision_record import Decision, read_decisions
 from tasks.promotion.history import history_text, read_history
 from tasks.registry.aliases import list_versions, read_aliases
+from tasks.runtime.locks import hold, shared_lock
 from tests.judged import BALANCED_SEEDS, ROWS, SERVABLE, answers_of, candidate, register_judged, relabelled
 from tests.models import register, write_classifier
 
@@ -303,7 +307,7 @@ def test_a_crash_at_any_step_leaves_what_the_next_command_goes_on_from(
         for method in ("log_dict", "set_model_version_tag", "set_registered_model_alias"):
             patch.setattr(MlflowClient, method, crash_after(getattr(MlflowClient, method)))
         with pytest.raises(MlflowException, match="lights"):
-            tasks.promotion.decision_record.carry_out(decision)
+            tasks.promotion.decision_record.carry_out(decision, lambda: None)
     aliases = read_aliases("crash")
     assert aliases["champion"] == "2"  # The last step of all.
     assert aliases["previous"] == ("2" if step == 5 else "1")
@@ -349,19 +353,19 @@ def hold_lock(name: str, held: Any, release: Any) -> None:
 def test_the_lock_excludes_another_process_and_is_free_when_it_dies(monkeypatch: pytest.MonkeyPatch) -> None:
     context = multiprocessing.get_context("spawn")
     held, release = context.Event(), context.Event()
-    monkeypatch.setattr(tasks.promotion.decision_lock, "TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(tasks.promotion.decision_lock, "WAIT_SECONDS", 1.0)
     process = context.Process(target=hold_lock, args=("locked", held, release))
     process.start()
     try:
         assert held.wait(60)
-        refused = pytest.raises(ModelError, match=r"another process holding the file .*mlflow\.db.*that hangs")
+        refused = pytest.raises(ModelError, match=r"It holds the file .*mlflow\.db")
         with refused, decision_lock("locked"):
             raise AssertionError("two have the lock")
         with decision_lock("another model"):
             pass
         process.kill()
         process.join()
-        monkeypatch.setattr(tasks.promotion.decision_lock, "TIMEOUT_SECONDS", 60.0)
+        monkeypatch.setattr(tasks.promotion.decision_lock, "WAIT_SECONDS", 60.0)
         with decision_lock("locked"):
             pass
     finally:
@@ -372,24 +376,21 @@ def test_two_checkouts_with_one_database_share_the_lock_file(
     state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "link.db").symlink_to(state / "mlflow.db")
-    here = tasks.promotion.decision_lock.lock_of("m").what
+    here = shared_lock(mlflow.get_registry_uri(), "m").name
     monkeypatch.setenv("LSTM_TEXT_STATE", str(tmp_path / "other"))
-    monkeypatch.setattr(mlflow, "get_registry_uri", lambda: f"sqlite:///{tmp_path / 'link.db'}")
-    assert tasks.promotion.decision_lock.lock_of("m").what == here and str(state) in here
+    assert shared_lock(f"sqlite:///{tmp_path / 'link.db'}", "m").name == here and str(state) in here
 
 
-def test_a_tracking_server_without_prefect_is_warned_of(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], state: Path
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:1", "postgresql://me@127.0.0.1:1/mlflow"])
+@pytest.mark.parametrize("server", [None, "of this process"])
+def test_without_a_prefect_server_that_others_can_reach_no_decision_is_made(
+    uri: str, server: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mlflow, "get_registry_uri", lambda: "http://127.0.0.1:1")
-    monkeypatch.setattr(tasks.runtime.locks.PREFECT_API_URL.__class__, "value", lambda _: None)
-    warned: list[str] = []
-    monkeypatch.setattr(
-        tasks.runtime.locks, "run_logger", lambda: type("L", (), {"warning": lambda _, *a: warned.append(a[0])})()
-    )
-    with decision_lock("m"):
-        assert list((state / "locks").glob("*.lock"))
-    assert "this machine only" in warned[0]
+    monkeypatch.setattr(mlflow, "get_registry_uri", lambda: uri)
+    monkeypatch.setattr(tasks.runtime.locks, "PREFECT_API_URL", SimpleNamespace(value=lambda: server))
+    monkeypatch.setattr(tasks.runtime.locks, "is_own_server", lambda: server is not None)
+    with pytest.raises(UsageError, match=r"set PREFECT_API_URL=http://HOST:4200/api"), decision_lock("m"):
+        raise AssertionError("it has a lock")
 
 
 def test_with_a_tracking_server_the_lock_is_a_prefect_concurrency_limit(
@@ -409,6 +410,33 @@ def test_with_a_tracking_server_the_lock_is_a_prefect_concurrency_limit(
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
-    monkeypatch.setattr(tasks.promotion.decision_lock, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(tasks.promotion.decision_lock, "WAIT_SECONDS", 0.5)
     with decision_lock("limited"), pytest.raises(ModelError, match="--active-slots 0"), decision_lock("limited"):
         raise AssertionError("two have the lock")
+
+
+def test_a_limit_that_was_lost_is_noticed(prefect_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow, "get_registry_uri", lambda: "http://127.0.0.1:1")
+    leases: list[str] = []
+    increment = SyncPrefectClient.increment_concurrency_slots_with_lease
+
+    def noted(*args: Any) -> Any:
+        response = increment(*args)
+        leases.append(response.json()["lease_id"])
+        return response
+
+    monkeypatch.setattr(SyncPrefectClient, "increment_concurrency_slots_with_lease", noted)
+    with decision_lock("lost") as still_held, get_client(sync_client=True) as client:
+        still_held()
+        client.release_concurrency_slots_with_lease(leases[0])  # As a server that forgot it, or a lease that ran out.
+        with pytest.raises(ModelError, match="lost the Prefect concurrency limit lstm-text-decisions-"):
+            still_held()
+
+
+def test_a_limit_that_is_rarely_used_again_is_deleted(prefect_server: None) -> None:
+    lock = shared_lock("http://127.0.0.1:1", "once", one_off=True)
+    with get_client(sync_client=True) as client:
+        with hold(lock, seconds=0, poll_seconds=0, refusal="It is taken"):
+            assert client.read_global_concurrency_limit_by_name("lstm-text-once").active_slots == 1
+        with pytest.raises(ObjectNotFound):
+            client.read_global_concurrency_limit_by_name("lstm-text-once")

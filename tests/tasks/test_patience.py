@@ -121,5 +121,5 @@ def test_a_locked_database_is_told_without_its_statement() -> None:
         error_code=TEMPORARILY_UNAVAILABLE,
     )
     told = known_failure(error)
-    assert isinstance(told, ModelError) and "End the process that holds it" in str(told)
+    assert isinstance(told, ModelError) and "End that process" in str(told)
     assert "database is locked" in str(told) and "SELECT" not in str(told)

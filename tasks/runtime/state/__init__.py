@@ -1,1 +1,1 @@
-"""Where run state is, and the environment variables and databases that lead there."""
+"""Where run state is: the environment variables and databases of its folder."""

@@ -1,4 +1,4 @@
-"""Where runs leave their state, and the environment that keeps every tool's state there and its telemetry off."""
+"""Where runs keep their state, and the environment that puts each tool's state there and turns off its telemetry."""
 
 import os
 from pathlib import Path
@@ -16,37 +16,36 @@ def state_root() -> Path:
 
 
 def stages_root() -> Path:
-    """Return the stage store; Prefect's result storage is the same folder."""
+    """Return the folder of the stage store."""
     return state_root() / "stages"
 
 
 def artifacts_root() -> Path:
-    """Return where MLflow's artifacts go when its database is the embedded one."""
+    """Return the folder of MLflow's artifacts where its database is the embedded one."""
     return state_root() / "artifacts"
 
 
-NEEDED = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}  # Whatever a notebook or another project has set.
+NEEDED = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}  # A notebook or another project may have set others.
 
 
 def use_local_state() -> None:
-    """Fill in what the environment leaves open, and correct what breaks the tools. Call before any of them is imported.
+    """Set the variables that the environment does not, and correct what breaks the tools. Call before importing them.
 
-    A variable that is set wins, so the same command runs against a team's servers; except NEEDED, and passwords and
-    proxies, which go where they do no harm.
+    A variable that is set stays, so that the same command runs against a team's servers. Exceptions: NEEDED, passwords
+    and proxies.
     """
     root = state_root()
     defaults = {
         "PREFECT_HOME": root / "prefect",
-        "PREFECT_LOCAL_STORAGE_PATH": root / "stages",
         "MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlflow.db'}",
         # Telemetry: MLflow honours DO_NOT_TRACK only as `true`.
         "DO_NOT_TRACK": "true",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "GX_ANALYTICS_ENABLED": "false",
-        # A server that goes away is asked again for about a minute (0, 4, 8, 16, 32 s), not for MLflow's four.
+        # Requests to a server that is down are retried for about a minute (0, 4, 8, 16, 32 s), not for MLflow's four.
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
-        # What Prefect's server answers while its database restarts; the client tries again for as long.
+        # Prefect's server returns this while its database restarts; its client retries that long.
         "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
         # With uv on PATH, MLflow would copy the project's lock into each model and export all of it.
         "MLFLOW_UV_AUTO_DETECT": "false",

@@ -1,6 +1,6 @@
-"""The database of Prefect's server, made whole; then `python -m` of what follows: uvicorn ..., prefect server start.
+"""Create the database of Prefect's server, then run a module as `python -m` does: uvicorn ..., prefect server start.
 
-One process makes it and serves it: importing Prefect takes seconds.
+One process does both: importing Prefect takes seconds.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from tasks.runtime.state.sqlite_files import make_whole
 
 
 def prepare_prefect_database() -> None:
-    """Have the SQLite file whole that a server in this process would open; do nothing where it has another database."""
+    """Create the SQLite file that a server in this process would open; do nothing for another kind of database."""
     from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 
     url = PREFECT_API_DATABASE_CONNECTION_URL.value() or ""
@@ -22,8 +22,8 @@ def prepare_prefect_database() -> None:
 
 
 def make(path: Path) -> None:
-    """Make a database with Prefect's tables, as its server does."""
-    # Each of a hundred migrations describes tables anew; looking for cycles among all that is a fifth of the time.
+    """Create a database with Prefect's tables, as its server does."""
+    # Each of a hundred migrations describes all tables again: garbage collection would take a fifth of the time.
     gc.disable()
     asyncio.run(_make(path))
     gc.enable()

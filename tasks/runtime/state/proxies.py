@@ -1,4 +1,4 @@
-"""The proxies that the environment names are for other machines: servers of this one are reached past them."""
+"""The environment's proxies are for other machines: servers on this one are reached without them."""
 
 import os
 from urllib.parse import urlsplit
@@ -12,9 +12,9 @@ PORTS = range(1, 65_536)
 def bypass_proxies_on_loopback() -> None:
     """Add this machine to NO_PROXY, which MLflow (requests), Prefect (httpx, websockets) and child processes read.
 
-    Prefect's client fails at any request where one of the variables holds what it cannot use, such as GNOME's
-    `socks://host:port`, NO_PROXY or not. Then `*` is added as well: with it httpx, and it alone, reads no proxy at all
-    (httpx/_utils.py; for requests and urllib `*` counts only where it stands alone).
+    Prefect's client fails at every request where a variable has an address that it cannot use, such as GNOME's
+    `socks://host:port`, whether NO_PROXY is set or not. Then `*` is added too: httpx reads no proxies with it
+    (httpx/_utils.py); for requests and urllib `*` counts only where it is the whole value.
     """
     listed = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if listed.strip() == "*" or not named_proxies():
@@ -24,13 +24,13 @@ def bypass_proxies_on_loopback() -> None:
 
 
 def named_proxies() -> dict[str, str]:
-    """Return the variables that name a proxy, in either case, with what they hold."""
+    """Return the variables that name a proxy, in upper or lower case, with their values."""
     either = [name for variable in VARIABLES for name in (variable, variable.lower())]
     return {name: os.environ[name] for name in either if os.environ.get(name)}
 
 
 def unusable_proxies() -> list[str]:
-    """Return the variables that name a proxy which Prefect's client cannot use."""
+    """Return the variables whose proxy Prefect's client cannot use."""
     return [name for name, address in named_proxies().items() if not _is_usable(address)]
 
 

@@ -1,4 +1,4 @@
-"""SQLite databases that appear whole or not at all, whatever ends the process that makes one."""
+"""SQLite databases that are created completely or not at all, even if the process is killed."""
 
 import sqlite3
 import time
@@ -12,39 +12,39 @@ PATIENCE_SECONDS = 90.0
 
 
 def make_whole(path: Path, make: Callable[[Path], None], *, is_whole: Callable[[Path], bool] = Path.exists) -> None:
-    """Have a whole database at path: make(beside) fills a file beside it, which then takes its name.
+    """Create the database at path: make(temporary) fills a file next to it, which is then renamed.
 
-    One process at a time makes it, others wait. is_whole(path): whether the file there stays as it is.
+    One process at a time does so, others wait. is_whole(path): whether the file at path is complete and stays.
     """
     if is_whole(path):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.making")
-    with FileLock(f"{beside}.lock"):
+    temporary = path.with_name(f".{path.name}.making")
+    with FileLock(f"{temporary}.lock"):
         if is_whole(path):
             return
-        _remove(beside)  # Left by a process that was killed.
-        make(beside)
-        with closing(sqlite3.connect(beside)) as database:
-            # All is in this one file then; an error while another connection is open, whose log would stay behind.
+        _remove(temporary)  # Left by a process that was killed.
+        make(temporary)
+        with closing(sqlite3.connect(temporary)) as database:
+            # Puts everything into this one file; fails while another connection, with its own log, is open.
             database.execute("PRAGMA journal_mode = DELETE")
         _remove(path)
-        beside.replace(path)
+        temporary.replace(path)
 
 
 def _remove(path: Path) -> None:
-    """Remove a database, then its logs: SQLite would play an old one into the next database of that name."""
+    """Remove a database, then its logs: SQLite would apply an old log to the next database of that name."""
     for end in ("", "-journal", "-wal", "-shm"):
         path.with_name(path.name + end).unlink(missing_ok=True)
 
 
 @contextmanager
 def transaction(path: Path, *, write: bool = False) -> Iterator[sqlite3.Connection]:
-    """A transaction on a database that is there, committed when the block ends without an error.
+    """A transaction on an existing database, committed when the block ends without an error.
 
-    A locked database is waited for; after PATIENCE_SECONDS raises sqlite3.OperationalError.
+    Waits for a locked database; raises sqlite3.OperationalError after PATIENCE_SECONDS.
     """
-    # Short waits: Ctrl-C is seen between them.
+    # Short timeouts: Ctrl-C works between them.
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=1.0, isolation_level=None)) as database:
         _begin(database, "BEGIN IMMEDIATE" if write else "BEGIN", until=time.monotonic() + PATIENCE_SECONDS)
         yield database

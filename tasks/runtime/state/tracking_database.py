@@ -1,4 +1,4 @@
-"""The embedded tracking database: made whole before MLflow opens it, and following its folder where that is moved."""
+"""The embedded tracking database: created completely before MLflow opens it, and updated when its folder is moved."""
 
 import os
 import sqlite3
@@ -9,14 +9,14 @@ from tasks.runtime.state.local_state import artifacts_root, state_root
 from tasks.runtime.state.relocation import Relocation, follow_move, relocate, remember_root
 from tasks.runtime.state.sqlite_files import make_whole, transaction
 
-FILLED_WHEN_EMPTY = {"alembic_version", "workspaces"}  # What MLflow writes before there is anything to keep.
+FILLED_WHEN_EMPTY = {"alembic_version", "workspaces"}  # MLflow fills these before there is anything to keep.
 
 
 def prepare_tracking_database(*, make: bool = True) -> None:
-    """Have the embedded tracking database whole and its locations below the state folder, before MLflow opens it.
+    """Create the embedded tracking database if needed and update its locations, before MLflow opens it.
 
-    Takes milliseconds where nothing is to be done. make: off, one that is not there is left for later. Raises
-    ModelError where it cannot be opened, or the state was moved before the database kept its folder.
+    Takes milliseconds where nothing has to be done. make: if off, a missing database is not created. Raises ModelError
+    where it cannot be opened, or where the state was moved before the database recorded its folder.
     """
     path = embedded_database()
     if path is None or not (make or _is_whole(path)):
@@ -28,20 +28,18 @@ def prepare_tracking_database(*, make: bool = True) -> None:
         if "locked" in str(error) or "full" in str(error):  # May pass.
             raise
         raise ModelError(
-            expected=f"the runs in the SQLite database {path}",
-            found=str(error),
-            remedy="Put a copy of it in its place, or set LSTM_TEXT_STATE to a new folder.",
+            f"The SQLite database {path} cannot be opened: {error}.",
+            "Replace it with a backup, or set LSTM_TEXT_STATE to a new folder.",
         ) from None
 
 
 def relocate_state() -> Relocation:
-    """Rewrite the locations of run state that was moved; raises UsageError where there is no embedded database."""
+    """Rewrite the locations of run state that was moved. Raises UsageError where there is no embedded database."""
     path = embedded_database()
     if path is None or not path.exists():
         raise UsageError(
-            expected=f"a tracking database below {state_root()}",
-            found="none",
-            remedy="Set LSTM_TEXT_STATE to the folder that was moved, and leave MLFLOW_TRACKING_URI unset.",
+            f"There is no tracking database below {state_root()}.",
+            "Set LSTM_TEXT_STATE to the folder that was moved, and leave MLFLOW_TRACKING_URI unset.",
         )
     return relocate(path, state_root())
 
@@ -62,20 +60,20 @@ def _make(path: Path) -> None:
 
 
 def _is_whole(path: Path) -> bool:
-    """Return False where there is no database, or one that MLflow was killed in making, without it being whole.
+    """Return False where there is no database, or an incomplete one because MLflow was killed while it created it.
 
-    MLflow's tables are made in many steps, some of which it cannot repeat; the experiment "Default" comes last. So a
-    database without any row was never finished, and nothing is lost with it.
+    MLflow creates its tables in many steps, some of which it cannot repeat; the experiment "Default" comes last. So a
+    database without rows was never completed, and nothing is lost with it.
     """
     if not path.exists():
         return False
     try:
         with transaction(path) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            # The one that tells comes first: all others are looked at only where it is empty.
+            # Experiments first: the other tables are read only if that one is empty.
             rest = sorted(tables - FILLED_WHEN_EMPTY, key=lambda name: (name != "experiments", name))
             return any(database.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone() for name in rest)
     except sqlite3.DatabaseError as error:
         if "locked" in str(error):
             raise
-        return True  # Damaged, or another kind of file: nothing to replace.
+        return True  # Damaged, or another kind of file: it is not replaced.
