@@ -64,7 +64,7 @@ def clean_state(*, older_than: timedelta, experiment_name: str, dry_run: bool) -
 
 
 def _stages(before: float) -> Iterator[Path]:
-    """Yield stage folders that were not used since then; using one touches it (`stages.is_sound`)."""
+    """Yield stage folders that were not used since then; using one touches it (`stage_store.find`)."""
     yield from _old(stages_root().glob("[!.]*/*"), before)
 
 

@@ -77,7 +77,7 @@ def _connect(uri: str) -> None:
 
 
 def _unreachable(variable: str, uri: str, problem: str, reason: str, hint: str = "") -> ModelError:
-    reason = without_password(" ".join(reason.split())).removesuffix(".")
+    reason = without_password(" ".join(reason.split())).rstrip(".?")
     proxies = named_proxies() if uri.startswith("http") else {}
     bypass = f" To reach it without the proxy ({', '.join(proxies)}), add its host to NO_PROXY." if proxies else ""
     return ModelError(
