@@ -1,6 +1,7 @@
 """Errors of servers and disks as errors that name a remedy."""
 
 import errno
+import os
 from collections.abc import Iterator
 
 from lstm_model.errors import LstmTextError, ModelError, UsageError
@@ -17,7 +18,7 @@ def known_failure(error: BaseException) -> LstmTextError | None:
     if disk_is_full(error) or (isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS)):
         return UsageError(
             expected=f"to write {getattr(error, 'filename', None) or 'the output'}",
-            found=getattr(error, "strerror", None) or text,
+            found=os.strerror(errno.ENOSPC) if disk_is_full(error) else getattr(error, "strerror", None) or text,
             remedy="Free space, or mend the permissions; LSTM_TEXT_STATE names another folder for run state.",
         )
     if "database is locked" in text:

@@ -68,7 +68,11 @@ def _again_for(seconds: float, call: Callable[..., Any], *args: Any, **kwargs: A
         before_sleep=_tell,
         reraise=True,
     )
-    return retrying(call, *args, **kwargs)
+    try:
+        return retrying(call, *args, **kwargs)
+    except Exception as error:
+        error.waited_for = True  # type: ignore[attr-defined]  # So that a task does not wait as long three times more.
+        raise
 
 
 class _PatientClient:

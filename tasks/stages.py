@@ -210,8 +210,12 @@ def _with_imports(source: Path) -> set[Path]:
 
 
 def worth_a_retry(task: Any, task_run: Any, state: Any) -> bool:
-    """Return whether trying again may help: a full disk or a server that does not answer, not a bug or bad data."""
-    return may_pass(state.result(raise_on_failure=False))
+    """Return whether trying again may help: a full disk or a server that does not answer, not a bug or bad data.
+
+    A request that was made again for as long as `patiently` does will fail for longer.
+    """
+    error = state.result(raise_on_failure=False)
+    return may_pass(error) and not getattr(error, "waited_for", False)
 
 
 def write_json(path: Path, value: Any) -> None:
