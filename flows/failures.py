@@ -1,6 +1,7 @@
 """Turn errors of servers and disks into errors with a remedy."""
 
 import errno
+import os
 from collections.abc import Iterator
 
 from lstm_model.errors import LstmTextError, ModelError, UsageError
@@ -20,8 +21,9 @@ def known_failure(error: BaseException) -> LstmTextError | None:
     text = text_of(error)[:300].rstrip(".")
     if disk_is_full(error) or (isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS)):
         path = getattr(error, "filename", None) or "the output"
+        reason = os.strerror(errno.ENOSPC) if disk_is_full(error) else getattr(error, "strerror", None) or text
         return UsageError(
-            f"Cannot write {path}: {getattr(error, 'strerror', None) or text}.",
+            f"Cannot write {path}: {reason}.",
             "Free space, or fix the permissions; LSTM_TEXT_STATE names another folder for run state.",
         )
     if "database is locked" in text:

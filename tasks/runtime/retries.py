@@ -66,7 +66,11 @@ def _retry(seconds: float, call: Callable[..., Any], *args: Any, **kwargs: Any) 
         before_sleep=_log_retry,
         reraise=True,
     )
-    return retrying(call, *args, **kwargs)
+    try:
+        return retrying(call, *args, **kwargs)
+    except Exception as error:
+        error.was_retried = True  # type: ignore[attr-defined]  # The task around it does not retry as long again.
+        raise
 
 
 class _RetryingClient:

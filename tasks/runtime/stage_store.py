@@ -84,7 +84,7 @@ def stage(
                 return write(folder, **inputs)
 
             record = build(name, digest, fill, since=since)
-            return record if filled else Completed(name="Cached", message=f"found {record.folder}", data=record)
+            return record if filled else Completed(name="Cached", data=record)
 
         staged = retried_task(run_stage, name=write.__name__.replace("_", "-"), description=inspect.getdoc(write))
 
@@ -166,7 +166,8 @@ def _digest_input(key: str, value: Any, run: Run | None) -> list[Any]:
 
 def worth_a_retry(failed: Any, task_run: Any, state: Any) -> bool:
     """Return whether a retry may help: a full disk or a server that does not answer, not a bug or bad data."""
-    return may_pass(state.result(raise_on_failure=False))
+    error = state.result(raise_on_failure=False)
+    return may_pass(error) and not getattr(error, "was_retried", False)
 
 
 retried_task = partial(

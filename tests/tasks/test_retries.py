@@ -12,11 +12,13 @@ import sqlalchemy
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.states import Failed
 
 import tasks.runtime.retries
 from flows.failures import known_failure
 from lstm_model.errors import ContentError, ModelError, UsageError
 from tasks.runtime.retries import disk_is_full, may_pass, with_retries
+from tasks.runtime.stage_store import worth_a_retry
 
 LOCKED = MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
 
@@ -113,6 +115,21 @@ def test_a_full_disk_is_told_where_prefects_server_could_not_record_it() -> None
             raise PrefectHTTPStatusError.from_httpx_error(answer) from answer
     told = known_failure(raised.value)
     assert isinstance(told, UsageError) and "No space left on device. Free space" in str(told)
+
+
+def test_a_full_database_is_told_as_a_full_disk_whatever_sqlalchemy_adds() -> None:
+    told = known_failure(
+        MlflowException("(raised as a result of autoflush) (sqlite3.OperationalError) database or disk is full")
+    )
+    assert isinstance(told, UsageError) and "No space left on device. Free space" in str(told)
+
+
+def test_what_was_waited_for_is_not_waited_for_again_by_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks.runtime.retries, "RETRY_FOR_SECONDS", 0.05)
+    with pytest.raises(MlflowException) as raised:
+        with_retries(Flaky(LOCKED, times=1_000_000))
+    fresh = MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
+    assert worth_a_retry(None, None, Failed(data=fresh)) and not worth_a_retry(None, None, Failed(data=raised.value))
 
 
 def test_a_locked_database_is_told_without_its_statement() -> None:
