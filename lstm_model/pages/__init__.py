@@ -1,1 +1,1 @@
-"""What a person reads: HTML pages, the model card, plots."""
+"""HTML pages, the model card and plots."""

@@ -5,5 +5,5 @@ from lstm_model.pages.html import render_page
 
 
 def render_comparison(compared: RunComparison) -> str:
-    """Return one HTML page that needs nothing but itself."""
-    return render_page("comparison.html", compared=compared, verdict=compared.verdict)
+    """Return a self-contained HTML page."""
+    return render_page("comparison.html", compared=compared)

@@ -1,4 +1,4 @@
-"""Plots inside a page: as <svg> in the page's own colours, each with what it shows in words."""
+"""Plots as inline <svg> in the colours of the page, with a text alternative."""
 
 import io
 import re
@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from lstm_model.evaluation.metrics import calibration_error
 from lstm_model.pages.plots import plot_reliability
 
-DIAGRAM_INCHES = (4.6, 5.2)  # Letters stay legible on a phone.
+DIAGRAM_INCHES = (4.6, 5.2)  # Text stays legible on a phone.
 
 
 def inline_svg(figure: Figure, *, name: str, alt: str) -> Markup:
-    """Return the figure as an <svg> in the page's own colours. name: keeps ids apart from those of other figures."""
+    """Return the plot as an <svg>. name: prefix that makes its ids unique in the page."""
     buffer = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
@@ -30,18 +30,18 @@ def inline_svg(figure: Figure, *, name: str, alt: str) -> Markup:
 def draw_diagrams(
     reliability: dict[str, list[float]], uncalibrated: dict[str, list[float]] | None = None
 ) -> list[tuple[str, str]]:
-    """Return the reliability diagrams as <svg> for the page, each with what it shows.
+    """Return the reliability diagrams as pairs of <svg> and caption.
 
-    reliability: the table of the scores as served. uncalibrated: that before temperature scaling, where it was kept.
+    reliability: the table of the scores as served. uncalibrated: the table before temperature scaling, if it was kept.
     """
     tables = {"scores as served": reliability}
     if uncalibrated is not None:
         tables = {"scores before temperature scaling": uncalibrated, "scores as served, after it": reliability}
-    diagrams: list[tuple[str, str]] = []
-    for shown, table in tables.items():
+    diagrams = []
+    for i, (caption, table) in enumerate(tables.items()):
         error = calibration_error(table)
         figure = plot_reliability(table, error)
         figure.set_size_inches(DIAGRAM_INCHES)
-        alt = f"Reliability diagram, {shown}: accuracy against confidence; calibration error {error:.3f}."
-        diagrams.append((str(inline_svg(figure, name=f"reliability-{len(diagrams)}", alt=alt)), shown))
+        alt = f"Reliability diagram, {caption}: accuracy against confidence; calibration error {error:.3f}."
+        diagrams.append((str(inline_svg(figure, name=f"reliability-{i}", alt=alt)), caption))
     return diagrams

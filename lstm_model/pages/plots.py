@@ -1,7 +1,6 @@
-"""Figures a person looks at, as matplotlib Figures (no global state, no display)."""
+"""Plots as matplotlib Figures, without global state and without a display."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,14 +22,13 @@ def plot_confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> Fi
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="share of the true label's rows", shrink=0.8)
-    if len(labels) <= 20:  # Beyond, the numbers would cover each other.
+    if len(labels) <= 20:  # With more labels the numbers would overlap.
         for i, j in np.ndindex(counts.shape):
-            axes.text(
-                j, i, f"{counts[i, j]:,}", ha="center", va="center", color="white" if shares[i, j] > 0.5 else "black"
-            )
-    ticks = range(len(labels))
-    axes.set_xticks(ticks, [_short(label) for label in labels], rotation=45, ha="right")
-    axes.set_yticks(ticks, [_short(label) for label in labels])
+            color = "white" if shares[i, j] > 0.5 else "black"
+            axes.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", color=color)
+    names = [_short(label) for label in labels]
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
     axes.set(title="Confusion matrix (test rows)", xlabel="predicted label", ylabel="true label")
     return figure
 
@@ -41,10 +39,10 @@ def plot_per_class(per_class: dict[str, dict[str, float]]) -> Figure:
     axes = figure.subplots()
     places = np.arange(len(per_class))
     for shift, name in zip((-0.27, 0.0, 0.27), ("precision", "recall", "f1"), strict=True):
-        axes.bar(places + shift, [figures[name] for figures in per_class.values()], width=0.25, label=name)
-    names = [f"{_short(label)}\n({int(figures['support']):,} rows)" for label, figures in per_class.items()]
+        axes.bar(places + shift, [metrics[name] for metrics in per_class.values()], width=0.25, label=name)
+    names = [f"{_short(label)}\n({int(metrics['support']):,} rows)" for label, metrics in per_class.items()]
     axes.set_xticks(places, names, rotation=45 if len(names) > 8 else 0)
-    axes.set(title="Per class (test rows)", ylim=(0, 1.02), ylabel="figure")
+    axes.set(title="Per class (test rows)", ylim=(0, 1.02), ylabel="metric")
     axes.legend(loc="lower right")
     axes.grid(axis="y", alpha=0.3)
     return figure
@@ -54,6 +52,14 @@ def plot_curve(epochs: Sequence[dict[str, float]], best_epoch: int, panel: str) 
     """Draw one of CURVES alone, for narrow pages."""
     figure = Figure(figsize=(4.6, 3.4), layout="constrained")
     _draw_curve(figure.subplots(), epochs, best_epoch, panel)
+    return figure
+
+
+def plot_curves(epochs: Sequence[dict[str, float]], best_epoch: int) -> Figure:
+    """Draw loss and accuracy after each epoch, on train and validation rows."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    for axes, panel in zip(figure.subplots(1, 2), CURVES, strict=True):
+        _draw_curve(axes, epochs, best_epoch, panel)
     return figure
 
 
@@ -68,20 +74,12 @@ def _draw_curve(axes: Axes, epochs: Sequence[dict[str, float]], best_epoch: int,
     axes.grid(alpha=0.3)
 
 
-def plot_curves(epochs: Sequence[dict[str, float]], best_epoch: int) -> Figure:
-    """Draw loss and accuracy after each epoch, on train and validation rows."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    for axes, panel in zip(figure.subplots(1, 2), CURVES, strict=True):
-        _draw_curve(axes, epochs, best_epoch, panel)
-    return figure
-
-
 def plot_reliability(
     table: dict[str, list[float]], calibration_error: float, *, before: dict[str, list[float]] | None = None
 ) -> Figure:
-    """Draw accuracy against confidence per bin, and how many rows each bin holds.
+    """Draw accuracy against confidence per bin, and the number of rows in each bin.
 
-    table: of `metrics.reliability`. before: the same without the temperature, where there is one.
+    table: from `metrics.reliability`. before: the same without the temperature, if there is one.
     """
     figure = Figure(figsize=(5.5, 6.5), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
@@ -95,16 +93,14 @@ def plot_reliability(
         points = (np.array(before[name])[filled] for name in ("confidence", "accuracy"))
         upper.plot(*points, "x", color="tab:orange", label="the same without the temperature")
     upper.plot([0, 1], [0, 1], "--", color="grey", label="perfectly calibrated")
-    upper.set(
-        title=f"Reliability (test rows), calibration error {calibration_error:.3f}", ylabel="accuracy", ylim=(0, 1)
-    )
+    title = f"Reliability (test rows), calibration error {calibration_error:.3f}"
+    upper.set(title=title, ylabel="accuracy", ylim=(0, 1))
     figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
     lower.bar(middles, rows, width=width, edgecolor="white")
     lower.set(xlabel="confidence", ylabel="rows", xlim=(0, 1))
     return figure
 
 
-def _short(label: Any) -> str:
-    # A dollar sign would start mathematical text.
-    text = str(label).replace("$", r"\$")
+def _short(label: str) -> str:
+    text = label.replace("$", r"\$")  # A dollar sign would start math text.
     return text if len(text) <= 24 else text[:23] + "…"

@@ -1,4 +1,4 @@
-"""What a run's reports tell about it besides its evaluation: settings, versions, counts and curves."""
+"""What the reports say about a run besides its evaluation: settings, versions, counts and curves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,9 +10,9 @@ LINK_SCHEMES = ("http://", "https://")
 
 @dataclass(frozen=True)
 class RunFacts:
-    """A training run: as its tracking server knows it, and the packages it ran with.
+    """A training run as its tracking server knows it, and the packages it ran with.
 
-    url: its page there. epochs: the figures after each epoch, from 1.
+    url: its page there. epochs: the metrics after each epoch, from 1.
     """
 
     run_id: str
@@ -27,26 +27,21 @@ class RunFacts:
 
     @property
     def flow_url(self) -> str | None:
-        """Return the address of the flow run's page, if it is one that a page may link to."""
+        """The address of the flow run's page, if a page may link to it."""
         url = self.tags.get("prefect.flow_run_url", "")
         return url if url.startswith(LINK_SCHEMES) else None
 
     @property
-    def rows(self) -> dict[str, int]:
-        """Return counts of rows: train, validation, test, left_out, quarantined ..."""
-        prefix = "rows."
-        return {key.removeprefix(prefix): int(n) for key, n in self.metrics.items() if key.startswith(prefix)}
+    def best_epoch(self) -> int:
+        return int(self.metrics.get("best_epoch", len(self.epochs)))
 
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Return the seconds of each stage; a cached one takes few."""
-        prefix = "seconds."
+    def metrics_below(self, prefix: str) -> dict[str, float]:
+        """Return the metrics with this prefix, without it: rows.* are counts of rows, seconds.* times of stages."""
         return {key.removeprefix(prefix): value for key, value in self.metrics.items() if key.startswith(prefix)}
 
-
-def changed_settings(config: PipelineConfig) -> list[tuple[str, str, str]]:
-    """Return (name, value, default) of the settings that differ from the defaults."""
-    defaults = flatten(PipelineConfig())
-    return [
-        (name, str(value), str(defaults[name])) for name, value in flatten(config).items() if value != defaults[name]
-    ]
+    @property
+    def changed_settings(self) -> list[tuple[str, str, str]]:
+        """Name, value and default of the settings that differ from the defaults."""
+        defaults = flatten(PipelineConfig())
+        given = flatten(self.config).items()
+        return [(name, str(value), str(defaults[name])) for name, value in given if value != defaults[name]]
