@@ -1,1 +1,1 @@
-"""What a person reads of a run: the report, and two runs side by side."""
+"""The report of a run, and the comparison of two runs."""

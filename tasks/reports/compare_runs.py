@@ -1,8 +1,9 @@
-"""Two runs of MLflow -> what differs between them, from the artifacts that they logged."""
+"""Compare two MLflow runs by the artifacts that they logged."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 from mlflow.entities import Run
 
 from lstm_model.config.evaluation import EvaluationConfig
@@ -10,7 +11,7 @@ from lstm_model.config.registration import RegistrationConfig
 from lstm_model.errors import ModelError, UsageError
 from lstm_model.evaluation.champion_comparison import SEEN_PARTS
 from lstm_model.evaluation.evaluation import resampling_of
-from lstm_model.evaluation.run_comparison import RunComparison, compare_answers, compare_figures, match_rows
+from lstm_model.evaluation.run_comparison import RowCounts, RunComparison, compare_answers, compare_figures, match_rows
 from tasks.registry.registered_model import resolve_model
 from tasks.runs.find_run import find_run, known_runs, moment
 from tasks.runs.past_run import EVALUATION, PREDICTIONS, PastRun
@@ -21,52 +22,27 @@ RECORDED = ("test_", "best_", "baseline_", "export.bytes", "rows.", "parameters"
 
 
 def compare_runs(run_a: str, run_b: str | None) -> RunComparison:
-    """Compare two runs on the test rows that both have; left out, run_b is that of the champion.
+    """Compare two runs on the test rows that both have. Without run_b, compare with the run of the champion.
 
-    Raises ModelError for a run that is unknown or holds no evaluation, for other labels and where no row is left;
-    UsageError where a run is compared with itself.
+    Raises ModelError for a run that is unknown or has no evaluation, for different labels, and if no row is left;
+    UsageError for a run compared with itself.
     """
-    first = find_run(run_a)
-    second = find_run(run_b or _champion_run(first))
-    if first.info.run_id == second.info.run_id:
-        raise UsageError(
-            expected="two runs",
-            found=f"{first.info.run_id} twice" if run_b else f"{first.info.run_id}, which made the champion itself",
-            remedy=f"Name another. {known_runs()}",
-        )
-    a, b = _read(first), _read(second)
-    if set(_labels(a)) != set(_labels(b)):
-        ours, theirs = (", ".join(sorted(set(_labels(x)) - set(_labels(y)))[:5]) or "none" for x, y in ((a, b), (b, a)))
-        raise ModelError(
-            expected="two runs with the same labels",
-            found=f"labels of A alone: {ours}; of B alone: {theirs}",
-            remedy="Figures of different tasks cannot be compared; name another run.",
-        )
-    return _compare(a, b)
-
-
-def _compare(a: PastRun, b: PastRun) -> RunComparison:
-    rows_a, rows_b, counts = match_rows(
-        a.predictions, b.predictions, trained_on_by_a=_trained_on(a), trained_on_by_b=_trained_on(b)
-    )
-    if not counts.compared:
-        raise ModelError(
-            expected="test rows of both runs that neither was trained on, with equal labels",
-            found=f"none (A has {counts.a:,} test rows, B {counts.b:,}, {counts.in_both:,} of them in both)",
-            remedy="Compare runs on the same data and split, or train again with the same data.split_column.",
-        )
+    a, b = _find_both(run_a, run_b)
+    labels = _common_labels(a, b)
+    rows_a, rows_b, counts = _common_rows(a, b)
     resampling = resampling_of(a.config.evaluation if a.config else EvaluationConfig())
-    figures, per_class = compare_figures(rows_a, rows_b, _labels(a), resampling)
+    metrics, per_class = compare_figures(rows_a, rows_b, labels, resampling)
     agreement, only_a, only_b = compare_answers(rows_a, rows_b, shown=SHOWN_EXAMPLES)
+    settings = _side_by_side(*({name: str(value) for name, value in run.settings.items()} for run in (a, b)))
     return RunComparison(
         a=_identity(a.run),
         b=_identity(b.run),
-        params=_differing_settings(a.settings, b.settings),
-        recorded=_recorded(a.run, b.run),
+        params=[row for row in settings if row[1] != row[2]],
+        recorded=_side_by_side(_recorded(a.run), _recorded(b.run)),
         rows=counts,
         manifests_found=a.manifest is not None and b.manifest is not None,
         confidence=resampling.confidence,
-        figures=figures,
+        figures=metrics,
         per_class=per_class,
         agreement=agreement,
         only_a_right=only_a,
@@ -74,23 +50,42 @@ def _compare(a: PastRun, b: PastRun) -> RunComparison:
     )
 
 
-def _champion_run(run: Run) -> str:
-    name = run.data.tags.get("model_name", RegistrationConfig().model_name)
-    return resolve_model(f"models:/{name}@champion")[2]
+def _find_both(run_a: str, run_b: str | None) -> list[PastRun]:
+    first = find_run(run_a)
+    name = first.data.tags.get("model_name", RegistrationConfig().model_name)
+    second = find_run(run_b or resolve_model(f"models:/{name}@champion")[2])
+    if first.info.run_id == second.info.run_id:
+        problem = "You named run {} twice." if run_b else "Run {} made the champion itself."
+        raise UsageError(problem.format(first.info.run_id), f"Name another run. {known_runs()}")
+    return [PastRun(first), PastRun(second)]
 
 
-def _read(run: Run) -> PastRun:
-    """Return a run with an evaluation; raises ModelError for another."""
-    past = PastRun(run)
-    if past.evaluation is None or past.predictions is None:
-        error = past.lacks(EVALUATION, PREDICTIONS)
-        raise ModelError(expected=error.expected, found=error.found, remedy=known_runs())
-    return past
+def _common_labels(a: PastRun, b: PastRun) -> list[str]:
+    for run in (a, b):
+        if run.evaluation is None or run.predictions is None:
+            raise ModelError(run.lacks(EVALUATION, PREDICTIONS).message, known_runs())
+    labels_a, labels_b = a.evaluation.labels, b.evaluation.labels
+    only_a, only_b = (sorted(difference)[:5] for difference in ({*labels_a} - {*labels_b}, {*labels_b} - {*labels_a}))
+    if only_a or only_b:
+        raise ModelError(
+            "The runs have different labels "
+            f"(labels of A alone: {', '.join(only_a) or 'none'}; of B alone: {', '.join(only_b) or 'none'}).",
+            "Metrics of different tasks cannot be compared; name another run.",
+        )
+    return labels_a
 
 
-def _labels(run: PastRun) -> list[str]:
-    assert run.evaluation
-    return run.evaluation.labels
+def _common_rows(a: PastRun, b: PastRun) -> tuple[pd.DataFrame, pd.DataFrame, RowCounts]:
+    rows_a, rows_b, counts = match_rows(
+        a.predictions, b.predictions, trained_on_by_a=_trained_on(a), trained_on_by_b=_trained_on(b)
+    )
+    if not counts.compared:
+        raise ModelError(
+            "The runs share no test rows with equal labels that neither was trained on "
+            f"(A has {counts.a:,} test rows, B {counts.b:,}, {counts.in_both:,} of them in both).",
+            "Compare runs on the same data and split, or train again with the same data.split_column.",
+        )
+    return rows_a, rows_b, counts
 
 
 def _trained_on(run: PastRun) -> set[str]:
@@ -112,16 +107,11 @@ def _identity(run: Run) -> dict[str, str]:
     }
 
 
-def _recorded(a: Run, b: Run) -> list[tuple[str, float | None, float | None]]:
-    ours, theirs = a.data.metrics, b.data.metrics
-    names = [name for name in sorted({*ours, *theirs}) if name.startswith(RECORDED) and "/" not in name]
-    return [(name, ours.get(name), theirs.get(name)) for name in names]
+def _recorded(run: Run) -> dict[str, float]:
+    metrics = run.data.metrics.items()
+    return {name: value for name, value in metrics if name.startswith(RECORDED) and "/" not in name}
 
 
-def _differing_settings(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str | None, str | None]]:
-    """Return (name, value in a, value in b) of the settings that differ; None: the run has no such setting."""
-    shown = [{name: str(value) for name, value in settings.items()} for settings in (a, b)]
-    names = sorted({*a, *b})
-    return [
-        (name, shown[0].get(name), shown[1].get(name)) for name in names if shown[0].get(name) != shown[1].get(name)
-    ]
+def _side_by_side(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return (name, value in a, value in b); None where a run has no such name."""
+    return [(name, a.get(name), b.get(name)) for name in sorted({*a, *b})]

@@ -1,7 +1,7 @@
-"""The run's report (one HTML file), the version's model card, and links that lead there."""
+"""Write the run's report (one HTML file), the version's model card, and a link to the report."""
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions, version
 
 from prefect.artifacts import create_link_artifact
 
@@ -21,6 +21,7 @@ from tasks.training.evaluation_report import DIAGRAMS, read_evaluation
 
 REPORT = "report.html"
 CURVES = ("train_loss", "train_accuracy", "validation_log_loss", "validation_accuracy", "validation_macro_f1")
+# TensorFlow is one of two packages.
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "onnxruntime", "tokenizers", "numpy", "mlflow", "prefect")
 
 
@@ -30,31 +31,35 @@ def write_report(
     version: RegisteredVersion, evaluation: StageRecord, decision: Decision, config: PipelineConfig, run: Run
 ) -> str:
     """Log report.html to the run and describe the version with its model card; return the report's address."""
-    found, decided = read_evaluation(evaluation), decision.model_dump(mode="json")
+    measured, decided = read_evaluation(evaluation), decision.model_dump(mode="json")
     facts = _facts(run, config)
-    page = render_report(found, decided, facts, diagrams=read_json(evaluation.file(DIAGRAMS)))
+    page = render_report(measured, decided, facts, diagrams=read_json(evaluation.file(DIAGRAMS)))
     client = mlflow_client()
     client.log_text(run.run_id, page, REPORT)
     if client.get_model_version(version.name, version.version).run_id == run.run_id:
-        # A rerun that found its version registered leaves the card of the run that made it.
-        client.update_model_version(version.name, version.version, render_model_card(found, decided, facts))
+        # A rerun that found its version registered keeps the card of the run that made the version.
+        client.update_model_version(version.name, version.version, render_model_card(measured, decided, facts))
     address = f"{run.url}/artifacts/{REPORT}"
-    low, high = found.intervals.macro_f1
-    macro_f1 = f"test macro-F1 {found.candidate.macro_f1:.3f} ({low:.3f} to {high:.3f})"
+    low, high = measured.intervals.macro_f1
+    macro_f1 = f"test macro-F1 {measured.candidate.macro_f1:.3f} ({low:.3f} to {high:.3f})"
     headline = f"Version {version.version} {decision.told}; {macro_f1}"
-    publish_markdown("result", f"{headline}. [Report]({address})", "What came of the training")
+    publish_markdown("result", f"{headline}. [Report]({address})", "The result of the training")
     create_link_artifact(
         link=address,
         link_text=f"Report on {version.name} version {version.version}",
         key="report",
-        description="What was decided and why, figures, mistakes to look at",
+        description="The decision and its reasons, metrics, mistakes to look at",
     )
     return address
 
 
 def _facts(run: Run, config: PipelineConfig) -> RunFacts:
-    """Return the facts of a run of this process; the curves are the run's metric history, cached training or not."""
-    stored = mlflow_client().get_run(run.run_id)
+    """Return the facts of a run; its curves come from its metric history, which also has those of a cached training."""
+    client = mlflow_client()
+    stored = client.get_run(run.run_id)
+    curves = {name: {m.step: m.value for m in client.get_metric_history(run.run_id, name)} for name in CURVES}
+    steps = sorted({step for values in curves.values() for step in values})
+    packages = {name: version(name) for name in PACKAGES if any(distributions(name=name))}
     return RunFacts(
         run_id=run.run_id,
         name=run.name,
@@ -63,25 +68,6 @@ def _facts(run: Run, config: PipelineConfig) -> RunFacts:
         config=config,
         tags=stored.data.tags,
         metrics=stored.data.metrics,
-        epochs=_epochs(run.run_id),
-        packages={"Python": platform.python_version(), **_packages()},
+        epochs=[{name: values[step] for name, values in curves.items() if step in values} for step in steps],
+        packages={"Python": platform.python_version(), **packages},
     )
-
-
-def _epochs(run_id: str) -> list[dict[str, float]]:
-    client = mlflow_client()
-    histories = {name: client.get_metric_history(run_id, name) for name in CURVES}
-    by_step = {name: {metric.step: metric.value for metric in metrics} for name, metrics in histories.items()}
-    known = {name: values for name, values in by_step.items() if values}
-    steps = sorted({step for values in known.values() for step in values})
-    return [{name: values[step] for name, values in known.items() if step in values} for step in steps]
-
-
-def _packages() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # TensorFlow is one of two packages.
-            continue
-    return found
