@@ -1,6 +1,6 @@
 """Self-contained pages, readable offline: HTML with style and plots inside, and Markdown.
 
-The templates are in templates/. Texts from data are escaped, shortened and isolated from the text direction around them.
+The templates are in templates/. Texts from data are escaped, shortened and kept to their own text direction.
 """
 
 import math

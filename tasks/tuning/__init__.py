@@ -1,1 +1,1 @@
-"""A search for settings: its study, its trials, the best configuration."""
+"""The search for better settings: its study, its trials, its best configuration."""

@@ -1,6 +1,6 @@
-"""A search for settings: its Optuna study, found again by what it is about, and its MLflow run.
+"""A search for settings: its Optuna study, which the same search opens again, and its MLflow run.
 
-One process at a time is at a search. The study is in `mlruns/tuning.db`, or where LSTM_TEXT_TUNING_STORAGE says.
+Only one process works on a search at a time. The study is in `mlruns/tuning.db` or in $LSTM_TEXT_TUNING_STORAGE.
 """
 
 import os
@@ -29,12 +29,12 @@ from tasks.training.train_model import train_model
 from tasks.training.validate_examples import validate_examples
 from tasks.tuning.mlflow_runs import search_run
 
-START = "start"  # Mark of the trial with the configuration that the search starts from.
+START = "start"  # Marks the trial of the configuration that the search starts from.
 
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched, where trials are kept, and the MLflow run of the whole."""
+    """A study, the configuration that it starts from, its search space, and its MLflow run."""
 
     study: optuna.Study
     base: PipelineConfig
@@ -43,25 +43,30 @@ class Search:
 
     @property
     def monitor(self) -> str:
-        """Name of the validation figure that trials are compared by."""
+        """The name of the validation metric that compares trials."""
         return f"validation_{self.base.training.monitor}"
 
     @property
     def finished(self) -> list[FrozenTrial]:
         return [trial for trial in self.study.trials if trial.state.is_finished()]
 
+    def loss(self, trial: FrozenTrial) -> float:
+        """Return the trial's validation metric with the sign that makes lower better."""
+        return float(trial.value if self.study.direction is StudyDirection.MINIMIZE else -trial.value)
+
 
 @contextmanager
 def open_search(base: PipelineConfig, tuning: TuningConfig) -> Iterator[Search]:
-    """Open study and MLflow run of a search, those that it had when it was interrupted if there are any."""
+    """Open the study and the MLflow run of a search, again if it was interrupted."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     key = search_key(base, tuning)
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=tuning.random_trials, n_warmup_steps=tuning.warmup_epochs)
     with recorded_flow(), _sole_process(key):
         study = optuna.create_study(
             study_name=f"{base.data.path.stem}-{key}",
             storage=os.environ.get("LSTM_TEXT_TUNING_STORAGE") or f"sqlite:///{state_root() / 'tuning.db'}",
             direction="minimize" if base.training.monitor == "log_loss" else "maximize",
-            pruner=_pruner(tuning),
+            pruner=pruner if tuning.prune else optuna.pruners.NopPruner(),
             load_if_exists=True,
         )
         if not study.trials:
@@ -72,28 +77,19 @@ def open_search(base: PipelineConfig, tuning: TuningConfig) -> Iterator[Search]:
 
 
 def best_trial(search: Search) -> FrozenTrial:
-    """Return the completed trial with the best figure among those tried; where all were cut short, the start."""
-    start, *tried = search.study.get_trials(states=[TrialState.COMPLETE])
-    return min(tried, key=lambda trial: _badness(search, trial), default=start)
-
-
-def beats_start(search: Search, trial: FrozenTrial) -> bool:
-    """Return whether the trial's figure is better than that of the configuration that the search starts from."""
-    return _badness(search, trial) < _badness(search, search.study.trials[0])
-
-
-def _badness(search: Search, trial: FrozenTrial) -> float:
-    return float(trial.value if search.study.direction is StudyDirection.MINIMIZE else -trial.value)
+    """Return the best completed trial other than the start; the start if no other was completed."""
+    start, *others = search.study.get_trials(states=[TrialState.COMPLETE])
+    return min(others, key=search.loss, default=start)
 
 
 def trial_settings(search: Search, trial: FrozenTrial | optuna.Trial) -> dict[str, Any]:
-    """Return what the trial tries, drawn if it is new; nothing for the configuration that the search starts from."""
-    drawn_from = isinstance(trial, optuna.Trial) or bool(trial.params)  # Not if it died too early to draw.
-    return suggest_settings(trial, search.tuning) if drawn_from and START not in trial.user_attrs else {}
+    """Return the settings of the trial, drawn if it is new; none for the configuration that the search starts from."""
+    has_settings = isinstance(trial, optuna.Trial) or bool(trial.params)  # A trial may fail before they are drawn.
+    return suggest_settings(trial, search.tuning) if has_settings and START not in trial.user_attrs else {}
 
 
 def search_key(base: PipelineConfig, tuning: TuningConfig) -> str:
-    """Return what a search shares with its continuation: a digest of data, code, settings, space and seed."""
+    """Return a digest of data, code, settings, space and seed, which a search shares with its continuation."""
     stages = [
         load_examples.digest_of({"config": base.data, "slice_column": base.evaluation.slice_column}),
         validate_examples.digest_of({"config": base.data}),
@@ -108,23 +104,11 @@ def search_key(base: PipelineConfig, tuning: TuningConfig) -> str:
 def _sole_process(key: str) -> Iterator[None]:
     locks = state_root() / "locks"
     locks.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(locks / f"tuning-{key}.lock", timeout=0)
     try:
-        lock.acquire()
+        held = FileLock(locks / f"tuning-{key}.lock").acquire(timeout=0)
     except Timeout:
         raise UsageError(
-            expected="one process at a time in a search",
-            found="another one in the same search",
-            remedy="Wait for it, or search from another tuning.seed.",
+            "Another process works on the same search.", "Wait for it, or search with another tuning.seed."
         ) from None
-    with lock:
-        try:
-            yield
-        finally:
-            lock.release()
-
-
-def _pruner(tuning: TuningConfig) -> optuna.pruners.BasePruner:
-    if not tuning.prune:
-        return optuna.pruners.NopPruner()
-    return optuna.pruners.MedianPruner(n_startup_trials=tuning.random_trials, n_warmup_steps=tuning.warmup_epochs)
+    with held:
+        yield
