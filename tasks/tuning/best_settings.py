@@ -1,10 +1,9 @@
-"""What a search came to: the best configuration as a file that `lstm-text train --config` takes, and honest tables."""
+"""The result of a search: the best configuration as a file for `lstm-text train --config`, and tables of the trials."""
 
 from pathlib import Path
 from typing import Any
 
 import yaml
-from optuna.trial import FrozenTrial
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
@@ -21,7 +20,7 @@ from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.state.local_state import state_root
-from tasks.tuning.study import Search, beats_start, best_trial, trial_settings
+from tasks.tuning.study import Search, best_trial, trial_settings
 from tasks.tuning.trials import build_trained
 
 SHOWN = {
@@ -31,7 +30,7 @@ SHOWN = {
 
 
 class TuningOutcome(BaseModel):
-    """The one JSON object that `lstm-text tune --json` prints."""
+    """The JSON object that `lstm-text tune --json` prints."""
 
     run_id: str
     run_url: str
@@ -53,7 +52,7 @@ def conclude_search(
     search: Search, encoded: StageRecord, start: RegisteredClassifier | None, output: Path | None
 ) -> TuningOutcome:
     """Write the best configuration, log the tables and return the outcome."""
-    best = best_trial(search)
+    first, best = search.study.trials[0], best_trial(search)
     settings = trial_settings(search, best)
     difference, spread = _difference(search, encoded, start, settings)
     states = [trial.state.name.lower() for trial in search.finished]
@@ -63,48 +62,44 @@ def conclude_search(
         config_path=(output or state_root() / "tuned" / f"{search.base.data.path.stem}.yaml").absolute(),
         best_trial=best.number,
         best_settings=settings,
-        improved=beats_start(search, best),
-        start=_figures(search.study.trials[0]),
-        best=_figures(best),
+        improved=search.loss(best) < search.loss(first),
+        start={key: first.user_attrs["figures"][key] for key in SHOWN},
+        best={key: best.user_attrs["figures"][key] for key in SHOWN},
         macro_f1_difference=difference,
         macro_f1_interval=spread,
         validation_rows=encoded.facts["parts"]["validation"]["rows"],
         trials={state: states.count(state) for state in sorted(set(states))},
         table="",
     )
-    outcome = outcome.model_copy(update={"table": _comparison(search, outcome)})
+    outcome.table = _comparison(search, outcome)
     _write_config(search, outcome)
     _log(search, outcome)
     return outcome
 
 
 def check_config_output(path: Path | None, *, overwrite: bool) -> None:
-    """Raise UsageError for an output that exists or that no file can be written to."""
+    """Raise UsageError for an output that exists or that cannot be written."""
     if path is None:
         return
     if path.exists() and not overwrite:
-        raise UsageError(
-            expected=f"no file at {path}", found="one", remedy="Name another --output, or add --overwrite."
-        )
+        raise UsageError(f"{path} exists already.", "Name another --output, or add --overwrite.")
     if path.suffix not in (".yaml", ".yml") or path.is_dir():
-        raise UsageError(
-            expected="a YAML file for the best configuration", found=str(path), remedy="Name one: best.yaml, say."
-        )
+        raise UsageError(f"--output {path} is not a YAML file.", "Name a file such as best.yaml.")
     path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def best_config(base: PipelineConfig, outcome: TuningOutcome) -> PipelineConfig:
-    """Return the configuration that the file holds: the best that was tried, or base if nothing beat it."""
+    """Return the configuration to train with: the best trial's, or base if no trial beat it."""
     return with_settings(base, outcome.best_settings if outcome.improved else {})
 
 
 def _difference(
     search: Search, encoded: StageRecord, start: RegisteredClassifier | None, settings: dict[str, Any]
 ) -> tuple[float, tuple[float, float]]:
-    """Return by how much the best configuration's macro-F1 on validation rows differs, with its paired interval."""
+    """Return macro-F1 on validation rows, best configuration minus start, and its paired interval."""
     import keras
 
-    from lstm_model.network.network import MaskedPooling  # noqa: F401  Registers the layers that Keras is to load.
+    from lstm_model.network.network import MaskedPooling  # noqa: F401  Registers the layers that Keras loads.
     from lstm_model.network.training import predict_logits
 
     rows = EncodedRows.load(encoded.file("validation.npz"))
@@ -113,58 +108,50 @@ def _difference(
         network = keras.models.load_model(build_trained(encoded, start, config).file("network.keras"), compile=False)
         predictions[name] = predict_logits(network, rows).argmax(axis=1)
     classes, given = len(encoded.facts["labels"]), search.base.evaluation
-    drawn = bootstrap(
-        label_ids=rows.label_ids,
-        predictions=predictions,
-        num_classes=classes,
-        resampling=Resampling(given.bootstrap_rounds, given.bootstrap_seed, given.confidence),
-    )
-    ours, theirs = (
+    resampling = Resampling(given.bootstrap_rounds, given.bootstrap_seed, given.confidence)
+    drawn = bootstrap(label_ids=rows.label_ids, predictions=predictions, num_classes=classes, resampling=resampling)
+    of_start, of_best = (
         macro_f1(label_ids=rows.label_ids, predicted_ids=ids, num_classes=classes) for ids in predictions.values()
     )
-    return theirs - ours, interval(drawn["best"]["macro_f1"] - drawn["start"]["macro_f1"], given.confidence)
-
-
-def _figures(trial: FrozenTrial) -> dict[str, float]:
-    return {key: trial.user_attrs["figures"][key] for key in SHOWN}
+    return of_best - of_start, interval(drawn["best"]["macro_f1"] - drawn["start"]["macro_f1"], given.confidence)
 
 
 def _comparison(search: Search, outcome: TuningOutcome) -> str:
-    """Return the table of what the search started from and what it found, and what to think of the difference."""
+    """Return a table of the start and the best trial, and a verdict on the difference."""
     given = flatten(search.base)
     rows = [[name, outcome.start[key], outcome.best[key]] for key, name in SHOWN.items()]
     rows += [[name, str(given[name]), str(value)] for name, value in outcome.best_settings.items()]
     header = [f"validation rows: {outcome.validation_rows:,}", "started from", f"best: trial {outcome.best_trial}"]
-    return f"{markdown_table(header, rows)}\n\n{_verdict(search, outcome)}"
-
-
-def _verdict(search: Search, outcome: TuningOutcome) -> str:
     low, high = outcome.macro_f1_interval
-    chance = "more than chance" if low > 0 or high < 0 else "within chance"
-    difference = (
+    verdict = (
         f"The best trial's macro-F1 differs by {outcome.macro_f1_difference:+.4f} "
-        f"({search.base.evaluation.confidence:.0%} interval {low:+.4f} to {high:+.4f}: {chance})."
+        f"({search.base.evaluation.confidence:.0%} interval {low:+.4f} to {high:+.4f}: "
+        f"{'more than chance' if low > 0 or high < 0 else 'within chance'})."
     )
-    if not outcome.improved:
-        return f"No trial beat the configuration that the search started from; the file holds that one. {difference}"
-    return f"{difference} The best of many is partly luck: expect less on test rows, which no trial has seen."
+    if outcome.improved:
+        verdict += " The best of many trials is partly luck: expect less on test rows, which no trial used."
+    else:
+        verdict = f"No trial beat the configuration that the search started from, so the file has that one. {verdict}"
+    return f"{markdown_table(header, rows)}\n\n{verdict}"
 
 
 def _trials_table(search: Search) -> str:
-    names = list(search.tuning.space)
-    rows = []
+    names, rows = list(search.tuning.space), []
     for trial in search.finished:
-        figures = trial.user_attrs.get("figures", {})
-        shown = {**flatten(search.base), **trial_settings(search, trial)}
-        rows.append(
-            [str(trial.number), trial.state.name.lower(), figures.get(search.monitor, ""), figures.get("seconds", "")]
-            + [str(shown[name]) for name in names]
-        )
+        metrics = trial.user_attrs.get("figures", {})
+        settings = {**flatten(search.base), **trial_settings(search, trial)}
+        cells = [
+            str(trial.number),
+            trial.state.name.lower(),
+            metrics.get(search.monitor, ""),
+            metrics.get("seconds", ""),
+        ]
+        rows.append(cells + [str(settings[name]) for name in names])
     return markdown_table(["trial", "state", search.monitor.replace("_", " "), "seconds", *names], rows)
 
 
 def _write_config(search: Search, outcome: TuningOutcome) -> None:
-    """Write what differs from the defaults, and all that was searched, as YAML."""
+    """Write the settings that differ from the defaults, and all settings of the search space, as YAML."""
     best, defaults = best_config(search.base, outcome), flatten(PipelineConfig())
     dumped = best.model_dump(mode="json")
     kept: dict[str, dict[str, Any]] = {}
@@ -172,21 +159,23 @@ def _write_config(search: Search, outcome: TuningOutcome) -> None:
         section, key = name.split(".")
         if value != defaults[name] or name in search.tuning.space:
             kept.setdefault(section, {})[key] = dumped[section][key]
-    kind = f"trial {outcome.best_trial}" if outcome.improved else "what the search started from, which no trial beat"
-    figure = (outcome.best if outcome.improved else outcome.start)[search.monitor]
+    source, metrics = f"trial {outcome.best_trial}", outcome.best
+    if not outcome.improved:
+        source, metrics = "what the search started from, which no trial beat", outcome.start
     comment = (
         f"# By lstm-text tune, {sum(outcome.trials.values())} trials, MLflow run {outcome.run_id}:\n"
-        f"# {kind}; {search.monitor.replace('_', ' ')} {figure:.4f}.\n"
+        f"# {source}; {search.monitor.replace('_', ' ')} {metrics[search.monitor]:.4f}.\n"
     )
     outcome.config_path.parent.mkdir(parents=True, exist_ok=True)
     outcome.config_path.write_text(comment + yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), "utf-8")
 
 
 def _log(search: Search, outcome: TuningOutcome) -> None:
-    run, trials = search.run, _trials_table(search)
-    tracking.log_metrics(run, {"trials": sum(outcome.trials.values()), "best_trial": outcome.best_trial})
-    tracking.log_metrics(run, {f"start.{key}": value for key, value in outcome.start.items()})
-    tracking.log_metrics(run, {f"best.{key}": value for key, value in outcome.best.items()})
+    run, tables = search.run, f"{outcome.table}\n\n{_trials_table(search)}"
+    metrics = {"trials": sum(outcome.trials.values()), "best_trial": outcome.best_trial}
+    for name, measured in (("start", outcome.start), ("best", outcome.best)):
+        metrics |= {f"{name}.{key}": value for key, value in measured.items()}
+    tracking.log_metrics(run, metrics)
     tracking.log_file(run, outcome.config_path, "tuning")
-    mlflow_client().log_text(run.run_id, f"{outcome.table}\n\n{trials}\n", "tuning/trials.md")
-    publish_markdown("tuning", f"{outcome.table}\n\n{trials}", "What the search came to")
+    mlflow_client().log_text(run.run_id, f"{tables}\n", "tuning/trials.md")
+    publish_markdown("tuning", tables, "The result of the search")
