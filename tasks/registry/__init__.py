@@ -1,1 +1,1 @@
-"""Registered versions: found, downloaded, checked for damage, and the code that serves them."""
+"""Registered versions: finding, downloading and checking them, and the code that serves them."""

@@ -1,8 +1,5 @@
 """The versions of a registered model, and its aliases: champion, previous, candidate."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -14,16 +11,14 @@ CHAMPION, PREVIOUS, CANDIDATE = "champion", "previous", "candidate"
 
 
 def read_aliases(name: str) -> dict[str, str]:
-    """Return the version behind each alias of the model. Raises ModelError where the registry has no such model."""
+    """Return the version behind each alias of the model. Raises ModelError if the registry has no such model."""
     client = mlflow_client()
     try:
-        aliases: Mapping[str, Any] = client.get_registered_model(name).aliases
+        aliases = client.get_registered_model(name).aliases
     except MlflowException as error:
         if not is_missing(error):
             raise
-        raise ModelError(
-            expected=f"the registered model {name}", found="no such model", remedy=what_exists(client)
-        ) from None
+        raise ModelError(f"The registry has no model {name}.", what_exists(client)) from None
     return {alias: str(version) for alias, version in aliases.items()}
 
 

@@ -1,4 +1,4 @@
-"""A downloaded version, as it travels between tasks."""
+"""A downloaded version, as tasks pass it on."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class RegisteredClassifier(BaseModel):
-    """A version of a registered model, downloaded: its classifier folder and a digest of the version and its files."""
+    """A downloaded version of a registered model: its classifier folder, and a digest of the version and its files."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,10 +1,10 @@
-"""A registered version, by number or alias -> its classifier in a local folder."""
+"""Find a registered version by number or alias, and download its classifier."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import mlflow
 from mlflow import MlflowClient
@@ -21,34 +21,27 @@ from tasks.runtime.state.local_state import state_root
 
 def is_missing(error: MlflowException) -> bool:
     """Return whether the registry says that there is no such model, version or alias."""
-    alias_missing = "alias" in str(error).lower() and "not found" in str(error).lower()
-    return error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST) or alias_missing
+    text = str(error).lower()
+    return error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST) or ("alias" in text and "not found" in text)
 
 
 def resolve_model(model_uri: str) -> tuple[str, str, str]:
-    """Return name, version and run id of models:/NAME@ALIAS or models:/NAME/VERSION, resolved once.
+    """Return name, version and run id of models:/NAME@ALIAS or models:/NAME/VERSION.
 
-    Raises ModelError where it does not exist; the error lists what does.
+    Raises ModelError if it does not exist; the error lists what does.
     """
     client = mlflow_client()
+    by_alias = "@" in model_uri
+    name, _, rest = model_uri.removeprefix("models:/").partition("@" if by_alias else "/")
+    if not (model_uri.startswith("models:/") and name and rest):
+        message = f"{model_uri!r} is not an address such as models:/NAME@ALIAS or models:/NAME/VERSION."
+        raise ModelError(message, what_exists(client))
     try:
-        name, _, rest = model_uri.removeprefix("models:/").partition("@" if "@" in model_uri else "/")
-        if not (model_uri.startswith("models:/") and name and rest):
-            raise ModelError(
-                expected="models:/NAME@ALIAS or models:/NAME/VERSION",
-                found=repr(model_uri),
-                remedy=what_exists(client),
-            )
-        found = (
-            client.get_model_version_by_alias(name, rest) if "@" in model_uri else client.get_model_version(name, rest)
-        )
+        version = (client.get_model_version_by_alias if by_alias else client.get_model_version)(name, rest)
     except MlflowException as error:
-        raise ModelError(
-            expected=f"the registered model {model_uri}",
-            found=str(error).splitlines()[0],
-            remedy=what_exists(client),
-        ) from None
-    return found.name, str(found.version), found.run_id or ""
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ModelError(f"There is no registered model {model_uri}: {reason}.", what_exists(client)) from None
+    return version.name, str(version.version), version.run_id or ""
 
 
 def what_exists(client: MlflowClient) -> str:
@@ -70,36 +63,35 @@ def what_exists(client: MlflowClient) -> str:
 
 @contextmanager
 def whole_version(name: str, version: str) -> Iterator[None]:
-    """Raise ModelError where the files of a version, which the block gets, are not all there."""
+    """Raise ModelError if the block fails to read the files of a version."""
     try:
         yield
     except (OSError, MlflowException) as error:
         raise ModelError(
-            expected=f"the files of {name} version {version}",
-            found=text_of(error)[:300],
-            remedy="The artifact store is incomplete: roll back to another version, or train again.",
+            f"The files of {name} version {version} cannot be read: {text_of(error)[:300].rstrip('.')}.",
+            "The artifact store is incomplete: roll back to another version, or train again.",
         ) from None
 
 
 def download_version(name: str, version: str) -> RegisteredClassifier:
     """Download a registered version and return its classifier.
 
-    What is in the registry now is downloaded each time, and appears under a digest of its files by one rename: another
-    process may be reading what it downloaded itself. Raises ModelError where files are missing.
+    It is downloaded each time. One rename moves the files to a folder named by their digest, because another process
+    may be reading its own download. Raises ModelError if files are missing.
     """
     root = state_root() / "downloads" / name / version
     root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root, prefix=".downloading-") as arriving:
+    with TemporaryDirectory(dir=root, prefix=".downloading-") as scratch:
         with whole_version(name, version):
-            model = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=arriving))
-            arrived = model / "artifacts" / "classifier"
-            digest = _digest_folder(arrived, version)
+            model = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=scratch))
+            downloaded = model / "artifacts" / "classifier"
+            digest = _digest_folder(downloaded, version)
         folder = root / digest
         if folder.exists() and _digest_folder(folder, version) != digest:
             shutil.rmtree(folder)
         if not folder.exists():
             with suppress(OSError):  # Another process was first.
-                arrived.rename(folder)
+                downloaded.rename(folder)
     run_id = mlflow_client().get_model_version(name, version).run_id or ""
     return RegisteredClassifier(name=name, version=version, run_id=run_id, folder=folder, digest=digest)
 

@@ -1,6 +1,6 @@
-"""The registered model's own code (MLflow models-from-code): a `text` column in, label and probabilities out.
+"""The registered model's code (MLflow models-from-code): a `text` column in, label and probabilities out.
 
-MLflow runs this file when it loads the model, in an environment that holds what serving needs and no more.
+MLflow runs this file when it loads the model, in an environment with only the packages that serving needs.
 """
 
 import sys
@@ -18,14 +18,14 @@ from lstm_model.classifier.answers import AnswerOptions, answer_records, answer_
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.data.texts import text_problem
 
-# A request is held in memory several times over (bytes, JSON, table, answer): files belong to `lstm-text score`.
+# A request is in memory several times (bytes, JSON, table, answer). `lstm-text score` is for large files.
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 MAX_REQUEST_ROWS = 50_000
 _over_http: ContextVar[bool] = ContextVar("over_http", default=False)
 
 
 class TextClassifierModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
-    """Answers for each text the label, its score and the probability of every class."""
+    """Answers each text with the label, its score and the probability of every class."""
 
     def load_context(self, context: Any) -> None:
         self.classifier = Classifier.load(context.artifacts["classifier"])
@@ -36,21 +36,21 @@ class TextClassifierModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name
     ) -> pd.DataFrame | list[dict[str, Any]]:
         """Return one row per input row, in order: label, score, probability_<label> ...
 
-        A table, or over HTTP the records that MLflow would make of it, which saves a request of one row 1 of 4 ms.
+        This is a table, or over HTTP the records that MLflow would make of it, which saves 1 of 4 ms for one row.
 
-        params: top_k, threshold and abstain_label, as `lstm_model.classifier.answers.AnswerOptions` describes them.
+        params: top_k, threshold and abstain_label, as described in `lstm_model.classifier.answers.AnswerOptions`.
 
-        Raises MlflowException (HTTP 400) for a param out of range and for a text that is null or no string: the
-        signature lets both through.
+        Raises MlflowException (HTTP 400) for a param out of range and for a text that is null or not a string: the
+        signature accepts both.
         """
         texts = list(model_input["text"])
         if len(texts) > MAX_REQUEST_ROWS and _over_http.get():
-            raise _refused(f"Expected at most {MAX_REQUEST_ROWS:,} rows in a request, found {len(texts):,}.")
+            raise _refused(f"The request has {len(texts):,} rows; at most {MAX_REQUEST_ROWS:,} are accepted.")
         for row, text in enumerate(texts):
             problem = "null" if text is None or text is pd.NA or text != text else text_problem(text)
             if problem:
                 raise _refused(
-                    f"Expected a string in column 'text', found {problem} in row {row} (from 0). "
+                    f"Column 'text' has {problem} in row {row} (from 0) instead of a string. "
                     'Send {"dataframe_records": [{"text": "..."}]} with a string in every row.'
                 )
         try:
@@ -66,11 +66,11 @@ def _refused(message: str) -> MlflowException:
 
 
 def _guard_server() -> None:
-    """Have MLflow's scoring server refuse with 4xx what it would answer with 500, or exhaust the memory on.
+    """Make MLflow's scoring server refuse bad requests with HTTP 4xx.
 
-    MLflow 3.17 answers 500 to a request without a content type, to bytes that are no UTF-8 and to JSON nested too
-    deep, and reads bodies of any size. It loads the model before it takes requests and looks `invocations` up at each
-    one, so the model can put a check before it (docs/decisions/0008-server-guard.md).
+    MLflow 3.17 answers HTTP 500 to a request without a content type, to bytes that are not UTF-8 and to JSON nested too
+    deep, and reads bodies of any size. It loads the model before it takes requests and looks `invocations` up for each
+    one, so the model can add a check here (docs/decisions/0008-server-guard.md).
     """
     server = sys.modules.get("mlflow.pyfunc.scoring_server")
     answer = getattr(server, "invocations", None)
@@ -83,10 +83,10 @@ def _guard_server() -> None:
             return server.InvocationsResponse(response=message, status=status, mimetype="text/plain")
 
         if len(data) > MAX_REQUEST_BYTES:
-            limit = f"{MAX_REQUEST_BYTES:,} bytes in a request, found {len(data):,}"
-            return refusal(413, f"Expected at most {limit}. Send fewer rows at a time, or score a file.")
+            sizes = f"The request has {len(data):,} bytes; at most {MAX_REQUEST_BYTES:,} are accepted."
+            return refusal(413, f"{sizes} Send fewer rows at a time, or score a file.")
         if not content_type:
-            return refusal(415, "Expected a content type such as application/json, found none.")
+            return refusal(415, "The request has no content type. Send one, such as application/json.")
         _over_http.set(True)
         try:
             return answer(data, content_type, *rest)

@@ -1,1 +1,1 @@
-"""Servers of registered models, and the pages of MLflow and Prefect."""
+"""Servers of registered models, and of the MLflow and Prefect pages."""

@@ -1,4 +1,4 @@
-"""Servers as child processes: a registered version over HTTP, the pages of MLflow and Prefect. Loopback by default."""
+"""Servers as child processes: a registered version over HTTP, and the MLflow and Prefect pages."""
 
 import http.client
 import json
@@ -6,12 +6,14 @@ import os
 import re
 import shlex
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import ParamSpec
 
 import mlflow
 from mlflow.pyfunc.scoring_server import get_cmd
@@ -20,10 +22,12 @@ from lstm_model.errors import ModelError
 from tasks.registry.registered_model import whole_version
 from tasks.runtime.child_processes import BIN, Process, child_process, interruptible
 from tasks.runtime.ports import LOOPBACK, check_port
-from tasks.runtime.server_checks import without_password
+from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.local_state import artifacts_root
 
-# `uvicorn` with its imports made before it is told its arguments and environment, which name the model.
+P = ParamSpec("P")
+SCRATCH = "lstm-text-serve-"
+# Starts `uvicorn` with its imports done before it reads the arguments and the environment, which name the model.
 _SERVER = """
 import json, os, sys, mlflow.pyfunc.scoring_server, uvicorn.main
 arguments, variables = json.load(sys.stdin)
@@ -32,9 +36,23 @@ uvicorn.main.main(arguments)
 """
 
 
+def until_interrupted(serve: Callable[P, int]) -> Callable[P, int]:
+    """Make Ctrl-C and SIGTERM end a serving function with exit code 130."""
+
+    @wraps(serve)
+    def call(*args: P.args, **kwargs: P.kwargs) -> int:
+        with interruptible():
+            try:
+                return serve(*args, **kwargs)
+            except KeyboardInterrupt:
+                return 130
+
+    return call
+
+
 @dataclass(frozen=True)
 class ModelServer:
-    """The server of one version, on its way up or answering."""
+    """The server of one version, starting or running."""
 
     process: Process
     host: str
@@ -43,15 +61,17 @@ class ModelServer:
     started: float
 
     def connect(self, *, timeout: float) -> http.client.HTTPConnection:
-        """Return a connection, which no proxy of the environment comes between."""
+        """Return a direct connection, without a proxy."""
         host = LOOPBACK if self.host == "0.0.0.0" else self.host
         return http.client.HTTPConnection(host, self.port, timeout=timeout)
 
     def wait_until_up(self, *, seconds: float) -> str | None:
-        """Return None once it takes requests; otherwise why it does not."""
+        """Return None once the server takes requests; otherwise the reason why it does not."""
         while self.process.poll() is None:
-            if self._answers():
-                return None
+            with closing(self.connect(timeout=2)) as connection, suppress(OSError, http.client.HTTPException):
+                connection.request("GET", "/ping")
+                if connection.getresponse().status == 200:
+                    return None
             if time.monotonic() > self.started + seconds:
                 return f"its server did not answer within {seconds:g} s"
             time.sleep(0.05)
@@ -62,80 +82,62 @@ class ModelServer:
         error = last_error(self.log.read_text("utf-8", errors="replace")) if self.log else ""
         return f"its server ended with exit code {self.process.poll()}" + (f": {error}" if error else "")
 
-    def _answers(self) -> bool:
-        connection = self.connect(timeout=2)
-        try:
-            connection.request("GET", "/ping")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
-
 
 @contextmanager
 def checked_server(name: str, version: str, *, port: int) -> Iterator[ModelServer]:
-    """Run `mlflow models serve` on a version, on the loopback interface; stop it when the block ends.
+    """Run `mlflow models serve` with a version on the loopback interface until the block ends.
 
-    What it prints is kept in a file, for the reason if it fails, and off the terminal.
+    The server's output goes to a file, where a failed start shows its reason.
     """
-    # The command itself; `mlflow` would import all its others before, which takes 2 s.
+    # Only this command: `mlflow` itself would import all its others first, which takes 2 s.
     command = [sys.executable, "-P", "-c", "from mlflow.models.cli import commands; commands()", "serve"]
     command += ["--model-uri", f"models:/{name}/{version}", "--env-manager", "local"]
     command += ["--host", LOOPBACK, "--port", str(port)]
-    with _scratch() as scratch, (scratch / "server.log").open("wb") as output:
-        started = time.monotonic()
-        # A model that comes from another machine is left behind in the temporary folder: it gets one that is removed.
-        environment = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "TMPDIR": str(scratch)}
-        with child_process(command, environment, output=output) as process:
-            yield ModelServer(process, LOOPBACK, port, scratch / "server.log", started)
+    with TemporaryDirectory(prefix=SCRATCH) as scratch:
+        log, started = Path(scratch, "server.log"), time.monotonic()
+        # TMPDIR: MLflow downloads the model to a temporary folder and does not remove it.
+        environment = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "TMPDIR": scratch}
+        with log.open("wb") as output, child_process(command, environment, output=output) as process:
+            yield ModelServer(process, LOOPBACK, port, log, started)
 
 
 @contextmanager
-def waiting_server() -> Iterator[tuple[Process, Path]]:
-    """A process that imports MLflow and then waits for `start_server`, and a folder; both end with the block."""
-    with _scratch() as scratch, child_process([sys.executable, "-P", "-c", _SERVER], {}, stdin_pipe=True) as process:
+def waiting_server() -> Iterator[tuple[Process, str]]:
+    """Yield a process that imports MLflow and waits for `start_server`, and a scratch folder, until the block ends."""
+    command = [sys.executable, "-P", "-c", _SERVER]
+    with TemporaryDirectory(prefix=SCRATCH) as scratch, child_process(command, {}, stdin_pipe=True) as process:
         yield process, scratch
 
 
 def start_server(
-    waiting: tuple[Process, Path], name: str, version: str, *, host: str, port: int, workers: int
+    waiting: tuple[Process, str], name: str, version: str, *, host: str, port: int, workers: int
 ) -> ModelServer:
-    """Have a waiting server download a version and become the process that `mlflow models serve` ends in.
+    """Download a version and make a waiting server the process that `mlflow models serve` would end in.
 
-    The command itself looks up, downloads and imports one after the other, which takes longer
-    (docs/decisions/0011-serve-without-the-command.md). Raises ModelError where the version cannot be downloaded.
+    This is faster than the command, which does one step after the other
+    (docs/decisions/0011-serve-without-the-command.md). Raises ModelError if the version cannot be downloaded.
     """
     process, folder = waiting
     started = time.monotonic()
     with whole_version(name, version):
-        model = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(folder))
+        model = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=folder)
     line, variables = get_cmd(model, port, host, nworkers=workers)
     changed = {key: value for key, value in variables.items() if os.environ.get(key) != value}
-    _tell(process, [shlex.split(line)[1:], changed])
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin as stdin:  # It has ended already; its exit code shows that.
+        stdin.write(json.dumps([shlex.split(line)[1:], changed]).encode())
     return ModelServer(process, host, port, None, started)
 
 
-def _tell(process: Process, value: object) -> None:
-    assert process.stdin is not None
-    with suppress(BrokenPipeError), process.stdin as stdin:  # It has ended already, which its exit code tells.
-        stdin.write(json.dumps(value).encode())
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="lstm-text-serve-") as scratch:
-        yield Path(scratch)
-
-
 def last_error(log: str) -> str:
-    """Return the last error that a server's output names, without its traceback; "" where it names none."""
-    named = [line for line in log.splitlines() if re.match(r"(?!INFO|WARNING)[A-Za-z_][\w.]*: +\S", line)]
-    # What `mlflow` itself says of the server that it started comes last and tells nothing.
-    telling = [line for line in named if "returned non zero return code" not in line]
-    return telling[-1][:300] if telling else ""
+    """Return the last error in a server's output, without its traceback; "" if there is none."""
+    errors = [line for line in log.splitlines() if re.match(r"(?!INFO|WARNING)[A-Za-z_][\w.]*: +\S", line)]
+    # The last line is from `mlflow`, about the server that it started, without a reason.
+    reasons = [error for error in errors if "returned non zero return code" not in error]
+    return reasons[-1][:300] if reasons else ""
 
 
+@until_interrupted
 def serve_pages(*, mlflow_port: int, prefect_port: int) -> int:
     """Run the MLflow and Prefect servers on loopback until one ends or Ctrl-C; return the exit code."""
     for port in (mlflow_port, prefect_port):
@@ -146,9 +148,8 @@ def serve_pages(*, mlflow_port: int, prefect_port: int) -> int:
     print(f"MLflow   {mlflow_pages}\nPrefect  http://{LOOPBACK}:{prefect_port}", file=sys.stderr)
     if uri.startswith("http"):
         raise ModelError(
-            expected="MLFLOW_TRACKING_URI to be a database that pages can be served from",
-            found=without_password(uri),
-            remedy="That server has its pages already: open its address, and start `prefect server start` alone.",
+            f"MLFLOW_TRACKING_URI is {without_password(uri)}, a server that has its own pages.",
+            "Open its address, and start `prefect server start` alone.",
         )
     tracking = [f"{BIN}/mlflow", "server", "--artifacts-destination", str(artifacts_root())]
     tracking += ["--host", LOOPBACK, "--workers", "1", "--port", str(mlflow_port)]
@@ -160,11 +161,7 @@ def serve_pages(*, mlflow_port: int, prefect_port: int) -> int:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PREFECT_UI_API_URL": f"http://{LOOPBACK}:{prefect_port}/api",
     }
-    with interruptible(), ExitStack() as stack:
-        try:
-            processes = [stack.enter_context(child_process(command, environment)) for command in (tracking, prefect)]
-            while all(process.poll() is None for process in processes):
-                time.sleep(0.2)
-            return next(process.returncode for process in processes if process.returncode is not None)
-        except KeyboardInterrupt:
-            return 130
+    with child_process(tracking, environment) as one, child_process(prefect, environment) as other:
+        while one.poll() is None and other.poll() is None:
+            time.sleep(0.2)
+        return int(other.returncode if one.returncode is None else one.returncode)

@@ -129,7 +129,7 @@ def _comparison(search: Search, outcome: TuningOutcome) -> str:
         f"{'more than chance' if low > 0 or high < 0 else 'within chance'})."
     )
     if outcome.improved:
-        verdict += " The best of many trials is partly luck: expect less on test rows, which no trial used."
+        verdict += " The best of many is partly luck: expect less on test rows, which no trial has seen."
     else:
         verdict = f"No trial beat the configuration that the search started from, so the file has that one. {verdict}"
     return f"{markdown_table(header, rows)}\n\n{verdict}"
