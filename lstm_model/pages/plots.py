@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -48,30 +47,20 @@ def plot_per_class(per_class: dict[str, dict[str, float]]) -> Figure:
     return figure
 
 
-def plot_curve(epochs: Sequence[dict[str, float]], best_epoch: int, panel: str) -> Figure:
-    """Draw one of CURVES alone, for narrow pages."""
-    figure = Figure(figsize=(4.6, 3.4), layout="constrained")
-    _draw_curve(figure.subplots(), epochs, best_epoch, panel)
-    return figure
-
-
-def plot_curves(epochs: Sequence[dict[str, float]], best_epoch: int) -> Figure:
-    """Draw loss and accuracy after each epoch, on train and validation rows."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    for axes, panel in zip(figure.subplots(1, 2), CURVES, strict=True):
-        _draw_curve(axes, epochs, best_epoch, panel)
-    return figure
-
-
-def _draw_curve(axes: Axes, epochs: Sequence[dict[str, float]], best_epoch: int, panel: str) -> None:
+def plot_curves(epochs: Sequence[dict[str, float]], best_epoch: int, panel: str | None = None) -> Figure:
+    """Draw loss and accuracy after each epoch, on train and validation rows. panel: one of them, for narrow pages."""
+    panels = [panel] if panel else list(CURVES)
+    figure = Figure(figsize=(4.6, 3.4) if panel else (10, 4), layout="constrained")
     steps = np.arange(1, len(epochs) + 1)
-    for key, name in CURVES[panel]:
-        axes.plot(steps, [epoch[key] for epoch in epochs], marker="o", label=name)
-    axes.axvline(best_epoch, color="grey", linestyle="--", label=f"best epoch {best_epoch}")
-    axes.set(title=panel, xlabel="epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend()
-    axes.grid(alpha=0.3)
+    for axes, title in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for key, name in CURVES[title]:
+            axes.plot(steps, [epoch[key] for epoch in epochs], marker="o", label=name)
+        axes.axvline(best_epoch, color="grey", linestyle="--", label=f"best epoch {best_epoch}")
+        axes.set(title=title, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend()
+        axes.grid(alpha=0.3)
+    return figure
 
 
 def plot_reliability(

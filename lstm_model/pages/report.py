@@ -9,7 +9,7 @@ from lstm_model.evaluation.record import Evaluation
 from lstm_model.pages.diagrams import inline_svg
 from lstm_model.pages.findings import confusions, shared_values
 from lstm_model.pages.html import metric_text, render_page
-from lstm_model.pages.plots import CURVES, plot_curve
+from lstm_model.pages.plots import CURVES, plot_curves
 from lstm_model.pages.run_facts import RunFacts
 
 SHOWN_CONFUSIONS = 10
@@ -37,4 +37,4 @@ def _curve(run: RunFacts, panel: str) -> Markup:
         f"Training curve of {panel} over {len(run.epochs)} epochs; the best is epoch {run.best_epoch}. "
         f"At the end: {', '.join(last)}."
     )
-    return inline_svg(plot_curve(run.epochs, run.best_epoch, panel), name=f"curve-{panel}", alt=alt)
+    return inline_svg(plot_curves(run.epochs, run.best_epoch, panel), name=f"curve-{panel}", alt=alt)

@@ -1,11 +1,12 @@
 """The versions of a registered model, and its aliases: champion, previous, candidate."""
 
+import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from lstm_model.errors import ModelError
 from tasks.registry.registered_model import is_missing, what_exists
-from tasks.runtime.retries import mlflow_client
+from tasks.runtime.retries import mlflow_client, with_retries
 
 CHAMPION, PREVIOUS, CANDIDATE = "champion", "previous", "candidate"
 
@@ -24,9 +25,4 @@ def read_aliases(name: str) -> dict[str, str]:
 
 def list_versions(name: str) -> list[ModelVersion]:
     """Return all versions of a model."""
-    client, versions, token = mlflow_client(), [], None
-    while True:
-        page = client.search_model_versions(f"name = '{name}'", max_results=1_000, page_token=token)
-        versions += page
-        if not (token := page.token):
-            return versions
+    return with_retries(mlflow.search_model_versions, filter_string=f"name = '{name}'")

@@ -45,13 +45,13 @@ class TextClassifierModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name
         """
         texts = list(model_input["text"])
         if len(texts) > MAX_REQUEST_ROWS and _over_http.get():
-            raise _refused(f"The request has {len(texts):,} rows; at most {MAX_REQUEST_ROWS:,} are accepted.")
+            raise _refused(f"A request may have at most {MAX_REQUEST_ROWS:,} rows; this one has {len(texts):,}.")
         for row, text in enumerate(texts):
             problem = "null" if text is None or text is pd.NA or text != text else text_problem(text)
             if problem:
                 raise _refused(
-                    f"Column 'text' has {problem} in row {row} (from 0) instead of a string. "
-                    'Send {"dataframe_records": [{"text": "..."}]} with a string in every row.'
+                    f"Column 'text' needs a string in every row; it is {problem} in row {row} (from 0). "
+                    'Send {"dataframe_records": [{"text": "..."}]}.'
                 )
         try:
             options = AnswerOptions(**(params or {}))
@@ -83,8 +83,8 @@ def _guard_server() -> None:
             return server.InvocationsResponse(response=message, status=status, mimetype="text/plain")
 
         if len(data) > MAX_REQUEST_BYTES:
-            sizes = f"The request has {len(data):,} bytes; at most {MAX_REQUEST_BYTES:,} are accepted."
-            return refusal(413, f"{sizes} Send fewer rows at a time, or score a file.")
+            limit = f"A request may have at most {MAX_REQUEST_BYTES:,} bytes; this one has {len(data):,}."
+            return refusal(413, f"{limit} Send fewer rows at a time, or score a file.")
         if not content_type:
             return refusal(415, "The request has no content type. Send one, such as application/json.")
         _over_http.set(True)

@@ -124,9 +124,9 @@ def test_promote_rollback_and_history_in_the_terminal(
         (["promote", "1", "--force", "--reason", "  "], 2, "reason: "),
         (["promote", "latest", "--reason", "x"], 2, "version: "),
         (["rollback"], 2, "reason: Field required"),
-        (["promote", "1", "--model-name", "nowhere", "--reason", "x"], 4, "no such model"),
-        (["rollback", "--model-name", "nowhere", "--reason", "x"], 4, "no such model"),
-        (["history", "--model-name", "nowhere"], 4, "no such model"),
+        (["promote", "1", "--model-name", "nowhere", "--reason", "x"], 4, "no model nowhere"),
+        (["rollback", "--model-name", "nowhere", "--reason", "x"], 4, "no model nowhere"),
+        (["history", "--model-name", "nowhere"], 4, "no model nowhere"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

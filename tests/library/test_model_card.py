@@ -31,7 +31,7 @@ def test_the_card_of_a_first_model_without_baseline_and_calibration_has_no_gaps(
     judged = {**evaluation(["cat", "dog"]), "baseline": None, "calibration": None, "slices": []}
     card = render_model_card(judged, decision(judged, first=True), run_facts(tags={}, metrics={}, epochs=[], params={}))
     assert "None" not in card and "nan" not in card
-    assert "| figure | this model | interval |\n|---|---:|---:|\n| macro-F1 |" in card
+    assert "| metric | this model | interval |\n|---|---:|---:|\n| macro-F1 |" in card
     assert "All settings have their defaults." in card
 
 

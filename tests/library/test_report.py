@@ -11,7 +11,7 @@ from lstm_model.pages.run_facts import RunFacts
 from tests.evaluations import decision, evaluation, predictions, run_facts
 from tests.pages import Page
 
-SECTIONS = ["Decision: not promoted", "Figures", "Classes", "Slices", "Calibration", "Behaviour", "Confident mistakes",
+SECTIONS = ["Decision: not promoted", "Metrics", "Classes", "Slices", "Calibration", "Behaviour", "Confident mistakes",
             "Likely label errors", "Training", "Data and settings", "Reproduce"]  # fmt: skip
 ODD = '<script>alert(1)</script><img src="http://evil.example/x.png" onerror=alert(2)>'
 
@@ -122,7 +122,7 @@ def test_what_texts_and_labels_hold_is_shown_and_never_run() -> None:
 def test_a_matrix_of_many_labels_gives_way_to_its_largest_cells() -> None:
     small, large = (Page(render(*variant(f"{n} classes")[:2], run_facts())).text for n in (30, 31))
     assert "Rows: the true label" in small and "Rows: the true label" not in large
-    assert "31 labels make a table too large to read" in large and "The most frequent confusions" in large
+    assert "A table of 31 labels is too large to read" in large and "The most frequent confusions" in large
 
 
 def test_reliability_is_drawn_before_and_after_a_temperature_that_was_kept() -> None:
@@ -149,4 +149,4 @@ def test_what_became_of_the_temperature_is_told(kept: bool, after: float, senten
 def test_weak_slices_are_named() -> None:
     judged, decided, _ = variant("compared")
     text = Page(render(judged, decided, run_facts())).text
-    assert "Weaker than all test rows together, beyond chance: length 1 to 8 tokens (0.500 of 40 rows)." in text
+    assert "Weaker than the test rows as a whole, beyond chance: length 1 to 8 tokens (0.500 of 40 rows)." in text

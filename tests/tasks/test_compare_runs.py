@@ -107,7 +107,7 @@ def test_the_champion_is_the_other_run_where_none_is_named(log_run: Callable[...
     compared = compare_runs(challenger, None)
     assert compared.b["run_id"] == champion and compared.a["model"] == f"{name} 2"
     client.set_tag(champion, "model_name", name)
-    with pytest.raises(UsageError, match="which made the champion itself"):
+    with pytest.raises(UsageError, match="made the champion itself"):
         compare_runs(champion, None)
 
 
@@ -157,5 +157,5 @@ def test_other_labels_and_other_rows_cannot_be_compared(log_run: Callable[..., s
 
 def test_a_run_is_not_compared_with_itself(log_run: Callable[..., str]) -> None:
     run_id = log_run()
-    with pytest.raises(UsageError, match=r"found \w+ twice"):
+    with pytest.raises(UsageError, match=r"named run \w+ twice"):
         compare_runs(run_id, run_id[:12])
