@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lstm_model.pages.html import markdown_text, render_page
+from lstm_model.pages.html import render_page
 
 TONES = {"drifted": "bad", "stable": "good", "not judged": "warn"}
 SHARES = ("unknown_words", "words")  # Statistics that are shares of rows or tokens, shown in percent.
@@ -42,12 +42,5 @@ def _shown(statistic: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def drift_markdown(found: Mapping[str, Any]) -> str:
-    """Return verdict and statistics as Markdown."""
-    lines = [f"**{found['verdict']}**: {markdown_text(found['text'], 2_000)}"]
-    if found["figures"]:
-        lines += ["", "| statistic | value | limit | drifted | explanation |", "| --- | ---: | ---: | --- | --- |"]
-    for statistic in found["figures"]:
-        cells = [statistic["what"], f"{statistic['value']:.3f}", f"{statistic['threshold']:.3f}"]
-        cells += ["yes" if statistic["drifted"] else "no", markdown_text(statistic["text"], 400)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    """Return verdict and statistics of a DriftComparison (as JSON) in Markdown."""
+    return render_page("drift.md", found=found).rstrip("\n")

@@ -35,8 +35,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     # metric_text is the filter `metric`, and so on.
-    texts = (metric_text, gain_text, number_text, interval_text, count_text, percent_text)
-    texts += (sure_text, moment_text, shown_text, markdown_text)
+    texts = (
+        metric_text, gain_text, number_text, interval_text, count_text, percent_text,
+        sure_text, moment_text, shown_text, markdown_text,
+    )  # fmt: skip
     environment.filters |= {text.__name__.removesuffix("_text"): text for text in texts}
     return environment
 

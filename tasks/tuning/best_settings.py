@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from lstm_model.config.pipeline import PipelineConfig, flatten
 from lstm_model.config.search_space import with_settings
 from lstm_model.errors import UsageError
-from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
+from lstm_model.evaluation.bootstrap import bootstrap, interval
+from lstm_model.evaluation.evaluation import resampling_of
 from lstm_model.evaluation.metrics import macro_f1
 from lstm_model.tokens.encoded_rows import EncodedRows
 from tasks.registry.registered_classifier import RegisteredClassifier
@@ -108,8 +109,9 @@ def _difference(
         network = keras.models.load_model(build_trained(encoded, start, config).file("network.keras"), compile=False)
         predictions[name] = predict_logits(network, rows).argmax(axis=1)
     classes, given = len(encoded.facts["labels"]), search.base.evaluation
-    resampling = Resampling(given.bootstrap_rounds, given.bootstrap_seed, given.confidence)
-    drawn = bootstrap(label_ids=rows.label_ids, predictions=predictions, num_classes=classes, resampling=resampling)
+    drawn = bootstrap(
+        label_ids=rows.label_ids, predictions=predictions, num_classes=classes, resampling=resampling_of(given)
+    )
     of_start, of_best = (
         macro_f1(label_ids=rows.label_ids, predicted_ids=ids, num_classes=classes) for ids in predictions.values()
     )
