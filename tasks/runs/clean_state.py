@@ -8,21 +8,19 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlparse
 
 import mlflow
 from filelock import FileLock, Timeout
-from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
 from lstm_model.errors import ModelError
-from tasks.runtime.retries import mlflow_client
+from tasks.runtime.retries import mlflow_client, with_retries
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.local_state import stages_root, state_root
 
@@ -97,12 +95,18 @@ def _clean_registry(before: float, experiment_name: str, *, dry_run: bool) -> li
     experiment = mlflow.get_experiment_by_name(experiment_name)
     if experiment is None:
         return [runs, versions]
-    all_runs = _all(mlflow_client().search_runs, [experiment.experiment_id], order_by=["attributes.start_time ASC"])
-    registered = _all(mlflow_client().search_model_versions, "")
-    models = _all(mlflow_client().search_registered_models)
+    every_run = with_retries(
+        mlflow.search_runs, [experiment.experiment_id], order_by=["attributes.start_time ASC"], output_format="list"
+    )
+    registered = with_retries(mlflow.search_model_versions)
+    models = with_retries(mlflow.search_registered_models)
     aliased = {(model.name, str(version)) for model in models for version in model.aliases.values()}
     kept = {version.run_id for version in registered if (version.name, str(version.version)) in aliased}
-    old = {run.info.run_id: run for run in all_runs if _ended(run) < before and run.info.run_id not in kept}
+    old = {
+        run.info.run_id: run
+        for run in every_run
+        if (run.info.end_time or run.info.start_time) / 1e3 < before and run.info.run_id not in kept
+    }
     old_versions = [version for version in registered if version.run_id in old]
     for version in old_versions:
         versions.add(f"{version.name} {version.version}", 0)
@@ -112,21 +116,6 @@ def _clean_registry(before: float, experiment_name: str, *, dry_run: bool) -> li
     if not dry_run:
         _remove(old_versions, list(old))
     return [runs, versions]
-
-
-def _ended(run: Run) -> float:
-    """Return when the run ended, or started if it has not ended, in seconds since 1970."""
-    return (run.info.end_time or run.info.start_time) / 1e3
-
-
-def _all(search: Callable[..., Any], *arguments: Any, **options: Any) -> list[Any]:
-    """Return the results of all pages of a search."""
-    page = search(*arguments, **options, max_results=1_000)
-    results = list(page)
-    while page.token:
-        page = search(*arguments, **options, max_results=1_000, page_token=page.token)
-        results += page
-    return results
 
 
 def _model_id(version: ModelVersion) -> str | None:

@@ -43,7 +43,9 @@ def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True
     key = resume_key(config, inputs)
     with recorded_flow(), sole_process(key), _opened_run(config, trigger, key, inputs, use_cache) as run:
         try:
-            _log_config(run, config)
+            # The settings twice: exactly, to reproduce the run, and as params, to compare runs.
+            mlflow_client().log_text(run.run_id, config.model_dump_json(indent=1) + "\n", CONFIG_FILE)
+            log_params(run, config)
             publish_link(run)
             yield run
         except BaseException as error:  # noqa: BLE001  end_early raises
@@ -85,7 +87,9 @@ def _opened_run(
     experiment_id = with_retries(ensure_experiment, config.registration.experiment_name)
     name = (flow_run.name or config.data.path.stem)[:RUN_NAME_LENGTH]
     tags = run_tags(config, trigger, key)
-    unfinished = _find_unfinished(experiment_id, key)
+    # No other process uses an unfinished run of this key: this one holds the key.
+    wanted = f"tags.resume_key = '{key}' and attributes.status != 'FINISHED'"
+    unfinished = _latest_run(experiment_id, wanted) if key else None
     if unfinished:
         _continue(unfinished, tags)
     opened = unfinished or with_retries(_create_run, experiment_id, name, tags)
@@ -101,26 +105,23 @@ def _opened_run(
         )
 
 
+def _latest_run(experiment_id: str, condition: str) -> MlflowRun | None:
+    latest = ["attributes.start_time DESC"]
+    runs = mlflow_client().search_runs([experiment_id], condition, order_by=latest, max_results=1)
+    return runs[0] if runs else None
+
+
 def _create_run(experiment_id: str, name: str, tags: dict[str, str]) -> MlflowRun:
     """Create the run, unless an earlier try did and its answer was lost."""
     wanted = f"tags.`prefect.flow_run_id` = '{tags['prefect.flow_run_id']}' and attributes.status = 'RUNNING'"
-    runs = mlflow_client().search_runs([experiment_id], wanted)
-    return runs[0] if runs else mlflow_client().create_run(experiment_id, run_name=name, tags=tags)
-
-
-def _find_unfinished(experiment_id: str, key: str | None) -> MlflowRun | None:
-    """Return the latest run of the key that has not finished. No other process uses it: this one holds the key."""
-    if key is None:
-        return None
-    wanted = f"tags.resume_key = '{key}' and attributes.status != 'FINISHED'"
-    runs = mlflow_client().search_runs([experiment_id], wanted, order_by=["attributes.start_time DESC"], max_results=1)
-    return runs[0] if runs else None
+    run = _latest_run(experiment_id, wanted)
+    return run or mlflow_client().create_run(experiment_id, run_name=name, tags=tags)
 
 
 def _continue(unfinished: MlflowRun, tags: dict[str, str]) -> None:
     """Link the run with this flow run, and set the flow run that had it to Crashed in Prefect."""
     client, run_id, old_tags = mlflow_client(), unfinished.info.run_id, unfinished.data.tags
-    get_run_logger().info("Continuing run %s, which ended as %s.", run_id, unfinished.info.status.lower())
+    get_run_logger().info("Continuing run %s, which has status %s.", run_id, unfinished.info.status.lower())
     for key, value in tags.items():
         client.set_tag(run_id, key, value)
     if "failure_reason" in old_tags:
@@ -145,9 +146,12 @@ def _set_crashed(flow_run_id: str) -> None:
 def end_early(run: Run, error: BaseException) -> NoReturn:
     """End the run as FAILED, or as KILLED if someone stopped it, with the reason as tag; raise what ended it."""
     stopped = interruption_in(error)
-    status, reason = ("FAILED", _failure_reason(error)) if stopped is None else ("KILLED", "interrupted")
+    status, reason = "KILLED", "interrupted"
+    if stopped is None:
+        text = text_of(error) or type(error).__name__
+        status, reason = "FAILED", text if isinstance(error, LstmTextError) else f"{type(error).__name__}: {text}"
     try:
-        with_brief_retries(mlflow_client().set_tag, run.run_id, "failure_reason", reason)
+        with_brief_retries(mlflow_client().set_tag, run.run_id, "failure_reason", reason[:4_000])
         with_brief_retries(mlflow_client().set_terminated, run.run_id, status)
     except Exception as problem:  # noqa: BLE001  a full disk, a database that is gone: what ended the run counts more
         get_run_logger().warning("MLflow could not record that the run is %s: %s", status, text_of(problem))
@@ -156,12 +160,6 @@ def end_early(run: Run, error: BaseException) -> NoReturn:
     if stopped is None:
         raise error
     raise stopped from None
-
-
-def _failure_reason(error: BaseException) -> str:
-    """Return one line that says what went wrong."""
-    text = text_of(error) or type(error).__name__
-    return (text if isinstance(error, LstmTextError) else f"{type(error).__name__}: {text}")[:4_000]
 
 
 def run_tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str, str]:
@@ -179,12 +177,6 @@ def run_tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str,
     }
 
 
-def _log_config(run: Run, config: PipelineConfig) -> None:
-    """Log the settings twice: as params, to compare runs, and exactly as config.json, to reproduce the run."""
-    mlflow_client().log_text(run.run_id, config.model_dump_json(indent=1) + "\n", CONFIG_FILE)
-    log_params(run, config)
-
-
 def log_params(run: Run, config: BaseModel, *, prefix: str = "") -> None:
     """Log settings as params."""
     params = [Param(key, str(value)[:6_000]) for key, value in flatten(config, prefix).items()]
@@ -193,6 +185,5 @@ def log_params(run: Run, config: BaseModel, *, prefix: str = "") -> None:
 
 def publish_link(run: Run) -> None:
     """Show a link to the run on the flow run's page."""
-    create_link_artifact(
-        link=run.url, link_text=f"MLflow run {run.name}", key="mlflow-run", description="The run's page in MLflow"
-    )
+    text = f"MLflow run {run.name}"
+    create_link_artifact(link=run.url, link_text=text, key="mlflow-run", description="The run's page in MLflow")

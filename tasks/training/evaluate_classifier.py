@@ -41,12 +41,7 @@ def _cases_read(data: DataConfig, config: EvaluationConfig, run: Run, **others: 
 
 @stage("evaluation", report=report_evaluation, reads=_cases_read)
 def evaluate_classifier(
-    folder: Path,
-    classifier: StageRecord,
-    splits: StageRecord,
-    data: DataConfig,
-    config: EvaluationConfig,
-    run: Run,
+    folder: Path, classifier: StageRecord, splits: StageRecord, data: DataConfig, config: EvaluationConfig, run: Run
 ) -> dict[str, Any]:
     """Answer the test rows; write predictions.parquet, evaluation.json, two tables and the plots."""
     served = Classifier.load(classifier.folder)
@@ -102,11 +97,9 @@ def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, npt.N
         progress.set(min(first + PROGRESS_ROWS, len(texts)))
     progress.close(f"answered {len(texts):,} test rows")
     logits, tokens, unknown = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    answers = _table(served, rows, logits)
-    answers.insert(len(rows.columns), "tokens", tokens)
-    answers.insert(len(rows.columns) + 1, "unknown_rate", unknown)
-    answers.insert(2, "text_digest", rows["text"].map(digest_text))
-    return answers, logits
+    rows = rows.assign(tokens=tokens, unknown_rate=unknown)
+    rows.insert(2, "text_digest", rows["text"].map(digest_text))
+    return _table(served, rows, logits), logits
 
 
 def _table(served: Classifier, rows: pd.DataFrame, logits: npt.NDArray[np.float32]) -> pd.DataFrame:

@@ -19,7 +19,6 @@ from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run
 
-Float = npt.NDArray[np.float32]
 SERVED_FILES = ("tokenizer.json", "model.onnx", "classifier.json")
 REGISTERED_FILES = (*SERVED_FILES, "model.keras")
 VALIDATION_LOGITS = "validation_logits.npy"  # float32[N, C], not yet divided by the temperature.
@@ -71,7 +70,9 @@ def export_classifier(
     }
 
 
-def _compare_with_keras(network: Any, rows: EncodedRows, logits: Float, config: ExportConfig) -> float:
+def _compare_with_keras(
+    network: Any, rows: EncodedRows, logits: npt.NDArray[np.float32], config: ExportConfig
+) -> float:
     """Return the largest difference between two probabilities; raises ModelError if it is too large."""
     from lstm_model.network.training import predict_logits
 

@@ -1,13 +1,13 @@
 """The network that training starts from: the champion's if `training.warm_start` says so."""
 
-from mlflow.exceptions import MlflowException
 from prefect import get_run_logger
 
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.config.training import TrainingConfig
-from tasks.registry.aliases import CHAMPION
+from lstm_model.errors import ModelError
+from tasks.registry.aliases import CHAMPION, read_aliases
 from tasks.registry.registered_classifier import RegisteredClassifier
-from tasks.registry.registered_model import download_version, is_missing
+from tasks.registry.registered_model import download_version
 from tasks.runtime import tracking
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import retried_task
@@ -35,8 +35,6 @@ def fetch_start(training: TrainingConfig, registration: RegistrationConfig, run:
 
 def _champion(name: str) -> str | None:
     try:
-        return str(mlflow_client().get_model_version_by_alias(name, CHAMPION).version)
-    except MlflowException as error:
-        if is_missing(error):
-            return None
-        raise
+        return read_aliases(name).get(CHAMPION)
+    except ModelError:  # No version is registered yet.
+        return None

@@ -107,13 +107,9 @@ def _bad_rows_error(bad: pd.DataFrame, rows: int, config: DataConfig, *, listed:
 
 
 def _publish_rules(reports: Path, description: str) -> None:
-    table = markdown_table(
-        ["rule", "kept", "rows that break it", "meaning"],
-        [
-            [result["rule"], "yes" if result["success"] else "no", result["unexpected"], result["meaning"]]
-            for result in read_json(reports / "rules.json")
-        ],
-    )
+    rules = read_json(reports / "rules.json")
+    rows = [[rule["rule"], "yes" if rule["success"] else "no", rule["unexpected"], rule["meaning"]] for rule in rules]
+    table = markdown_table(["rule", "kept", "rows that break it", "meaning"], rows)
     bad = pd.read_csv(reports / "bad_rows.csv", dtype=str, keep_default_na=False)
     if not bad.empty:
         shown = bad.head(SHOWN_ROWS)
