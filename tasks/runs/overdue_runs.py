@@ -2,13 +2,7 @@
 
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterDeploymentId,
-    FlowRunFilterExpectedStartTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
+from prefect.client.schemas import filters
 from prefect.context import FlowRunContext
 from prefect.states import Cancelled, StateType
 from prefect.types._datetime import now
@@ -24,10 +18,10 @@ def cancel_overdue_runs() -> None:
     flow_run = context.flow_run if context else None
     if flow_run is None or flow_run.deployment_id is None or not flow_run.auto_scheduled:
         return
-    due = FlowRunFilter(
-        deployment_id=FlowRunFilterDeploymentId(any_=[flow_run.deployment_id]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-        expected_start_time=FlowRunFilterExpectedStartTime(before_=now("UTC")),
+    due = filters.FlowRunFilter(
+        deployment_id=filters.FlowRunFilterDeploymentId(any_=[flow_run.deployment_id]),
+        state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+        expected_start_time=filters.FlowRunFilterExpectedStartTime(before_=now("UTC")),
     )
     with get_client(sync_client=True) as client:
         overdue = [run for run in client.read_flow_runs(flow_run_filter=due) if run.auto_scheduled]
