@@ -10,7 +10,7 @@ from lstm_model.config.pipeline import PipelineConfig
 from tasks.promotion.outcome import TrainingOutcome
 from tasks.registry.registered_model import is_missing
 from tasks.registry.version_files import find_damage
-from tasks.runs.overdue_runs import cancel_missed_slots
+from tasks.runs.overdue_runs import cancel_overdue_runs
 from tasks.runs.training_run import digest_inputs, resume_key
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.state.local_state import use_local_state
@@ -26,7 +26,7 @@ def unchanged_state(config: PipelineConfig, *, trigger: str, force_retrain: bool
         return None
     use_local_state()
     prepare_tracking_database()
-    cancel_missed_slots()
+    cancel_overdue_runs()
     last = _last_decided(config)
     if last is None or last.data.tags.get("resume_key") != resume_key(config, digest_inputs(config)):
         return None

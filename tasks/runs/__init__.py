@@ -1,1 +1,1 @@
-"""An MLflow run: opened, found again, read back, reproduced, cleaned."""
+"""The MLflow runs of trainings: open, find, read, reproduce and remove them."""

@@ -1,7 +1,7 @@
-"""What is old and of no more use, removed: stages, leftovers of crashes, downloads, reports, runs and versions.
+"""Remove what is old and unused: stages, leftovers of crashes, downloads, reports, runs and versions.
 
-A version with an alias stays (champion, previous, candidate and any other), with the run that made it; so does whatever
-a process is at work on.
+A version with an alias (champion, previous, candidate or any other) stays, and so does its run. What a process is
+using stays too.
 """
 
 import shutil
@@ -13,16 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlparse
 
 import mlflow
 from filelock import FileLock, Timeout
-from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
 from lstm_model.errors import ModelError
-from tasks.runtime.retries import mlflow_client
+from tasks.runtime.retries import mlflow_client, with_retries
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.local_state import stages_root, state_root
 
@@ -31,7 +29,7 @@ GC_TIMEOUT_SECONDS = 600
 
 @dataclass
 class Cleaned:
-    """How many of one kind were removed and how many bytes they held (0 where the store does not tell)."""
+    """How many of one kind were removed, and their bytes (0 for files that are not on this machine)."""
 
     what: str
     count: int = 0
@@ -44,18 +42,18 @@ class Cleaned:
 
 
 def clean_state(*, older_than: timedelta, experiment_name: str, dry_run: bool) -> list[Cleaned]:
-    """Remove what was last used before `older_than` ago and return what that was; dry_run removes nothing."""
+    """Remove what was last used longer than `older_than` ago and return it; dry_run removes nothing."""
     before = time.time() - older_than.total_seconds()
     folders = {
-        "stages": _stages(before),
+        "stages": _old(stages_root().glob("[!.]*/*"), before),  # `stage_store.find` touches a stage that is used.
         "stages left by crashes": _leftovers(before),
         "downloaded versions": _old(state_root().glob("downloads/*/*/*"), before),
         "reports on refused data": _old(state_root().glob("refused/*"), before),
     }
     cleaned = []
-    for what, found in folders.items():
+    for what, old in folders.items():
         kind = Cleaned(what)
-        for folder in found:
+        for folder in old:
             kind.add(folder.relative_to(state_root()).as_posix(), size_of(folder))
             if not dry_run:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -63,13 +61,8 @@ def clean_state(*, older_than: timedelta, experiment_name: str, dry_run: bool) -
     return [*cleaned, *_clean_registry(before, experiment_name, dry_run=dry_run)]
 
 
-def _stages(before: float) -> Iterator[Path]:
-    """Yield stage folders that were not used since then; using one touches it (`stage_store.find`)."""
-    yield from _old(stages_root().glob("[!.]*/*"), before)
-
-
 def _leftovers(before: float) -> Iterator[Path]:
-    """Yield half-built stages and checkpoints that no process holds; younger ones are gone on with."""
+    """Yield half-built stages and checkpoints that no process uses; a run may still continue younger ones."""
     for lock in sorted((stages_root() / ".building").glob("*.lock")):
         name = lock.name.removesuffix(".lock")
         with suppress(Timeout), FileLock(lock, timeout=0):
@@ -102,61 +95,51 @@ def _clean_registry(before: float, experiment_name: str, *, dry_run: bool) -> li
     experiment = mlflow.get_experiment_by_name(experiment_name)
     if experiment is None:
         return [runs, versions]
-    every = _all(mlflow_client().search_runs, [experiment.experiment_id], order_by=["attributes.start_time ASC"])
-    registered = _all(mlflow_client().search_model_versions, "")
-    aliases = {
-        (model.name, str(version))
-        for model in _all(mlflow_client().search_registered_models)
-        for version in model.aliases.values()
+    every_run = with_retries(
+        mlflow.search_runs, [experiment.experiment_id], order_by=["attributes.start_time ASC"], output_format="list"
+    )
+    registered = with_retries(mlflow.search_model_versions)
+    models = with_retries(mlflow.search_registered_models)
+    aliased = {(model.name, str(version)) for model in models for version in model.aliases.values()}
+    kept = {version.run_id for version in registered if (version.name, str(version.version)) in aliased}
+    old = {
+        run.info.run_id: run
+        for run in every_run
+        if (run.info.end_time or run.info.start_time) / 1e3 < before and run.info.run_id not in kept
     }
-    kept = {version.run_id for version in registered if (version.name, str(version.version)) in aliases}
-    old = {run.info.run_id: run for run in every if _ended(run) < before and run.info.run_id not in kept}
-    doomed = [version for version in registered if version.run_id in old]
-    for version in doomed:
+    old_versions = [version for version in registered if version.run_id in old]
+    for version in old_versions:
         versions.add(f"{version.name} {version.version}", 0)
-    for run in old.values():
-        runs.add(
-            run.info.run_id, _artifact_bytes(run) + sum(_model_bytes(v) for v in doomed if v.run_id == run.info.run_id)
-        )
+    for run_id, run in old.items():
+        models_bytes = sum(_model_bytes(version) for version in old_versions if version.run_id == run_id)
+        runs.add(run_id, _bytes_at(run.info.artifact_uri) + models_bytes)
     if not dry_run:
-        _remove(doomed, list(old))
+        _remove(old_versions, list(old))
     return [runs, versions]
 
 
-def _ended(run: Run) -> float:
-    """Return when the run ended, in seconds; a run at work, or one to go on with, counts from its start."""
-    return (run.info.end_time or run.info.start_time) / 1e3
-
-
-def _all(search: Any, *arguments: Any, **options: Any) -> list[Any]:
-    found: list[Any] = []
-    token = None
-    while True:
-        page = search(*arguments, **options, max_results=1_000, page_token=token)
-        found += page
-        if not (token := page.token):
-            return found
-
-
-def _artifact_bytes(run: Run) -> int:
-    address = urlparse(run.info.artifact_uri)
-    return size_of(Path(unquote(address.path)).parent) if address.scheme in ("", "file") else 0
+def _model_id(version: ModelVersion) -> str | None:
+    """Return the id of the version's logged model, if it has one."""
+    return version.source.removeprefix("models:/") if "m-" in version.source else None
 
 
 def _model_bytes(version: ModelVersion) -> int:
-    source = (
-        mlflow_client().get_logged_model(version.source.removeprefix("models:/")) if "m-" in version.source else None
-    )
-    address = urlparse(source.artifact_location) if source else None
-    return size_of(Path(unquote(address.path)).parent) if address and address.scheme in ("", "file") else 0
+    model_id = _model_id(version)
+    return _bytes_at(mlflow_client().get_logged_model(model_id).artifact_location) if model_id else 0
+
+
+def _bytes_at(artifacts: str) -> int:
+    """Return the bytes of the folder that holds a folder of artifacts; 0 if that is not on this machine."""
+    address = urlparse(artifacts)
+    return size_of(Path(unquote(address.path)).parent) if address.scheme in ("", "file") else 0
 
 
 def _remove(versions: list[ModelVersion], run_ids: list[str]) -> None:
-    """Delete versions, then runs; where the tracking address is a database, their files too (`mlflow gc`)."""
-    models = [version.source.removeprefix("models:/") for version in versions if "m-" in version.source]
+    """Delete versions, then runs; if the tracking address is a database, also their files (`mlflow gc`)."""
+    model_ids = [model_id for version in versions if (model_id := _model_id(version))]
     for version in versions:
         mlflow_client().delete_model_version(version.name, str(version.version))
-    for model_id in models:
+    for model_id in model_ids:
         mlflow_client().delete_logged_model(model_id)
     for run_id in run_ids:
         mlflow_client().delete_run(run_id)
@@ -164,11 +147,11 @@ def _remove(versions: list[ModelVersion], run_ids: list[str]) -> None:
     if uri.startswith("http") or not run_ids:
         return
     command = [str(Path(sys.executable).with_name("mlflow")), "gc", "--backend-store-uri", uri, "--tracking-uri", uri]
-    command += ["--run-ids", ",".join(run_ids), *(["--logged-model-ids", ",".join(models)] if models else [])]
+    command += ["--run-ids", ",".join(run_ids), *(["--logged-model-ids", ",".join(model_ids)] if model_ids else [])]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=GC_TIMEOUT_SECONDS, check=False)
-    if ended.returncode:  # The command itself is not shown: the database's password is in it.
+    if ended.returncode:  # The message does not show the command: the database's password is in it.
+        reason = without_password((ended.stderr.strip().splitlines() or ["no reason"])[-1])[:300]
         raise ModelError(
-            expected="MLflow to remove the files of the deleted runs (mlflow gc)",
-            found=without_password((ended.stderr.strip().splitlines() or ["no reason"])[-1])[:300],
-            remedy="The runs and versions are deleted; start lstm-text clean again to remove their files.",
+            f"MLflow did not remove the files of the deleted runs (mlflow gc): {reason}.",
+            "The runs and versions are deleted; start lstm-text clean again to remove their files.",
         )

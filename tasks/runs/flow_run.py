@@ -1,4 +1,4 @@
-"""What the body of every flow runs in, and what counts as an interruption of it."""
+"""The context that the body of each flow runs in, and what counts as an interruption of it."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.context import FlowRunContext, refresh_global_settings_context
 from prefect.exceptions import TerminationSignal
 
-from tasks.runs.overdue_runs import cancel_missed_slots
+from tasks.runs.overdue_runs import cancel_overdue_runs
 from tasks.runtime.artifacts import shorten_errors
 from tasks.runtime.interrupts import lost_signal, noticed_signals
 from tasks.runtime.retries import disk_is_full
@@ -26,19 +26,19 @@ RECORDED_SECONDS = 30.0
 
 @contextmanager
 def recorded_flow() -> Iterator[None]:
-    """What every flow's body runs in: local state, short errors, missed slots, task runs recorded at the end."""
+    """Set up a flow: local state, short errors, overdue runs. At its end wait until its task runs are recorded."""
     use_local_state()
     prepare_tracking_database()
     shorten_errors()
-    cancel_missed_slots()
+    cancel_overdue_runs()
     try:
         with noticed_signals():
             yield
     except INTERRUPTIONS:
-        raise  # Whoever stops a run does not wait for records.
+        raise  # You do not want to wait for records after you stop a run.
     except BaseException as error:
         if disk_is_full(error):
-            # Prefect's server can record nothing on that disk either: it would be asked again for minutes.
+            # Prefect's server cannot write to that disk either, and the client would retry for minutes.
             os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "0"
             refresh_global_settings_context()
         else:
@@ -49,28 +49,28 @@ def recorded_flow() -> Iterator[None]:
 
 
 def interruption_in(error: BaseException) -> BaseException | None:
-    """Return what stopped the run: the error itself, a signal behind it or lost before it; None where nobody did.
+    """Return what stopped the run: the error itself, or a signal behind it or lost before it; None if nothing did.
 
-    A signal that arrives while TensorFlow traces a function comes out as an AssertionError of its own cleaning up.
+    If a signal arrives while TensorFlow traces a function, the cleanup of TensorFlow fails with an AssertionError.
     """
     if isinstance(error, INTERRUPTIONS):
         return error
     seen: list[BaseException] = []
-    behind: BaseException | None = error
-    while behind is not None and behind not in seen:
-        # Not asyncio's: a request that took too long is a TimeoutError with a CancelledError behind it.
-        if isinstance(behind, SIGNALS):
-            return behind
-        seen.append(behind)
-        behind = behind.__cause__ or behind.__context__
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        # Not CancelledError: a request that takes too long is a TimeoutError caused by one.
+        if isinstance(cause, SIGNALS):
+            return cause
+        seen.append(cause)
+        cause = cause.__cause__ or cause.__context__
     return lost_signal()
 
 
 def wait_until_recorded() -> None:
-    """Return when the server knows a final state of each task run that this flow run started.
+    """Wait until the server knows a final state of each task run that this flow run started.
 
-    Task runs reach the server as events, and it writes them in batches. A process that exits at once takes its
-    embedded server along: task runs are missing in the UI, and tracebacks are printed.
+    Task runs reach the server as events, which it writes in batches. If the process exits at once, its embedded server
+    ends too: task runs are missing in the UI, and tracebacks are printed.
     """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
@@ -81,7 +81,7 @@ def wait_until_recorded() -> None:
     with get_client(sync_client=True) as client:
         while time.monotonic() < deadline:
             task_runs = client.read_task_runs(flow_run_filter=wanted)
-            if sum(1 for run in task_runs if run.state and run.state.is_final()) >= expected:
+            if sum(bool(run.state and run.state.is_final()) for run in task_runs) >= expected:
                 return
             time.sleep(0.1)
     get_run_logger().warning("Prefect's server has not recorded all task runs after %.0f s.", RECORDED_SECONDS)

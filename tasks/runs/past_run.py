@@ -1,10 +1,12 @@
-"""A training run as MLflow keeps it: settings, evaluation, predictions and split, each read when it is asked for."""
+"""A training run in MLflow: settings, evaluation, predictions and split, each read when it is first used."""
 
 import tempfile
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -27,39 +29,37 @@ NEEDED = {"text", "text_digest", "label", "predicted", "score"}  # The first rel
 
 
 class PastRun:
-    """A run of MLflow and what it holds. What it lacks is None; an artifact store that fails raises ModelError."""
+    """A run and its artifacts. A missing artifact is None; an artifact store that fails raises ModelError."""
 
     def __init__(self, run: Run, client: MlflowClient | None = None) -> None:
         self.run, self.client = run, client or mlflow_client()
         self.run_id, self.tags = run.info.run_id, run.data.tags
 
     @classmethod
-    def find(cls, run_id: str, client: MlflowClient | None = None) -> "PastRun":
-        """Return the run; raises ModelError where there is none."""
-        client = client or mlflow_client()
+    def find(cls, run_id: str) -> "PastRun":
+        """Return the run; raises ModelError if there is none."""
         try:
-            return cls(client.get_run(run_id), client)
+            return cls(mlflow_client().get_run(run_id))
         except MlflowException as error:
             if not is_missing(error):
                 raise
         raise ModelError(
-            expected=f"a run {run_id} at {without_password(client.tracking_uri)}",
-            found="none",
-            remedy="`make ui` shows the runs; MLFLOW_TRACKING_URI says where they are looked for.",
+            f"There is no run {run_id} at {without_password(mlflow.get_tracking_uri())}.",
+            "`make ui` shows the runs; MLFLOW_TRACKING_URI sets where to look for them.",
         )
 
     @cached_property
     def evaluation(self) -> Evaluation | None:
-        """What the evaluation found; None also where an early release wrote it otherwise."""
+        """The evaluation; also None if an early release wrote it in another form."""
+        content = self._read(EVALUATION)
         try:
-            content = self._text(EVALUATION)
             return None if content is None else Evaluation.model_validate_json(content)
         except ValidationError:
             return None
 
     @cached_property
     def predictions(self) -> pd.DataFrame | None:
-        """A row per test row; None also where an early release left out the texts."""
+        """A row per test row; also None if an early release left out the texts."""
         table = self._table(PREDICTIONS)
         return table if table is not None and set(table) >= NEEDED else None
 
@@ -70,69 +70,64 @@ class PastRun:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The settings by flat name, as recorded, perhaps by another release; nothing where they were not."""
-        content = self._text(CONFIG_FILE)
-        return {} if content is None else flat_settings(content)
+        """The recorded settings by flat name, perhaps of another release; empty if the run has none."""
+        return {} if self._settings is None else flat_settings(self._settings)
 
     @cached_property
     def config(self) -> PipelineConfig | None:
-        """The settings; raises ModelError where this release does not know them."""
-        content = self._text(CONFIG_FILE)
-        if content is None:
-            return None
+        """The settings; raises ModelError if this release does not know them."""
         try:
-            return read_recorded(content)
+            return None if self._settings is None else read_recorded(self._settings)
         except ValidationError as error:
             first = error.errors()[0]
-            self._unknown_settings(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
+            problem = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        raise self._unknown_settings(problem)
 
     def exact_config(self) -> PipelineConfig:
-        """Return the settings; raises ModelError unless they mean now what they meant then."""
-        content = self._text(CONFIG_FILE)
-        if content is not None and (gone := removed_settings(content)):
-            self._unknown_settings(", ".join(f"{name}={value}" for name, value in gone.items()))
-        if self.config is None:
+        """Return the settings; raises ModelError if they are missing or now mean something else."""
+        if self._settings is None:
             raise self.lacks(CONFIG_FILE)
+        if gone := removed_settings(self._settings):
+            raise self._unknown_settings(", ".join(f"{name}={value}" for name, value in gone.items()))
+        assert self.config is not None
         return self.config
 
     def lacks(self, *names: str) -> ModelError:
-        """Return the error that says that artifacts are missing, and what became of the run."""
+        """Return the error for missing artifacts, which also says how the run ended."""
         reason = self.tags.get("failure_reason")
         state = self.run.info.status + (f": {reason[:200]}" if reason else "")
         return ModelError(
-            expected=f"{', '.join(names)} among the artifacts of run {self.run_id} ({self.run.info.run_name})",
-            found=f"none that this release reads (the run is {state})",
-            remedy="Runs of an early release lack them: train again.",
+            f"Run {self.run_id} ({self.run.info.run_name}) has no {', '.join(names)} that this release can read "
+            f"(the run is {state}).",
+            "Runs of an early release lack them: train again.",
         )
 
-    def _unknown_settings(self, found: str) -> NoReturn:
+    def _unknown_settings(self, problem: str) -> ModelError:
         commit = self.tags.get("git_commit", "that the run names")
-        raise ModelError(
-            expected=f"settings that this version knows in {CONFIG_FILE} of run {self.run_id}",
-            found=found,
-            remedy=f"The code has changed since: check out commit {commit} and reproduce there.",
-        ) from None
+        return ModelError(
+            f"This version does not know a setting in {CONFIG_FILE} of run {self.run_id}: {problem}.",
+            f"The code has changed since: check out commit {commit} and reproduce the run there.",
+        )
 
-    def _text(self, name: str) -> str | None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = self._download(name, folder)
-            return None if path is None else path.read_text("utf-8")
+    @cached_property
+    def _settings(self) -> str | None:
+        content = self._read(CONFIG_FILE)
+        return None if content is None else content.decode()
 
     def _table(self, name: str) -> pd.DataFrame | None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = self._download(name, folder)
-            return None if path is None else pd.read_parquet(path)
+        content = self._read(name)
+        return None if content is None else pd.read_parquet(BytesIO(content))
 
-    def _download(self, name: str, folder: str) -> Path | None:
-        """Return where the artifact is now; None where the run has none of that name."""
+    def _read(self, name: str) -> bytes | None:
+        """Return the contents of an artifact; None if the run has none of that name."""
         parent = name.rpartition("/")[0] or None
         try:
             if name not in {item.path for item in self.client.list_artifacts(self.run_id, parent)}:
                 return None
-            return Path(self.client.download_artifacts(self.run_id, name, folder))
+            with tempfile.TemporaryDirectory() as folder:
+                return Path(self.client.download_artifacts(self.run_id, name, folder)).read_bytes()
         except (OSError, MlflowException) as error:
             raise ModelError(
-                expected=f"{name} among the artifacts of run {self.run_id}",
-                found=text_of(error)[:200],
-                remedy="The artifact store is incomplete or does not answer: restore it, or name another run.",
+                f"{name} of run {self.run_id} cannot be read: {text_of(error)[:200]}.",
+                "The artifact store is incomplete or does not answer: restore it, or name another run.",
             ) from None

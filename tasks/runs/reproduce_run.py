@@ -1,4 +1,4 @@
-"""A recorded training run again, in a process with run state of its own, compared with what MLflow holds of it."""
+"""Repeat a recorded training in a process with separate run state, and compare it with the run in MLflow."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ class Reproduction(BaseModel):
 
     @property
     def table(self) -> str:
-        """One line to an item, and the notes, for a terminal."""
+        """A line per item and the notes, for a terminal."""
         lines = []
         for item in self.items:
             lines.append(f"{item.name:12}{'equal  ' if item.equal else 'DIFFERS'}  {item.recorded}")
@@ -43,20 +43,15 @@ class Reproduction(BaseModel):
 
     def difference(self) -> DifferenceError | None:
         """Return the error that names what differs, or None."""
-        names = [item.name for item in self.items if not item.equal]
-        if not names:
-            return None
-        return DifferenceError(
-            expected=f"the rerun to equal run {self.run_id}",
-            found=f"differences in {', '.join(names)}",
-            remedy="See the table; docs/reproduce.md says what each item depends on.",
-        )
+        names = ", ".join(item.name for item in self.items if not item.equal)
+        remedy = "See the table; docs/reproduce.md says what each item depends on."
+        return DifferenceError(f"The rerun of run {self.run_id} differs in {names}.", remedy) if names else None
 
 
 def reproduce_run(run_id: str, command: Sequence[str], *, data_path: Path | None, keep: bool) -> Reproduction:
-    """Run a recorded training again up to its evaluation and compare; nothing is written where it was recorded.
+    """Repeat a recorded training up to its evaluation and compare; nothing is written to the store of the recorded run.
 
-    command: what runs the training; it is given the path of a config file.
+    command: runs the training; the path of a config file is appended.
     """
     recorded = PastRun.find(run_id)
     _check(recorded)
@@ -78,14 +73,11 @@ def reproduce_run(run_id: str, command: Sequence[str], *, data_path: Path | None
 
 
 def _check(run: PastRun) -> None:
-    """Raise ModelError for a run that did not finish, or lacks what running it again needs."""
+    """Raise ModelError for a run that did not finish, or lacks what a rerun needs."""
     if run.run.info.status != "FINISHED" or "data_digest" not in run.tags:
         reason = f": {run.tags['failure_reason']}" if "failure_reason" in run.tags else ""
-        raise ModelError(
-            expected=f"run {run.run_id} to be a training that finished",
-            found=f"status {run.run.info.status}{reason}",
-            remedy="Name a run that finished.",
-        )
+        message = f"Run {run.run_id} is not a training that finished; it has status {run.run.info.status}{reason}."
+        raise ModelError(message, "Name a run that finished.")
     run.exact_config()
     for name, table in ((MANIFEST, run.manifest), (PREDICTIONS, run.predictions)):
         if table is None:
@@ -93,23 +85,21 @@ def _check(run: PastRun) -> None:
 
 
 def _with_data(recorded: PastRun, data_path: Path | None) -> PipelineConfig:
-    """Return the settings, pointing at the labelled file; raises where it is gone or holds something else."""
+    """Return the settings with the path of the labelled file; raises if it is missing or has changed."""
     config = recorded.exact_config()
-    data = config.data
+    data, run_id = config.data, recorded.run_id
     candidates = [data_path] if data_path else [data.path, PROJECT / data.path]
     path = next((path for path in candidates if path.is_file()), None)
     if path is None:
         raise UsageError(
-            expected=f"the labelled file of run {recorded.run_id} at {candidates[0]}",
-            found="no such file",
-            remedy="Name it with --data-path, or start in the folder that the run was started in.",
+            f"The labelled file of run {run_id} is not at {candidates[0]}.",
+            "Name it with --data-path, or start in the folder where the run was started.",
         )
-    found, wanted = digest_file(path), recorded.tags["data_digest"]
-    if found != wanted:
+    sha256, recorded_sha256 = digest_file(path), recorded.tags["data_digest"]
+    if sha256 != recorded_sha256:
         raise DifferenceError(
-            expected=f"the data of run {recorded.run_id}, SHA-256 {wanted}",
-            found=f"other content in {path}, SHA-256 {found}",
-            remedy="Restore the file as it was then, or name a copy with --data-path.",
+            f"{path} has SHA-256 {sha256}, but the data of run {run_id} had {recorded_sha256}.",
+            "Restore the file as it was then, or name a copy with --data-path.",
         )
     return config.model_copy(update={"data": data.model_copy(update={"path": path.resolve()})})
 
@@ -121,8 +111,8 @@ def _run_again(config: PipelineConfig, command: Sequence[str], state: Path) -> P
         "MLFLOW_TRACKING_URI": tracking_uri,
         "PREFECT_HOME": str(state / "prefect"),
         "PREFECT_LOCAL_STORAGE_PATH": str(state / "stages"),
-        "PREFECT_API_URL": None,  # A server of its own, for the time of the run.
-        # The code that runs is the code that compares, whatever is installed.
+        "PREFECT_API_URL": None,  # It starts a server for the time of the run.
+        # The rerun uses this code, even if another version is installed.
         "PYTHONPATH": f"{PROJECT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep),
     }
     settings = state / "config.json"
@@ -130,11 +120,8 @@ def _run_again(config: PipelineConfig, command: Sequence[str], state: Path) -> P
     with interruptible(), child_process([*command, str(settings)], environment, output=2) as process:
         code = process.wait()
     if code != 0:
-        raise ModelError(
-            expected="the recorded training to run again",
-            found=f"that it stopped with exit code {code}, for the reason above",
-            remedy="Remove that reason, and start again.",
-        )
+        message = f"The rerun stopped with exit code {code}, for the reason above."
+        raise ModelError(message, "Remove that reason, and start again.")
     client = MlflowClient(tracking_uri)
     experiment = client.get_experiment_by_name(config.registration.experiment_name)
     assert experiment is not None
@@ -144,18 +131,18 @@ def _run_again(config: PipelineConfig, command: Sequence[str], state: Path) -> P
 
 
 def _compare(recorded: PastRun, rerun: PastRun) -> list[Item]:
-    def tag(name: str, key: str, note: str = "") -> Item:
+    def tag(name: str, key: str, notes: Sequence[str] = ("", "")) -> Item:
         values = [run.tags.get(key, "not recorded") for run in (recorded, rerun)]
-        notes = [_commit(run.tags) if note else "" for run in (recorded, rerun)]
-        return Item(name, values[0] == values[1], *(value + told for value, told in zip(values, notes, strict=True)))
+        shown = [value + note for value, note in zip(values, notes, strict=True)]
+        return Item(name, values[0] == values[1], *shown)
 
     def settings(run: PastRun) -> dict[str, Any]:
-        return {name: value for name, value in run.settings.items() if name != "data.path" and name not in REMOVED}
+        return {name: value for name, value in run.settings.items() if name not in ("data.path", *REMOVED)}
 
     return [
         tag("data", "data_digest"),
         compare_values("settings", recorded=settings(recorded), found=settings(rerun), what="settings"),
-        tag("code", "code_digest", note="commit"),
+        tag("code", "code_digest", [_commit(run.tags) for run in (recorded, rerun)]),
         tag("lock", "lock_digest"),
         compare_tables("split", recorded=recorded.manifest, found=rerun.manifest),
         compare_values("metrics", recorded=_test_metrics(recorded), found=_test_metrics(rerun), what="test metrics"),

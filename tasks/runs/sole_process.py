@@ -12,9 +12,9 @@ POLL_SECONDS = 2.0
 
 @contextmanager
 def sole_process(key: str | None) -> Iterator[None]:
-    """Hold a resume key, if there is one; raises ModelError while another process does, on any machine.
+    """Hold the lock of a resume key, if there is one; raises ModelError while another process on any machine holds it.
 
-    The lock of a process that was killed is waited for: a file's is free at once, a Prefect limit's when it expires.
+    A killed process frees a file lock at once. Its Prefect limit expires, and this waits for that.
     """
     if key is None:
         yield

@@ -1,7 +1,7 @@
-"""The MLflow run of a training: opened once, taken up again after a crash, closed with a status, linked with Prefect.
+"""The MLflow run of a training: opened once, continued after a crash, ended with a status, linked with Prefect.
 
-Data, config and code together have a key (`resume_key`). A run of that key that did not finish is gone on with: stages
-and epochs that were done are not done again, and what the run holds already is not logged twice.
+Data, config and code together have a key (`resume_key`). A training with that key continues a run that did not finish:
+stages and epochs that are done are not repeated, and what the run has already is not logged twice.
 """
 
 from collections.abc import Iterator
@@ -33,17 +33,19 @@ from tasks.runtime.state.credentials import without_credentials
 from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
 from tasks.runtime.tracking import CONFIG_FILE, Run, ensure_experiment
 
-RUN_NAME_LENGTH = 250  # Of the database's column: SQLite takes more, PostgreSQL refuses.
+RUN_NAME_LENGTH = 250  # Of the database's column: PostgreSQL rejects longer names.
 
 
 @contextmanager
 def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True) -> Iterator[Run]:
-    """Open an MLflow run or take up the unfinished one; end it FINISHED, FAILED or KILLED with the reason as a tag."""
+    """Open an MLflow run or continue an unfinished one; end it FINISHED, FAILED or KILLED with the reason as a tag."""
     inputs = digest_inputs(config)
     key = resume_key(config, inputs)
     with recorded_flow(), sole_process(key), _opened_run(config, trigger, key, inputs, use_cache) as run:
         try:
-            _log_config(run, config)
+            # The settings twice: exactly, to reproduce the run, and as params, to compare runs.
+            mlflow_client().log_text(run.run_id, config.model_dump_json(indent=1) + "\n", CONFIG_FILE)
+            log_params(run, config)
             publish_link(run)
             yield run
         except BaseException as error:  # noqa: BLE001  end_early raises
@@ -51,10 +53,9 @@ def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True
 
 
 def digest_inputs(config: PipelineConfig) -> dict[str, str]:
-    """Return the SHA-256 of the labelled file and of the cases, by path; nothing where one cannot be read.
+    """Return the SHA-256 of the labelled file and of the cases by path; nothing if one cannot be read.
 
-    A stage that reads a file holds it against this: what was read must be what the run's key and the stage are named
-    after.
+    The key of the run and the digests of stages use these, so a stage checks that the file it reads is still the same.
     """
     try:
         paths = (config.data.path, find_cases(config.data, config.evaluation))
@@ -64,9 +65,9 @@ def digest_inputs(config: PipelineConfig) -> dict[str, str]:
 
 
 def resume_key(config: PipelineConfig, inputs: dict[str, str]) -> str | None:
-    """Return a digest over data, config and code; None where the data cannot be read, which a stage reports.
+    """Return a digest over data, config and code; None if the data cannot be read, which a stage reports.
 
-    inputs: what `digest_inputs` returns.
+    inputs: from `digest_inputs`.
     """
     if not inputs:
         return None
@@ -74,10 +75,9 @@ def resume_key(config: PipelineConfig, inputs: dict[str, str]) -> str | None:
         kind = file_format(config.data.path)
     except LstmTextError:
         return None
-    contents = list(inputs.values())
     settings = config.model_dump(mode="json", exclude={"data": {"path"}, "evaluation": {"cases"}})
-    made_by = provenance()
-    return digest_json([contents, kind, settings, made_by["code_digest"], made_by.get("lock_digest")])
+    code = provenance()
+    return digest_json([list(inputs.values()), kind, settings, code["code_digest"], code.get("lock_digest")])
 
 
 @contextmanager
@@ -87,12 +87,12 @@ def _opened_run(
     experiment_id = with_retries(ensure_experiment, config.registration.experiment_name)
     name = (flow_run.name or config.data.path.stem)[:RUN_NAME_LENGTH]
     tags = run_tags(config, trigger, key)
-    unfinished = _find_unfinished(experiment_id, key)
-    if unfinished is None:
-        opened = with_retries(_create_run, experiment_id, name, tags)
-    else:
-        opened = unfinished
-        _take_up(unfinished, tags)
+    # No other process uses an unfinished run of this key: this one holds the key.
+    wanted = f"tags.resume_key = '{key}' and attributes.status != 'FINISHED'"
+    unfinished = _latest_run(experiment_id, wanted) if key else None
+    if unfinished:
+        _continue(unfinished, tags)
+    opened = unfinished or with_retries(_create_run, experiment_id, name, tags)
     with with_retries(mlflow.start_run, run_id=opened.info.run_id):
         yield Run(
             run_id=opened.info.run_id,
@@ -105,91 +105,68 @@ def _opened_run(
         )
 
 
+def _latest_run(experiment_id: str, condition: str) -> MlflowRun | None:
+    latest = ["attributes.start_time DESC"]
+    runs = mlflow_client().search_runs([experiment_id], condition, order_by=latest, max_results=1)
+    return runs[0] if runs else None
+
+
 def _create_run(experiment_id: str, name: str, tags: dict[str, str]) -> MlflowRun:
-    """Create the run, unless a try whose answer was lost did."""
-    flow_run_id = tags["prefect.flow_run_id"]
-    found = mlflow_client().search_runs(
-        [experiment_id], f"tags.`prefect.flow_run_id` = '{flow_run_id}' and attributes.status = 'RUNNING'"
-    )
-    return found[0] if found else mlflow_client().create_run(experiment_id, run_name=name, tags=tags)
+    """Create the run, unless an earlier try did and its answer was lost."""
+    wanted = f"tags.`prefect.flow_run_id` = '{tags['prefect.flow_run_id']}' and attributes.status = 'RUNNING'"
+    run = _latest_run(experiment_id, wanted)
+    return run or mlflow_client().create_run(experiment_id, run_name=name, tags=tags)
 
 
-def _find_unfinished(experiment_id: str, key: str | None) -> MlflowRun | None:
-    """Return the latest run of the key that has not finished; its key is held, so no process is at work on it."""
-    if key is None:
-        return None
-    wanted = f"tags.resume_key = '{key}' and attributes.status != 'FINISHED'"
-    found = mlflow_client().search_runs([experiment_id], wanted, order_by=["attributes.start_time DESC"], max_results=1)
-    return found[0] if found else None
-
-
-def _take_up(unfinished: MlflowRun, tags: dict[str, str]) -> None:
-    """Link the run with this flow run, and say in Prefect that the flow run which had it crashed."""
-    before = unfinished.data.tags.get("prefect.flow_run_id", "")
-    get_run_logger().info(
-        "going on with run %s, which stopped as %s", unfinished.info.run_id, unfinished.info.status.lower()
-    )
+def _continue(unfinished: MlflowRun, tags: dict[str, str]) -> None:
+    """Link the run with this flow run, and set the flow run that had it to Crashed in Prefect."""
+    client, run_id, old_tags = mlflow_client(), unfinished.info.run_id, unfinished.data.tags
+    get_run_logger().info("Continuing run %s, which has status %s.", run_id, unfinished.info.status.lower())
     for key, value in tags.items():
-        mlflow_client().set_tag(unfinished.info.run_id, key, value)
-    mlflow_client().delete_tag(
-        unfinished.info.run_id, "failure_reason"
-    ) if "failure_reason" in unfinished.data.tags else None
-    if before in ("", flow_run.id):  # The very flow run is tried again: `prefect flow-run retry`.
+        client.set_tag(run_id, key, value)
+    if "failure_reason" in old_tags:
+        client.delete_tag(run_id, "failure_reason")
+    before = old_tags.get("prefect.flow_run_id", "")
+    if before in ("", flow_run.id):  # The same flow run is tried again: `prefect flow-run retry`.
         return
-    earlier = [name for name in unfinished.data.tags.get("prefect.earlier_flow_runs", "").split(",") if name]
-    mlflow_client().set_tag(unfinished.info.run_id, "prefect.earlier_flow_runs", ",".join([*earlier, before]))
-    _declare_crashed(before)
+    earlier = [name for name in old_tags.get("prefect.earlier_flow_runs", "").split(",") if name]
+    client.set_tag(run_id, "prefect.earlier_flow_runs", ",".join([*earlier, before]))
+    _set_crashed(before)
 
 
-def _declare_crashed(flow_run_id: str) -> None:
-    """Set a flow run whose process is gone to Crashed, unless it ended or another server knows it."""
-    with get_client(sync_client=True) as prefect:
-        try:
-            state = prefect.read_flow_run(flow_run_id).state
-            if state is None or not state.is_final():
-                message = f"Its process is gone; flow run {flow_run.name} goes on with its work."
-                prefect.set_flow_run_state(flow_run_id, Crashed(message=message), force=True)
-        except ObjectNotFound:
-            pass
+def _set_crashed(flow_run_id: str) -> None:
+    """Set a flow run without a process to Crashed, unless it has ended or this server does not know it."""
+    with get_client(sync_client=True) as prefect, suppress(ObjectNotFound):
+        state = prefect.read_flow_run(flow_run_id).state
+        if state is None or not state.is_final():
+            message = f"Its process is gone; flow run {flow_run.name} continues its work."
+            prefect.set_flow_run_state(flow_run_id, Crashed(message=message), force=True)
 
 
 def end_early(run: Run, error: BaseException) -> NoReturn:
-    """End the run as FAILED, or as KILLED where someone stopped it, and raise what did."""
+    """End the run as FAILED, or as KILLED if someone stopped it, with the reason as tag; raise what ended it."""
     stopped = interruption_in(error)
+    status, reason = "KILLED", "interrupted"
     if stopped is None:
-        end_run(run, status="FAILED", reason=failure_reason(error))
-        raise error
-    end_run(run, status="KILLED", reason="interrupted")
-    raise stopped from None
-
-
-def end_run(run: Run, *, status: str, reason: str) -> None:
-    """End the run early, with the reason as tag `failure_reason`. What went wrong matters more than telling it."""
+        text = text_of(error) or type(error).__name__
+        status, reason = "FAILED", text if isinstance(error, LstmTextError) else f"{type(error).__name__}: {text}"
     try:
-        with_brief_retries(mlflow_client().set_tag, run.run_id, "failure_reason", reason)
+        with_brief_retries(mlflow_client().set_tag, run.run_id, "failure_reason", reason[:4_000])
         with_brief_retries(mlflow_client().set_terminated, run.run_id, status)
-    except Exception as trouble:  # noqa: BLE001  a full disk, a database that is gone
-        get_run_logger().warning("MLflow could not be told that the run is %s: %s", status, text_of(trouble))
-    with suppress(Exception):  # It is no longer the active run, told or not.
+    except Exception as problem:  # noqa: BLE001  a full disk, a database that is gone: what ended the run counts more
+        get_run_logger().warning("MLflow could not record that the run is %s: %s", status, text_of(problem))
+    with suppress(Exception):  # In any case it is no longer the active run.
         mlflow.end_run(status)
-
-
-def failure_reason(error: BaseException) -> str:
-    """Return one line that says what went wrong."""
-    text = text_of(error) or type(error).__name__
-    return (text if isinstance(error, LstmTextError) else f"{type(error).__name__}: {text}")[:4_000]
-
-
-def prefect_url(flow_run_id: str) -> str:
-    """Return the address of a flow run's page in Prefect."""
-    return f"{without_credentials(PREFECT_UI_URL.value() or DEFAULT_PREFECT_UI)}/runs/flow-run/{flow_run_id}"
+    if stopped is None:
+        raise error
+    raise stopped from None
 
 
 def run_tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str, str]:
     """Return what identifies a run: data, trigger, flow run, code, user."""
-    url = prefect_url(flow_run.id)
+    url = f"{without_credentials(PREFECT_UI_URL.value() or DEFAULT_PREFECT_UI)}/runs/flow-run/{flow_run.id}"
     return {
-        "mlflow.note.content": f"Prefect flow run [{flow_run.name}]({url})",  # The description: tags are no links.
+        "mlflow.note.content": f"Prefect flow run [{flow_run.name}]({url})",  # The description: a tag cannot be a link.
         "data_file": str(config.data.path),
         "trigger": trigger,
         "prefect.flow_run_id": flow_run.id or "",
@@ -200,12 +177,6 @@ def run_tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str,
     }
 
 
-def _log_config(run: Run, config: PipelineConfig) -> None:
-    """Log the settings twice: as params to compare runs by, and as config.json, exact, to run again from."""
-    mlflow_client().log_text(run.run_id, config.model_dump_json(indent=1) + "\n", CONFIG_FILE)
-    log_params(run, config)
-
-
 def log_params(run: Run, config: BaseModel, *, prefix: str = "") -> None:
     """Log settings as params."""
     params = [Param(key, str(value)[:6_000]) for key, value in flatten(config, prefix).items()]
@@ -214,6 +185,5 @@ def log_params(run: Run, config: BaseModel, *, prefix: str = "") -> None:
 
 def publish_link(run: Run) -> None:
     """Show a link to the run on the flow run's page."""
-    create_link_artifact(
-        link=run.url, link_text=f"MLflow run {run.name}", key="mlflow-run", description="The run's page in MLflow"
-    )
+    text = f"MLflow run {run.name}"
+    create_link_artifact(link=run.url, link_text=text, key="mlflow-run", description="The run's page in MLflow")

@@ -1,4 +1,4 @@
-"""The cases that the classifier will be asked are looked at before it is trained: a wrong label is told at once."""
+"""Check the file of cases before training, so that a wrong label is reported at once."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE

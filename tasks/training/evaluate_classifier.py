@@ -1,4 +1,4 @@
-"""The classifier answers the test rows here, once; the gate and every report read what is written."""
+"""Evaluate the classifier on the test rows, once; the gate and all reports read the files that this stage writes."""
 
 import time
 from pathlib import Path
@@ -41,64 +41,53 @@ def _cases_read(data: DataConfig, config: EvaluationConfig, run: Run, **others: 
 
 @stage("evaluation", report=report_evaluation, reads=_cases_read)
 def evaluate_classifier(
-    folder: Path,
-    classifier: StageRecord,
-    splits: StageRecord,
-    data: DataConfig,
-    config: EvaluationConfig,
-    run: Run,
+    folder: Path, classifier: StageRecord, splits: StageRecord, data: DataConfig, config: EvaluationConfig, run: Run
 ) -> dict[str, Any]:
-    """Answer the test rows; write predictions.parquet, evaluation.json, the two tables and the figures."""
+    """Answer the test rows; write predictions.parquet, evaluation.json, two tables and the plots."""
     served = Classifier.load(classifier.folder)
+    labels = served.labels
     answers, logits = _answer(served, read_rows(splits, "test"))
     held_out = _table(served, read_rows(splits, "validation"), np.load(classifier.file(VALIDATION_LOGITS)))
     seconds = _answer_with_baseline(answers, read_rows(splits, "train")) if config.baseline else None
-    evaluation = {"labels": served.labels, **judge_answers(answers, labels=served.labels, config=config)}
+    evaluation = {"labels": labels, **judge_answers(answers, labels=labels, config=config)}
     if seconds is not None:
         evaluation["baseline"]["seconds"] = seconds
     before = reliability(
-        label_ids=ids_of(answers["label"], served.labels), probabilities=softmax(logits), bins=config.calibration_bins
+        label_ids=ids_of(answers["label"], labels), probabilities=softmax(logits), bins=config.calibration_bins
     )
     evaluation["calibration"] = _calibration(classifier.facts["calibration"], before, evaluation["candidate"])
-    evaluation["slices"] = judge_slices(answers, labels=served.labels, config=config)
+    evaluation["slices"] = judge_slices(answers, labels=labels, config=config)
     evaluation["behaviour"] = _behaviour(served, answers, find_cases(data, config), config, run)
-    tables = _rows_to_look_at(served, answers, held_out)
-    for name, table in tables.items():
-        evaluation[name] = table.head(config.shown_mistakes).to_dict("records")
-        table.head(config.shown_mistakes).to_csv(folder / f"{name}.csv", index=False)
+    both = pd.concat([answers.assign(split="test"), held_out.assign(split="validation")], ignore_index=True)
+    suspects = label_errors(both, labels=labels)
+    for name, table in {"mistakes": confident_mistakes(answers), "label_errors": suspects}.items():
+        shown = table.head(config.shown_mistakes)
+        evaluation[name] = shown.to_dict("records")
+        shown.to_csv(folder / f"{name}.csv", index=False)
     record = Evaluation.model_validate(evaluation)
     write_json(folder / EVALUATION, record.model_dump(mode="json"))
     _draw(folder, record, before)
     answers.to_parquet(folder / "predictions.parquet", index=False)
-    return {
-        "metrics": {name: evaluation["candidate"][name] for name in (*HEADLINE, "rows")},
-        "label_errors": len(tables["label_errors"]),
-    }
+    metrics = {name: evaluation["candidate"][name] for name in (*HEADLINE, "rows")}
+    return {"metrics": metrics, "label_errors": len(suspects)}
 
 
 def _draw(folder: Path, evaluation: Evaluation, before: dict[str, Any]) -> None:
-    """Draw the plots here, not in the report, which runs also when the stage is cached."""
-    candidate, calibration = evaluation.candidate, evaluation.calibration
-    reliability = candidate.reliability.model_dump()
+    """Draw the plots here, not in the report, which also runs when the stage is cached."""
+    candidate, calibration = evaluation.candidate.model_dump(), evaluation.calibration
     uncalibrated = before if calibration and calibration.kept else None
-    drawn = {
-        "confusion_matrix": plot_confusion(candidate.confusion_matrix, evaluation.labels),
-        "per_class": plot_per_class({label: vars(metrics) for label, metrics in candidate.per_class.items()}),
-        "reliability": plot_reliability(reliability, candidate.calibration_error, before=uncalibrated),
+    plots = {
+        "confusion_matrix": plot_confusion(candidate["confusion_matrix"], evaluation.labels),
+        "per_class": plot_per_class(candidate["per_class"]),
+        "reliability": plot_reliability(candidate["reliability"], candidate["calibration_error"], before=uncalibrated),
     }
-    for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png")
-    write_json(folder / DIAGRAMS, draw_diagrams(reliability, uncalibrated))
-
-
-def _rows_to_look_at(served: Classifier, answers: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return all mistakes on test rows, and all likely label errors on test and validation rows."""
-    both = pd.concat([answers.assign(split="test"), held_out.assign(split="validation")], ignore_index=True)
-    return {"mistakes": confident_mistakes(answers), "label_errors": label_errors(both, labels=served.labels)}
+    for name, plot in plots.items():
+        plot.savefig(folder / f"{name}.png")
+    write_json(folder / DIAGRAMS, draw_diagrams(candidate["reliability"], uncalibrated))
 
 
 def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
-    """Return the rows with what the classifier makes of them, and its logits: float32[N, C]."""
+    """Return the rows with the classifier's answers, and its logits: float32[N, C]."""
     texts = rows["text"].tolist()
     progress = Progress("evaluate-test", "answering test rows", total=len(texts), unit="rows")
     parts = []
@@ -108,21 +97,19 @@ def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, npt.N
         progress.set(min(first + PROGRESS_ROWS, len(texts)))
     progress.close(f"answered {len(texts):,} test rows")
     logits, tokens, unknown = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    answers = _table(served, rows, logits)
-    answers.insert(len(rows.columns), "tokens", tokens)
-    answers.insert(len(rows.columns) + 1, "unknown_rate", unknown)
-    answers.insert(2, "text_digest", rows["text"].map(digest_text))
-    return answers, logits
+    rows = rows.assign(tokens=tokens, unknown_rate=unknown)
+    rows.insert(2, "text_digest", rows["text"].map(digest_text))
+    return _table(served, rows, logits), logits
 
 
 def _table(served: Classifier, rows: pd.DataFrame, logits: npt.NDArray[np.float32]) -> pd.DataFrame:
-    """Return the rows with the label predicted for each, its score and the probabilities."""
+    """Return the rows with the predicted label, its score and the probabilities."""
     table = answer_table(served.scale(logits), served.labels).rename(columns={"label": "predicted"})
     return pd.concat([rows, table], axis=1)
 
 
 def _answer_with_baseline(answers: pd.DataFrame, train: pd.DataFrame) -> float:
-    """Add column baseline_predicted to the answers; return how many seconds it took to fit and to answer."""
+    """Add column baseline_predicted to the answers; return the seconds that fitting and answering took."""
     started = time.monotonic()
     answers["baseline_predicted"] = predict_with_baseline(
         train_texts=train["text"].tolist(), train_labels=train["label"].tolist(), texts=answers["text"].tolist()
@@ -143,10 +130,10 @@ def _behaviour(
     served: Classifier, answers: pd.DataFrame, path: Path | None, config: EvaluationConfig, run: Run
 ) -> dict[str, Any]:
     invariance = check_invariance(served.predict_probabilities, answers, labels=served.labels)
-    if path is None:
-        return {"invariance": invariance, "cases": None}
-    with unchanged_file(path, run.sha256_of(path)) as reading:
-        cases = read_cases(path, labels=served.labels, quoting=config.cases_quoting, reading=reading)
-    found = check_cases(served.predict_probabilities, cases, labels=served.labels)
-    found["failed"] = found["failed"][: config.shown_mistakes]
-    return {"invariance": invariance, "cases": {"file": path.name, **found}}
+    cases: dict[str, Any] | None = None
+    if path is not None:
+        with unchanged_file(path, run.sha256_of(path)) as reading:
+            rows = read_cases(path, labels=served.labels, quoting=config.cases_quoting, reading=reading)
+        checked = check_cases(served.predict_probabilities, rows, labels=served.labels)
+        cases = {"file": path.name, **checked, "failed": checked["failed"][: config.shown_mistakes]}
+    return {"invariance": invariance, "cases": cases}

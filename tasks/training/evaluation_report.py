@@ -1,7 +1,7 @@
-"""What MLflow and Prefect are told of an evaluation; all of it from the stage's files."""
+"""What MLflow and Prefect show of an evaluation, read from the stage's files."""
 
 from lstm_model.evaluation.bootstrap import Interval
-from lstm_model.evaluation.record import Behaviour, Evaluation
+from lstm_model.evaluation.record import Evaluation
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table
 from tasks.runtime.stage_store import StageRecord, read_json
@@ -13,7 +13,7 @@ DIAGRAMS = "diagrams.json"  # Drawn for the run's report, which is logged as a w
 
 
 def report_evaluation(record: StageRecord, run: Run) -> None:
-    """Log metrics, figures and files to the run, and publish the tables."""
+    """Log metrics, plots and files to the run."""
     evaluation = read_evaluation(record)
     tracking.log_metrics(run, evaluation_metrics(evaluation) | {"likely_label_errors": record.facts["label_errors"]})
     for name in sorted(record.files.keys() - {DIAGRAMS}):
@@ -21,76 +21,63 @@ def report_evaluation(record: StageRecord, run: Run) -> None:
 
 
 def read_evaluation(record: StageRecord) -> Evaluation:
-    """Return what the evaluation stage found."""
+    """Return the evaluation that the stage wrote."""
     return Evaluation.model_validate(read_json(record.file(EVALUATION)))
 
 
 def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
-    """Return every figure by the name it has in MLflow."""
-    candidate, intervals = evaluation.candidate, evaluation.intervals
-    found = {f"test_{name}": getattr(candidate, name) for name in (*HEADLINE, "rows")}
+    """Return each metric under its name in MLflow."""
+    candidate, intervals, behaviour = evaluation.candidate, evaluation.intervals, evaluation.behaviour
+    metrics = {f"test_{name}": getattr(candidate, name) for name in (*HEADLINE, "rows")}
     for name in ("accuracy", "macro_f1"):
-        found[f"test_{name}_low"], found[f"test_{name}_high"] = getattr(intervals, name)
+        metrics[f"test_{name}_low"], metrics[f"test_{name}_high"] = getattr(intervals, name)
     for label, per_class in candidate.per_class.items():
         key = label_key(label)
-        found |= {f"test_{name}/{key}": value for name, value in per_class}
-        found[f"test_f1_low/{key}"], found[f"test_f1_high/{key}"] = intervals.f1[label]
+        metrics |= {f"test_{name}/{key}": value for name, value in per_class}
+        metrics[f"test_f1_low/{key}"], metrics[f"test_f1_high/{key}"] = intervals.f1[label]
     if evaluation.calibration:
-        found["test_calibration_error_before"] = evaluation.calibration.test_calibration_error.before
+        metrics["test_calibration_error_before"] = evaluation.calibration.test_calibration_error.before
     if baseline := evaluation.baseline:
-        found |= {f"baseline_{name}": getattr(baseline, name) for name in ("accuracy", "macro_f1")}
-        found |= {f"baseline_f1/{label_key(label)}": value for label, value in baseline.f1.items()}
-        found["baseline_difference"] = baseline.difference.macro_f1
-        found["baseline_difference_low"], found["baseline_difference_high"] = baseline.difference.interval
+        metrics |= {f"baseline_{name}": getattr(baseline, name) for name in ("accuracy", "macro_f1")}
+        metrics |= {f"baseline_f1/{label_key(label)}": value for label, value in baseline.f1.items()}
+        metrics["baseline_difference"] = baseline.difference.macro_f1
+        metrics["baseline_difference_low"], metrics["baseline_difference_high"] = baseline.difference.interval
     for part in evaluation.slices:
         bucket = label_key(part.bucket.replace("%", "per cent"))
-        found[f"slice_accuracy/{label_key(part.slice)}/{bucket}"] = part.accuracy
-    return found | _behaviour_metrics(evaluation.behaviour)
-
-
-def _behaviour_metrics(behaviour: Behaviour) -> dict[str, float]:
-    found = {f"same_label/{check.change}": check.same_label / check.rows
-             for check in behaviour.invariance if check.rows}  # fmt: skip
+        metrics[f"slice_accuracy/{label_key(part.slice)}/{bucket}"] = part.accuracy
+    for check in behaviour.invariance:
+        if check.rows:
+            metrics[f"same_label/{check.change}"] = check.same_label / check.rows
     if cases := behaviour.cases:
-        found |= {"cases_rows": cases.rows, "cases_passed": cases.passed}
-    return found
+        metrics |= {"cases_rows": cases.rows, "cases_passed": cases.passed}
+    return metrics
 
 
 def evaluation_markdown(evaluation: Evaluation) -> str:
-    """Return the metrics with their intervals, beside the baseline's where there is one, and a table per label."""
+    """Return a table of the metrics with their intervals and a table per label, next to the baseline's metrics."""
     candidate, intervals, baseline = evaluation.candidate, evaluation.intervals, evaluation.baseline
     header = [f"test rows: {candidate.rows:,}", "candidate", f"{intervals.confidence:.0%} interval"]
     rows = [
         [name.replace("_", " "), getattr(candidate, name), _between(getattr(intervals, name, None))]
         for name in HEADLINE
     ]
-    if baseline:
-        header.append(baseline.name)
-        rows = [[*row, getattr(baseline, name, "")] for row, name in zip(rows, HEADLINE, strict=True)]
-    classes = [
-        [label, figures.precision, figures.recall, figures.f1, _between(intervals.f1[label]),
-         figures.support, *([baseline.f1[label]] if baseline else [])]
-        for label, figures in candidate.per_class.items()
-    ]  # fmt: skip
-    class_header = [
-        "label",
-        "precision",
-        "recall",
-        "F1",
-        "interval of F1",
-        "rows",
-        *(["baseline F1"] if baseline else []),
+    label_header = ["label", "precision", "recall", "F1", "interval of F1", "rows"]
+    label_rows = [
+        [label, metrics.precision, metrics.recall, metrics.f1, _between(intervals.f1[label]), metrics.support]
+        for label, metrics in candidate.per_class.items()
     ]
-    parts = [markdown_table(header, rows), markdown_table(class_header, classes)]
-    if baseline:
-        parts.insert(1, baseline_verdict(evaluation))
-    return "\n\n".join(parts)
+    if baseline is None:
+        return f"{markdown_table(header, rows)}\n\n{markdown_table(label_header, label_rows)}"
+    rows = [[*row, getattr(baseline, name, "")] for row, name in zip(rows, HEADLINE, strict=True)]
+    label_rows = [[*row, baseline.f1[row[0]]] for row in label_rows]
+    tables = markdown_table([*header, baseline.name], rows), markdown_table([*label_header, "baseline F1"], label_rows)
+    return "\n\n".join([tables[0], baseline_verdict(evaluation), tables[1]])
 
 
 def baseline_verdict(evaluation: Evaluation) -> str:
     """Return a sentence that says whether the network beats the linear baseline."""
     assert evaluation.baseline is not None
-    difference, sure = evaluation.baseline.difference, evaluation.intervals.confidence
+    difference, confidence = evaluation.baseline.difference, evaluation.intervals.confidence
     ahead, (low, high) = difference.macro_f1, difference.interval
     if low > 0:
         verdict = "beats the linear baseline"
@@ -100,7 +87,7 @@ def baseline_verdict(evaluation: Evaluation) -> str:
         verdict = "is ahead of the linear baseline, but not beyond chance"
     else:
         verdict = "does not beat the linear baseline"
-    return f"The network {verdict}: macro-F1 {ahead:+.4f} ({sure:.0%} interval {low:+.4f} to {high:+.4f})."
+    return f"The network {verdict}: macro-F1 {ahead:+.4f} ({confidence:.0%} interval {low:+.4f} to {high:+.4f})."
 
 
 def _between(interval: Interval | None) -> str:

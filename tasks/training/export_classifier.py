@@ -1,4 +1,4 @@
-"""The trained network -> the classifier that is served, compared with Keras on real rows before anyone relies on it."""
+"""The trained network -> the classifier that is served. Its answers are compared with Keras on validation rows."""
 
 import shutil
 from dataclasses import asdict, replace
@@ -19,7 +19,6 @@ from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run
 
-Float = npt.NDArray[np.float32]
 SERVED_FILES = ("tokenizer.json", "model.onnx", "classifier.json")
 REGISTERED_FILES = (*SERVED_FILES, "model.keras")
 VALIDATION_LOGITS = "validation_logits.npy"  # float32[N, C], not yet divided by the temperature.
@@ -27,8 +26,8 @@ VALIDATION_LOGITS = "validation_logits.npy"  # float32[N, C], not yet divided by
 
 def _report(record: StageRecord, run: Run) -> None:
     facts = record.facts
-    found = {"max_difference": facts["max_difference"], "bytes": facts["bytes"], **facts["calibration"]}
-    tracking.log_metrics(run, {f"export.{name}": value for name, value in found.items()})
+    metrics = {"max_difference": facts["max_difference"], "bytes": facts["bytes"], **facts["calibration"]}
+    tracking.log_metrics(run, {f"export.{name}": value for name, value in metrics.items()})
 
 
 @stage("classifier", report=_report)
@@ -41,20 +40,20 @@ def export_classifier(
     config: ExportConfig,
 ) -> dict[str, Any]:
     """Write tokenizer.json, model.onnx, classifier.json and model.keras, and check them against Keras."""
-    # Imported here: TensorFlow takes 4 s that a cached stage does not need.
+    # Imported here: TensorFlow takes 4 s, and a cached stage does not need it.
     import keras
 
     from lstm_model.network.export import write_onnx
-    from lstm_model.network.network import WordDropout  # noqa: F401  registers the layers that the file names
+    from lstm_model.network.network import WordDropout  # noqa: F401  registers the layers of the file
 
-    # Not compiled: the optimizer's state, twice the weights, is of no use to whoever serves or inspects.
+    # Not compiled: the optimizer's state takes twice the space of the weights and is used in training only.
     network = keras.saving.load_model(trained.file("network.keras"), compile=False)
     network.save(folder / "model.keras")
     write_onnx(network, model, folder / "model.onnx")
     shutil.copyfile(encoded.file("tokenizer.json"), folder / "tokenizer.json")
-    made_with = {"model": model, "tokenization": tokenization, "export": config}
-    described = {name: section.model_dump(mode="json") for name, section in made_with.items()}
-    description = ClassifierDescription(labels=encoded.facts["labels"], config=described)
+    sections = {"model": model, "tokenization": tokenization, "export": config}
+    settings = {name: section.model_dump(mode="json") for name, section in sections.items()}
+    description = ClassifierDescription(labels=encoded.facts["labels"], config=settings)
     description.write(folder)
     rows = EncodedRows.load(encoded.file("validation.npz"))
     logits = Classifier.load(folder).predict_logits(rows.token_ids, rows.offsets)
@@ -71,15 +70,17 @@ def export_classifier(
     }
 
 
-def _compare_with_keras(network: Any, rows: EncodedRows, logits: Float, config: ExportConfig) -> float:
-    """Return the largest difference of a probability; raises ModelError where it is too large."""
+def _compare_with_keras(
+    network: Any, rows: EncodedRows, logits: npt.NDArray[np.float32], config: ExportConfig
+) -> float:
+    """Return the largest difference between two probabilities; raises ModelError if it is too large."""
     from lstm_model.network.training import predict_logits
 
     difference = float(np.abs(softmax(logits[: len(rows)]) - softmax(predict_logits(network, rows))).max())
-    if not difference <= config.max_difference:  # Also refuses NaN.
+    if not difference <= config.max_difference:  # Also rejects NaN.
         raise ModelError(
-            expected=f"probabilities of Keras and ONNX Runtime within {config.max_difference:g}",
-            found=f"a difference of {difference:g} on {len(rows)} validation rows",
-            remedy="Raise --export.max-difference if that is acceptable; otherwise report the configuration.",
+            f"Probabilities of Keras and ONNX Runtime differ by {difference:g} on {len(rows)} validation rows; "
+            f"at most {config.max_difference:g} is allowed.",
+            "Raise --export.max-difference if that is acceptable; otherwise report the configuration.",
         )
     return difference

@@ -1,13 +1,13 @@
-"""The network that training starts from: the champion's, where the settings ask for it."""
+"""The network that training starts from: the champion's if `training.warm_start` says so."""
 
-from mlflow.exceptions import MlflowException
 from prefect import get_run_logger
 
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.config.training import TrainingConfig
-from tasks.registry.aliases import CHAMPION
+from lstm_model.errors import ModelError
+from tasks.registry.aliases import CHAMPION, read_aliases
 from tasks.registry.registered_classifier import RegisteredClassifier
-from tasks.registry.registered_model import download_version, is_missing
+from tasks.registry.registered_model import download_version
 from tasks.runtime import tracking
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import retried_task
@@ -19,15 +19,15 @@ TAG = "warm_start_version"
 @tracking.timed
 @retried_task(name="fetch-start")
 def fetch_start(training: TrainingConfig, registration: RegistrationConfig, run: Run) -> RegisteredClassifier | None:
-    """Return the champion of this moment with training.warm_start, None otherwise or where there is none yet.
+    """Return the current champion; None without training.warm_start, or if there is no champion yet.
 
-    A run that goes on after a crash starts from the version that it began with.
+    A run that continues after a crash starts from the same version again.
     """
     if training.warm_start == "none":
         return None
     version = mlflow_client().get_run(run.run_id).data.tags.get(TAG) or _champion(registration.model_name)
     if version is None:
-        get_run_logger().warning("%s has no champion to start from: training starts afresh", registration.model_name)
+        get_run_logger().warning("%s has no champion: training starts with fresh weights.", registration.model_name)
         return None
     tracking.set_tags(run, {TAG: version})
     return download_version(registration.model_name, version)
@@ -35,8 +35,6 @@ def fetch_start(training: TrainingConfig, registration: RegistrationConfig, run:
 
 def _champion(name: str) -> str | None:
     try:
-        return str(mlflow_client().get_model_version_by_alias(name, CHAMPION).version)
-    except MlflowException as error:
-        if is_missing(error):
-            return None
-        raise
+        return read_aliases(name).get(CHAMPION)
+    except ModelError:  # No version is registered yet.
+        return None

@@ -1,4 +1,4 @@
-"""The labelled file -> raw rows as strings, nothing judged yet."""
+"""The labelled file -> raw rows as strings, not validated yet."""
 
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,9 @@ def _report(record: StageRecord, run: Run) -> None:
 
 @stage("raw", report=_report, reads=_contents)
 def load_examples(folder: Path, config: DataConfig, slice_column: str | None, run: Run) -> dict[str, Any]:
-    """Read the labelled file into raw.parquet, all strings, whichever the file gives and the configuration names.
+    """Read the labelled file into raw.parquet, all strings.
 
-    Columns: example_id, text, label, split, slice, and problem (why a text is no text).
+    Columns: example_id, text, label and problem (why a text is not a string); split and slice if the config names them.
     """
     columns = read_columns(config.path, quoting=config.quoting)
     wanted = wanted_columns(config)
@@ -53,11 +53,9 @@ def load_examples(folder: Path, config: DataConfig, slice_column: str | None, ru
     account = f" ({reading.account})" if reading.account else ""
     progress.close(f"read {rows:,} rows of {config.path.name}{account}")
     if not rows:
-        raise ContentError(
-            expected=f"at least one row of data in {config.path}", found="a header only", remedy="Check the export."
-        )
+        raise ContentError(f"{config.path} has a header only and no rows.", "Check the export.")
     frame = pd.concat(chunks, ignore_index=True)
     if "example_id" not in wanted:
-        frame.insert(0, "example_id", pd.Series([str(number) for number in range(1, rows + 1)], dtype=object))
+        frame.insert(0, "example_id", pd.Series(map(str, range(1, rows + 1)), dtype=object))
     frame.to_parquet(folder / "raw.parquet", index=False)
     return {"rows": rows, "columns": columns, "sha256": reading.sha256, "lines": reading.account}

@@ -1,4 +1,4 @@
-"""Rows -> train, validation and test rows, and a manifest that says which part each row is in, without its text."""
+"""Rows -> train, validation and test rows, and a manifest that names the part of each row, without its text."""
 
 from pathlib import Path
 from typing import Any
@@ -21,42 +21,31 @@ def _report(record: StageRecord, run: Run) -> None:
     tracking.log_metrics(run, {f"rows.{name}": facts["rows"][name] for name in (*SPLITS, LEFT_OUT)})
     tracking.log_file(run, record.file("splits.parquet"), "split")
     rows = [[label, *counts] for label, counts in facts["table"].items()]
-    publish_markdown(
-        "split",
-        markdown_table(["label", *SPLITS], rows)
-        + f"\n\nLeft out as copies of held-out texts: {facts['rows'][LEFT_OUT]:,}",
-        "Rows of each label in each part",
-    )
+    left_out = f"Left out as copies of held-out texts: {facts['rows'][LEFT_OUT]:,}"
+    table = markdown_table(["label", *SPLITS], rows)
+    publish_markdown("split", f"{table}\n\n{left_out}", "Rows of each label in each part")
 
 
 @stage("splits", report=_report)
 def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> dict[str, Any]:
-    """Assign each row a part, stratified by label, equal texts together.
+    """Assign each row to a part, stratified by label, with equal texts in the same part.
 
     Writes train.parquet, validation.parquet and test.parquet (example_id, text, label and, where examples have it,
     slice), and splits.parquet (example_id, text_digest, label, split).
     """
     rows = pd.read_parquet(examples.file("examples.parquet"))
-    digests, left_out = rows["text"].map(digest_text), 0
+    labels, digests, left_out = rows["label"], rows["text"].map(digest_text), 0
     if "split" in rows:
-        split, left_out = honour_given_split(
-            text_digests=digests, labels=rows["label"], given=rows["split"], config=config
-        )
+        split, left_out = honour_given_split(text_digests=digests, labels=labels, given=rows["split"], config=config)
     else:
-        split = split_rows(text_digests=digests, labels=rows["label"], config=config)
-    manifest = pd.DataFrame(
-        {
-            "example_id": rows["example_id"],
-            "text_digest": digests,
-            "label": rows["label"],
-            "split": split.fillna(LEFT_OUT),
-        }
-    )
+        split = split_rows(text_digests=digests, labels=labels, config=config)
+    manifest = rows[["example_id", "label"]].assign(split=split.fillna(LEFT_OUT))
+    manifest.insert(1, "text_digest", digests)
     manifest.to_parquet(folder / "splits.parquet", index=False)
     kept = rows.drop(columns="split", errors="ignore")
     for name in SPLITS:
         kept[split == name].to_parquet(folder / f"{name}.parquet", index=False)
-    table = split_counts(split, rows["label"])
+    table = split_counts(split, labels)
     return {
         "rows": {**{name: int(table[name].sum()) for name in SPLITS}, LEFT_OUT: left_out},
         "table": {str(label): [int(count) for count in counts] for label, *counts in table.itertuples()},
@@ -66,5 +55,5 @@ def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> 
 
 
 def read_rows(splits: StageRecord, name: str) -> pd.DataFrame:
-    """Return the train, validation or test rows in the order of the file: example_id, text, label, perhaps slice."""
+    """Return the rows of a part in the order of the file: example_id, text, label and, if recorded, slice."""
     return pd.read_parquet(splits.file(f"{name}.parquet"))

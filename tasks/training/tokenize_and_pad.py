@@ -1,4 +1,4 @@
-"""Texts -> token_ids, with a vocabulary fitted on train rows only. Padding is added per batch, where it is used."""
+"""Texts -> token_ids, with a vocabulary fitted on train rows only. Each batch is padded later."""
 
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,10 @@ PROGRESS_ROWS = 20_000
 
 def _report(record: StageRecord, run: Run) -> None:
     facts = record.facts
-    tracking.log_metrics(
-        run,
-        {
-            "tokens.vocab_size": facts["vocab_size"],
-            **{f"tokens.{name}_unknown_rate": part["unknown_rate"] for name, part in facts["parts"].items()},
-            **{f"tokens.{name}_mean_length": part["mean_length"] for name, part in facts["parts"].items()},
-        },
-    )
+    metrics = {"tokens.vocab_size": facts["vocab_size"]}
+    for name, part in facts["parts"].items():
+        metrics |= {f"tokens.{name}_{key}": part[key] for key in ("unknown_rate", "mean_length")}
+    tracking.log_metrics(run, metrics)
 
 
 @stage("encoded", report=_report)
@@ -40,10 +36,8 @@ def tokenize_and_pad(folder: Path, splits: StageRecord, config: TokenizationConf
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     parts = {}
     for name, rows in (("train", train), ("validation", read_rows(splits, "validation"))):
-        encoded = EncodedRows(
-            *_encode(tokenizer, rows["text"].tolist(), name),
-            label_ids=rows["label"].map(labels.index).to_numpy(np.int32),
-        )
+        label_ids = rows["label"].map(labels.index).to_numpy(np.int32)
+        encoded = EncodedRows(*_encode(tokenizer, rows["text"].tolist(), name), label_ids=label_ids)
         encoded.save(folder / f"{name}.npz")
         parts[name] = {
             "rows": len(encoded),

@@ -1,4 +1,4 @@
-"""Encoded rows -> a trained network, checkpointed after each epoch, its curves in MLflow as they grow."""
+"""Encoded rows -> a trained network, with a checkpoint and the metrics in MLflow after each epoch."""
 
 import shutil
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from tasks.runtime.tracking import Run
 
 
 def log_training(record: StageRecord, run: Run) -> dict[str, float]:
-    """Log the curves and what the best epoch came to, and return the best epoch's figures."""
+    """Log the curves and the best epoch's metrics, and return the latter."""
     history = read_json(record.file("history.json"))
     epochs, best_epoch = history["epochs"], history["best_epoch"]
     tracking.log_curves(run, epochs)
     best: dict[str, float] = epochs[best_epoch - 1]
-    tracking.log_metrics(run, {"best_epoch": best_epoch, "epochs": len(epochs)})
-    tracking.log_metrics(run, {f"best_{name}": figure for name, figure in best.items()})
-    tracking.log_metrics(run, {"parameters": record.facts["parameters"]})
-    if started := record.facts["warm_start"]:
-        tracking.log_metrics(run, {"warm_start.tokens": started["tokens"], "warm_start.layers": len(started["layers"])})
+    metrics = {"best_epoch": best_epoch, "epochs": len(epochs), "parameters": record.facts["parameters"]}
+    metrics |= {f"best_{name}": value for name, value in best.items()}
+    if taken := record.facts["warm_start"]:
+        metrics |= {"warm_start.tokens": taken["tokens"], "warm_start.layers": len(taken["layers"])}
+    tracking.log_metrics(run, metrics)
     return best
 
 
@@ -48,7 +48,7 @@ def train_model(
 ) -> dict[str, Any]:
     """Fit the network, stop early on validation rows and restore the best weights; write network.keras.
 
-    start: the registered version whose weights it starts from, as far as the two have parts in common.
+    start: the registered version whose weights it starts from, where the two have parts in common.
     """
     rows = encoded.facts["parts"]["train"]["rows"]
     progress = Progress("training-progress", "training", total=rows * training.epochs, unit="rows")
@@ -57,9 +57,9 @@ def train_model(
     def on_batch(epoch: int, done: int, total: int) -> None:
         progress.set(int(rows * (epoch - 1 + done / total)), what=f"training, epoch {epoch} of {training.epochs}")
 
-    def on_epoch(epoch: int, figures: dict[str, float]) -> None:
-        tracking.log_curves_epoch(run, epoch, figures)
-        logger.info("epoch %d: %s", epoch, ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+    def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
+        tracking.log_curves_epoch(run, epoch, metrics)
+        logger.info("Epoch %d: %s.", epoch, ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
 
     checkpoint = checkpoint_folder(folder)
     if checkpoint.exists() and checkpoint.stat().st_mtime < run.stages_since:
@@ -77,27 +77,20 @@ def fit_network(
     training: TrainingConfig,
     **listeners: Callable[..., None],
 ) -> dict[str, Any]:
-    """Write network.keras, history.json and curves.png; return the stage's facts.
-
-    listeners: those of `train_network`.
-    """
-    # Imported here: TensorFlow takes 4 s that a cached stage does not need.
+    """Write network.keras, history.json and curves.png; return the stage's facts. listeners: of `train_network`."""
+    # Imported here: TensorFlow takes 4 s, and a cached stage does not need it.
     from lstm_model.network.network import build_network
     from lstm_model.network.training import train_network
 
     train, validation = (EncodedRows.load(encoded.file(f"{name}.npz")) for name in ("train", "validation"))
-    network = build_network(
-        model,
-        vocab_size=encoded.facts["vocab_size"],
-        num_classes=len(encoded.facts["labels"]),
-        seed=training.seed,
-    )
+    vocab_size, num_classes = encoded.facts["vocab_size"], len(encoded.facts["labels"])
+    network = build_network(model, vocab_size=vocab_size, num_classes=num_classes, seed=training.seed)
     taken = _take_over(network, start, encoded) if start is not None else None
     checkpoint = checkpoint_folder(folder)
     history = train_network(network, train, validation, training, checkpoint=checkpoint, **listeners)
     network.save(folder / "network.keras", include_optimizer=False)
     write_json(folder / "history.json", {"epochs": history.epochs, "best_epoch": history.best_epoch})
-    # Drawn with the stage, not with its report: a cached stage has it already.
+    # Drawn here, not in the report, which also runs when the stage is cached.
     plot_curves(history.epochs, history.best_epoch).savefig(folder / "curves.png")
     shutil.rmtree(checkpoint, ignore_errors=True)
     return {
@@ -109,21 +102,19 @@ def fit_network(
 
 
 def checkpoint_folder(folder: Path) -> Path:
-    """Return where the state after each epoch is kept until the stage's folder is done."""
+    """Return the folder of the state after each epoch, which is removed when the stage is done."""
     return folder.with_name(f"{folder.name}.checkpoint")
 
 
 def _take_over(network: Any, start: RegisteredClassifier, encoded: StageRecord) -> dict[str, Any]:
-    """Give the network the version's weights; return version, tokens and layers that it took over."""
+    """Copy the version's weights to the network; return the version and the tokens and layers that were copied."""
     import keras
     from tokenizers import Tokenizer
 
     from lstm_model.network.warm_start import take_over
 
-    vocabs = [
-        Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8")).get_vocab()
-        for folder in (encoded.folder, start.folder)
-    ]
+    folders = (encoded.folder, start.folder)
+    vocabs = [Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab() for folder in folders]
     taken = take_over(
         network,
         keras.saving.load_model(start.folder / "model.keras", compile=False),
@@ -132,5 +123,7 @@ def _take_over(network: Any, start: RegisteredClassifier, encoded: StageRecord) 
         labels=encoded.facts["labels"],
         donor_labels=read_json(start.folder / "classifier.json")["labels"],
     )
-    get_run_logger().info("started from version %s: %d tokens, layers %s", start.version, taken.tokens, taken.layers)
+    get_run_logger().info(
+        "Training starts from version %s: %d tokens, layers %s.", start.version, taken.tokens, taken.layers
+    )
     return {"version": start.version, "tokens": taken.tokens, "layers": taken.layers}
