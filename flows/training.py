@@ -98,7 +98,7 @@ def train_text_classifier(
         servable = check_servable(version, evaluated, run=run)
         decision = decide_promotion(version, evaluated, splits, servable, config.promotion, config.evaluation, run=run)
         write_report(version, evaluated, decision, config, run=run)
-        return training_outcome(run, examples, splits, evaluated, version, decision)
+        return training_outcome(run, examples, splits, evaluated, decision)
 
 
 def build_and_evaluate(config: PipelineConfig, run: Run) -> tuple[StageRecord, StageRecord, StageRecord, StageRecord]:

@@ -129,7 +129,7 @@ def print_decision(settings: CommandSettings, decision: Any) -> int:
     from tasks.promotion.decide_promotion import rules_table
 
     champion = decision.champion_version or "none"
-    print(f"{rules_table(decision.rules)}\n\n{decision.model_name} version {decision.version} {decision.told}")
+    print(f"{rules_table(decision.rules)}\n\n{decision.model_name} version {decision.version} {decision.summary}")
     before = f"{decision.champion_before or 'none'} -> " if decision.moves else ""
     print(f"champion: {before}{champion}")
     if decision.moves:

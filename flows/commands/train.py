@@ -63,8 +63,8 @@ def run(settings: Settings) -> int:
         **dict(config), trigger=settings.trigger, use_cache=settings.cache, force_retrain=settings.force_retrain
     )
     print(f"\n{outcome.table}\n\n{outcome.rules_table}\n" if outcome.table else "")
-    print(f"{outcome.model_name} version {outcome.version} {outcome.told}\nMLflow run {outcome.run_id}\n{NEXT}")
-    return finish(settings, outcome.model_dump(mode="json", exclude={"table", "rules_table", "told"}))
+    print(f"{outcome.model_name} version {outcome.version} {outcome.summary}\nMLflow run {outcome.run_id}\n{NEXT}")
+    return finish(settings, outcome.model_dump(mode="json", exclude={"table", "summary"}))
 
 
 class _Source(PydanticBaseSettingsSource):

@@ -41,7 +41,7 @@ def write_report(
     address = f"{run.url}/artifacts/{REPORT}"
     low, high = found.intervals.macro_f1
     macro_f1 = f"test macro-F1 {found.candidate.macro_f1:.3f} ({low:.3f} to {high:.3f})"
-    headline = f"Version {version.version} {decision.told}; {macro_f1}"
+    headline = f"Version {version.version} {decision.summary}; {macro_f1}"
     publish_markdown("result", f"{headline}. [Report]({address})", "What came of the training")
     create_link_artifact(
         link=address,
