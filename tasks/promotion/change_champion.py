@@ -4,7 +4,7 @@ from mlflow.exceptions import MlflowException
 
 from lstm_model.errors import ModelError
 from tasks.promotion.apply_gate import Candidate, servability_rule
-from tasks.promotion.check_servable import COMPARED_ROWS, Servability, find_servability
+from tasks.promotion.check_servable import Servability, find_servability
 from tasks.promotion.decide_promotion import decide
 from tasks.promotion.decision_lock import decision_lock
 from tasks.promotion.decision_record import Decision, Kind, carry_out, new_decision
@@ -26,7 +26,7 @@ def promote_version(name: str, version: str, *, force: bool, note: str) -> Decis
     past = _past_run(name, version)
     if not force:
         _check_complete(past, version)
-    servable = _servability(name, version, past)
+    servable = find_servability(name, version, past and past.predictions)
     if force or servable.reason:
         with decision_lock(name) as still_held:
             return _without_gate("forced", name, version, past, servable, note, still_held)
@@ -58,7 +58,8 @@ def roll_back(name: str, *, note: str) -> Decision:
                 f"Choose a version: lstm-text promote VERSION --reason ... {_versions(name)}",
             )
         past = _past_run(name, previous)
-        return _without_gate("rolled_back", name, previous, past, _servability(name, previous, past), note, still_held)
+        servable = find_servability(name, previous, past and past.predictions)
+        return _without_gate("rolled_back", name, previous, past, servable, note, still_held)
 
 
 def _without_gate(
@@ -95,11 +96,6 @@ def _check_complete(past: PastRun | None, version: str) -> None:
             return
         problem = f"Run {past.run_id} of version {version} has no {', '.join(missing)} that this release reads"
     raise ModelError(f"{problem}; the gate needs it.", "Train again, or promote it with --force.")
-
-
-def _servability(name: str, version: str, past: PastRun | None) -> Servability:
-    expected = past.predictions if past else None
-    return find_servability(name, version, None if expected is None else expected.head(COMPARED_ROWS))
 
 
 def _past_run(name: str, version: str) -> PastRun | None:

@@ -1,12 +1,11 @@
 """A scheduled training that would repeat the last decided one ends early: same data, config and code."""
 
 from mlflow.entities import Run as MlflowRun
-from mlflow.exceptions import MlflowException
 from prefect.states import Completed, State
 
 from lstm_model.config.pipeline import PipelineConfig
 from tasks.promotion.outcome import TrainingOutcome
-from tasks.registry.registered_model import is_missing
+from tasks.registry.aliases import list_versions
 from tasks.registry.version_files import find_damage
 from tasks.runs.overdue_runs import cancel_missed_slots
 from tasks.runs.training_run import digest_inputs, resume_key
@@ -16,6 +15,7 @@ from tasks.runtime.state.tracking_database import prepare_tracking_database
 from tasks.runtime.tracking import Run
 
 STATE_NAME = "Completed (unchanged)"
+HEADLINE = ("accuracy", "macro_f1", "log_loss")
 
 
 def unchanged_state(config: PipelineConfig, *, trigger: str, force_retrain: bool) -> State[TrainingOutcome] | None:
@@ -29,8 +29,9 @@ def unchanged_state(config: PipelineConfig, *, trigger: str, force_retrain: bool
     if last is None or last.data.tags.get("resume_key") != resume_key(config, digest_inputs(config)):
         return None
     name, version = last.data.tags.get("model_name", ""), last.data.tags.get("model_version", "")
-    if not _is_registered(name, version):
+    if version not in {str(one.version) for one in list_versions(name)} or find_damage(name, version):
         return None  # Someone deleted the version or its files: the run finds its stages and registers it again.
+    metrics = last.data.metrics
     run = Run(last.info.run_id, last.info.experiment_id, last.info.run_name, last.data.tags.get("data_file", ""))
     reason = f"data, config and code are those of run {run.run_id}, which made it"
     outcome = TrainingOutcome(
@@ -41,11 +42,7 @@ def unchanged_state(config: PipelineConfig, *, trigger: str, force_retrain: bool
         promoted=False,
         decision="unchanged",
         reason=reason,
-        metrics={
-            key: last.data.metrics[f"test_{key}"]
-            for key in ("accuracy", "macro_f1", "log_loss")
-            if f"test_{key}" in last.data.metrics
-        },
+        metrics={key: metrics[f"test_{key}"] for key in HEADLINE if f"test_{key}" in metrics},
         summary=f"stays: {reason}",
     )
     return Completed(name=STATE_NAME, message=reason, data=outcome)
@@ -62,13 +59,3 @@ def _last_decided(config: PipelineConfig) -> MlflowRun | None:
     )
     latest = ["attributes.start_time DESC"]
     return next(iter(client.search_runs([experiment.experiment_id], wanted, order_by=latest, max_results=1)), None)
-
-
-def _is_registered(name: str, version: str) -> bool:
-    try:
-        mlflow_client().get_model_version(name, version)
-    except MlflowException as error:
-        if not is_missing(error):
-            raise
-        return False
-    return find_damage(name, version) is None
