@@ -49,11 +49,7 @@ def name_run(kind: str) -> str:
     return f"{Path(path).stem} {kind} {started}"
 
 
-def _run_name() -> str:
-    return name_run(flow_run.parameters.get("trigger", "manual"))
-
-
-@flow(name="train-text-classifier", flow_run_name=_run_name)
+@flow(name="train-text-classifier", flow_run_name=lambda: name_run(flow_run.parameters.get("trigger", "manual")))
 @readable
 def train_text_classifier(
     data: DataConfig = DataConfig(),

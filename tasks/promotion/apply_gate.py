@@ -34,12 +34,12 @@ class Candidate:
 
     name: str
     version: str
-    evaluation: Evaluation
-    predictions: pd.DataFrame
-    manifest: pd.DataFrame
     servable: Servability
     promotion: PromotionConfig
     config: EvaluationConfig
+    evaluation: Evaluation
+    predictions: pd.DataFrame
+    manifest: pd.DataFrame
 
     @property
     def force(self) -> str:

@@ -15,6 +15,8 @@ from tasks.runtime.retries import mlflow_client
 from tasks.runtime.tracking import CONFIG_FILE
 
 TRIGGER = "manual"
+# Artifacts of the run that the gate needs, and the attributes of PastRun that hold them.
+NEEDED = {EVALUATION: "evaluation", PREDICTIONS: "predictions", MANIFEST: "manifest", CONFIG_FILE: "config"}
 
 
 def promote_version(name: str, version: str, *, force: bool, note: str) -> Decision:
@@ -24,22 +26,20 @@ def promote_version(name: str, version: str, *, force: bool, note: str) -> Decis
     version does not exist, if it cannot be served (which is recorded), or if its run lacks what the gate needs.
     """
     past = _past_run(name, version)
-    if not force:
-        _check_complete(past, version)
+    if not force and (missing := [artifact for artifact, key in NEEDED.items() if getattr(past, key, None) is None]):
+        reason = f"run {past.run_id} has no {', '.join(missing)} that this release reads" if past else "its run is gone"
+        raise ModelError(
+            f"The gate cannot evaluate version {version} of {name}: {reason}.",
+            "Train again, or promote it with --force.",
+        )
     servable = find_servability(name, version, past and past.predictions)
     if force or servable.reason:
         with decision_lock(name) as still_held:
             return _without_gate("forced", name, version, past, servable, note, still_held)
     candidate = Candidate(
-        name=name,
-        version=version,
-        evaluation=past.evaluation,
-        predictions=past.predictions,
-        manifest=past.manifest,
-        servable=servable,
-        promotion=past.config.promotion,
-        config=past.config.evaluation,
-    )
+        name=name, version=version, servable=servable, promotion=past.config.promotion, config=past.config.evaluation,
+        evaluation=past.evaluation, predictions=past.predictions, manifest=past.manifest,
+    )  # fmt: skip
     return decide(candidate, run_id=past.run_id, trigger=TRIGGER, note=note)
 
 
@@ -83,19 +83,6 @@ def _without_gate(
             f"Choose another version. The champion is still {champion or 'none'}; the refusal is recorded.",
         )
     return decision
-
-
-def _check_complete(past: PastRun | None, version: str) -> None:
-    """Raise ModelError if the run lacks an artifact that the gate needs, or has it as an early release wrote it."""
-    if past is None:
-        problem = f"The MLflow run that made version {version} is gone"
-    else:
-        needed = [(EVALUATION, past.evaluation), (PREDICTIONS, past.predictions), (MANIFEST, past.manifest)]
-        missing = [name for name, content in (*needed, (CONFIG_FILE, past.config)) if content is None]
-        if not missing:
-            return
-        problem = f"Run {past.run_id} of version {version} has no {', '.join(missing)} that this release reads"
-    raise ModelError(f"{problem}; the gate needs it.", "Train again, or promote it with --force.")
 
 
 def _past_run(name: str, version: str) -> PastRun | None:

@@ -35,15 +35,11 @@ def decide_promotion(
 ) -> Decision:
     """Give the version the alias `champion` if it deserves it; record the decision on version and run."""
     candidate = Candidate(
-        name=version.name,
-        version=version.version,
+        name=version.name, version=version.version, servable=servable, promotion=promotion, config=config,
         evaluation=read_evaluation(evaluation),
         predictions=pd.read_parquet(evaluation.file("predictions.parquet")),
         manifest=pd.read_parquet(splits.file("splits.parquet")),
-        servable=servable,
-        promotion=promotion,
-        config=config,
-    )
+    )  # fmt: skip
     tags = mlflow_client().get_run(run.run_id).data.tags
     flow_run_id = tags.get("prefect.flow_run_id") or None
     decision = decide(candidate, run_id=run.run_id, trigger=tags.get("trigger", "manual"), flow_run_id=flow_run_id)

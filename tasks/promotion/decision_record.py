@@ -82,20 +82,14 @@ def new_decision(
     A flow run decides once: the id comes from run and version, so a decision repeated after a crash overwrites its own
     artifact.
     """
-    moves = kind in ("promoted", "forced", "rolled_back")
     return Decision(
         decision_id=digest_text(f"{run_id} {version}")[:12] if flow_run_id else uuid4().hex[:12],
-        run_id=run_id,
-        flow_run_id=flow_run_id,
         time=datetime.now(UTC).isoformat(timespec="microseconds"),
-        kind=kind,
         promoted=kind in ("promoted", "forced"),
-        version=version,
-        champion_before=champion_before,
-        champion_version=version if moves else champion_before,
+        champion_version=champion_before if kind in ("rejected", "unchanged") else version,
         user=current_user(),
-        **others,
-    )
+        kind=kind, version=version, champion_before=champion_before, run_id=run_id, flow_run_id=flow_run_id, **others,
+    )  # fmt: skip
 
 
 def carry_out(decision: Decision, still_held: Callable[[], None]) -> None:
