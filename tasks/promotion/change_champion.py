@@ -44,7 +44,7 @@ def promote_version(name: str, version: str, *, force: bool, note: str) -> Decis
 
 
 def roll_back(name: str, *, note: str) -> Decision:
-    """Make the previous champion the champion again; the current one becomes `previous`, so a second rollback undoes it.
+    """Make the previous champion the champion again; the current one becomes `previous`: a second call undoes it.
 
     Raises ModelError if there is no champion, no other version is `previous`, or it cannot be served (recorded).
     """

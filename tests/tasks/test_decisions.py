@@ -263,7 +263,7 @@ def test_a_run_of_an_earlier_release_can_be_forced_but_not_judged(
     version, run_id = register_judged(models[0], "early", truth)
     pd.DataFrame({"example_id": ["1"], "label": ["cat"]}).to_parquet(tmp_path / "predictions.parquet")
     MlflowClient().log_artifact(run_id, str(tmp_path / "predictions.parquet"), "evaluation")
-    with pytest.raises(ModelError, match="has no evaluation/predictions.parquet that this release reads"):
+    with pytest.raises(ModelError, match=r"has no evaluation/predictions\.parquet that this release reads"):
         promote_version("early", version, force=False, note="x")
     assert promote_version("early", version, force=True, note="x").kind == "forced"
 
