@@ -20,7 +20,7 @@ from lstm_model.evaluation.metrics import ids_of
 from lstm_model.evaluation.record import Evaluation
 from tasks.promotion.check_servable import Servability
 from tasks.registry.registered_classifier import RegisteredClassifier
-from tasks.registry.registered_model import download_version
+from tasks.registry.registered_model import download_version, whole_version
 from tasks.runs.past_run import PastRun
 from tasks.training.export_classifier import SERVED_FILES
 
@@ -50,8 +50,8 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """The result of the rules. reason: why the version is rejected, or what speaks for it."""
+class GateResult:
+    """What the rules decide. reason: why the version is rejected, or what speaks for it."""
 
     kind: Literal["promoted", "rejected", "unchanged"]
     reason: str
@@ -59,44 +59,44 @@ class Judgement:
     comparison: ChampionComparison | None = None
 
 
-def judge_version(candidate: Candidate, champion: str | None) -> Judgement:
+def apply_gate(candidate: Candidate, champion: str | None) -> GateResult:
     """Apply the rules to a version. champion: the version that is champion now, if there is one."""
     rules = [servability_rule(candidate.servable)]
     if candidate.servable.reason:
-        return _judgement(rules)
+        return _result(rules)
     rules += gate_rules.absolute_rules(candidate.evaluation, candidate.promotion)
     if champion is None:
-        return _judgement(rules, good=f"first champion; test macro-F1 {candidate.evaluation.candidate.macro_f1:.4f}")
+        return _result(rules, good=f"first champion; test macro-F1 {candidate.evaluation.candidate.macro_f1:.4f}")
     try:
         ours, theirs = (download_version(candidate.name, version) for version in (candidate.version, champion))
         if _digests(ours) == _digests(theirs):
             same = gate_rules.identical(champion)
-            return Judgement("unchanged", f"identical: {same.text}", [*rules, same])
+            return GateResult("unchanged", f"identical: {same.text}", [*rules, same])
         classifier = Classifier.load(theirs.folder)
     except ModelError as error:
         found = error.message.rstrip(".")
-        return _judgement([*rules, gate_rules.champion_fails(champion=champion, found=found, force=candidate.force)])
+        return _result([*rules, gate_rules.champion_fails(champion=champion, found=found, force=candidate.force)])
     return _against_champion(candidate, theirs, classifier, rules)
 
 
 def _against_champion(
     candidate: Candidate, champion: RegisteredClassifier, classifier: Classifier, rules: list[Rule]
-) -> Judgement:
+) -> GateResult:
     version, labels, force = champion.version, candidate.evaluation.labels, candidate.force
     rules = [*rules, gate_rules.same_labels(labels, classifier.labels, champion=version, force=force)]
     if rules[-1].verdict == "failed":
-        return _judgement(rules)
+        return _result(rules)
     rows, manifest_found = _unseen(candidate, champion)
     seen = {"left_out": len(candidate.predictions) - len(rows), "manifest_found": manifest_found}
     rules.append(gate_rules.enough_rows(rows=len(rows), **seen, force=force, config=candidate.promotion))
     if rules[-1].verdict == "failed":
-        return _judgement(rules)
+        return _result(rules)
     comparison = compare_with_champion(
         **_label_ids(rows, labels, classifier), **seen,
         labels=labels, resampling=resampling_of(candidate.config), champion_version=version,
     )  # fmt: skip
     rules += gate_rules.relative_rules(comparison, candidate.promotion)
-    return _judgement(rules, good=gate_rules.comparison_sentence(comparison), comparison=comparison)
+    return _result(rules, good=gate_rules.comparison_sentence(comparison), comparison=comparison)
 
 
 def servability_rule(servable: Servability) -> Rule:
@@ -107,18 +107,13 @@ def servability_rule(servable: Servability) -> Rule:
 
 def _digests(version: RegisteredClassifier) -> dict[str, str]:
     """Return the digests of the served files. Raises ModelError if one is missing."""
-    try:
+    with whole_version(version.name, version.version):
         return {name: digest_file(version.folder / name) for name in SERVED_FILES}
-    except OSError as error:
-        raise ModelError(
-            f"{version.name} version {version.version} has no {error.filename} (it needs {', '.join(SERVED_FILES)}).",
-            "The artifact store is incomplete: roll back to another version, or train again.",
-        ) from None
 
 
-def _judgement(rules: list[Rule], *, good: str = "", comparison: ChampionComparison | None = None) -> Judgement:
+def _result(rules: list[Rule], *, good: str = "", comparison: ChampionComparison | None = None) -> GateResult:
     failure = gate_rules.first_failure(rules)
-    return Judgement("rejected" if failure else "promoted", failure or good, rules, comparison)
+    return GateResult("rejected" if failure else "promoted", failure or good, rules, comparison)
 
 
 def _unseen(candidate: Candidate, champion: RegisteredClassifier) -> tuple[pd.DataFrame, bool]:

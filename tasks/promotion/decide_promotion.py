@@ -8,7 +8,7 @@ import pandas as pd
 from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.evaluation.gate_rules import Rule
-from tasks.promotion.apply_gate import Candidate, Judgement, judge_version, servability_rule
+from tasks.promotion.apply_gate import Candidate, GateResult, apply_gate, servability_rule
 from tasks.promotion.check_servable import Servability
 from tasks.promotion.decision_lock import decision_lock
 from tasks.promotion.decision_record import Decision, carry_out, new_decision, read_decisions
@@ -66,11 +66,11 @@ def decide(
         if earlier and not candidate.servable.reason and version != champion:
             again = f"`lstm-text promote {version} --reason ...` evaluates it again"
             reason = f"nothing has changed since it was {earlier[-1]['kind']} on {earlier[-1]['time'][:10]}; {again}"
-            judgement = Judgement("unchanged", reason, [servability_rule(candidate.servable)])
+            result = GateResult("unchanged", reason, [servability_rule(candidate.servable)])
         else:
-            judgement = judge_version(candidate, champion)
+            result = apply_gate(candidate, champion)
         decision = new_decision(
-            **vars(judgement), model_name=name, version=version, champion_before=champion,
+            **vars(result), model_name=name, version=version, champion_before=champion,
             servability=candidate.servable.model_dump(mode="json"),
             run_id=run_id, trigger=trigger, flow_run_id=flow_run_id, note=note,
         )  # fmt: skip

@@ -40,7 +40,9 @@ def training_outcome(
         decision=decision.kind,
         metrics=evaluation.facts["metrics"],
         rows={**splits.facts["rows"], "quarantined": examples.facts["quarantined"]},
-        seconds={name[8:]: round(value, 3) for name, value in logged if name.startswith("seconds.")},
+        seconds={
+            name.removeprefix("seconds."): round(value, 3) for name, value in logged if name.startswith("seconds.")
+        },
         summary=decision.summary,
         table=evaluation_markdown(read_evaluation(evaluation)),
     )
