@@ -6,7 +6,6 @@ import os
 import sys
 import traceback
 from importlib import import_module
-from types import ModuleType
 
 from flows.commands.settings import parse
 from lstm_model.errors import LstmTextError, UsageError
@@ -38,7 +37,6 @@ def main(arguments: list[str] | None = None) -> int:
     # At exit, Python would search all objects of MLflow, Prefect and TensorFlow for cycles: over a second.
     atexit.register(gc.freeze)
     arguments = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in arguments
     try:
         return _run(arguments)
     except KeyboardInterrupt:
@@ -48,16 +46,23 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:  # noqa: BLE001  the last line of defence
-        if debug:
+        if "--debug" in arguments:
             traceback.print_exc()
         return _report(error)
 
 
 def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(overview(), flush=True)
+        modules = {name: import_module(f"flows.commands.{name}") for name in COMMANDS}
+        lines = [f"  {name:10}{module.Settings.__doc__.splitlines()[0]}" for name, module in modules.items()]
+        print(OVERVIEW.format(commands="\n".join(lines)), flush=True)
         return 0 if arguments else 2
-    command = command_named(arguments[0])
+    if arguments[0] not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        raise UsageError(
+            f"There is no command {arguments[0]!r} (commands: {known}).", "lstm-text --help describes them."
+        )
+    command = import_module(f"flows.commands.{arguments[0]}")
     settings = parse(command.Settings, arguments[1:])
     use_local_state()
     check_tracking_server()
@@ -70,28 +75,12 @@ def _report(error: Exception) -> int:
     """Print an error and return its exit code."""
     from flows.failures import known_failure
 
-    known = error if isinstance(error, LstmTextError) else known_failure(error)
-    if known is not None:
+    if known := error if isinstance(error, LstmTextError) else known_failure(error):
         print(f"lstm-text: {known}", file=sys.stderr)
         return known.exit_code
     bug = without_password(f"a bug: {type(error).__name__}: {error}")
     print(f"lstm-text: {bug}. Run again with --debug and report it.", file=sys.stderr)
     return 1
-
-
-def command_named(name: str) -> ModuleType:
-    """Return the module of a subcommand; raises UsageError for an unknown one."""
-    if name not in COMMANDS:
-        raise UsageError(
-            f"There is no command {name!r} (commands: {', '.join(COMMANDS)}).", "lstm-text --help describes them."
-        )
-    return import_module(f"flows.commands.{name}")
-
-
-def overview() -> str:
-    """Return the text of `lstm-text --help`."""
-    lines = [f"  {name:10}{command_named(name).Settings.__doc__.splitlines()[0]}" for name in COMMANDS]
-    return OVERVIEW.format(commands="\n".join(lines))
 
 
 if __name__ == "__main__":

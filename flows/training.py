@@ -49,11 +49,7 @@ def name_run(kind: str) -> str:
     return f"{Path(path).stem} {kind} {started}"
 
 
-def _run_name() -> str:
-    return name_run(flow_run.parameters.get("trigger", "manual"))
-
-
-@flow(name="train-text-classifier", flow_run_name=_run_name)
+@flow(name="train-text-classifier", flow_run_name=lambda: name_run(flow_run.parameters.get("trigger", "manual")))
 @readable
 def train_text_classifier(
     data: DataConfig = DataConfig(),
@@ -98,7 +94,7 @@ def train_text_classifier(
         servable = check_servable(version, evaluated, run=run)
         decision = decide_promotion(version, evaluated, splits, servable, config.promotion, config.evaluation, run=run)
         write_report(version, evaluated, decision, config, run=run)
-        return training_outcome(run, examples, splits, evaluated, version, decision)
+        return training_outcome(run, examples, splits, evaluated, decision)
 
 
 def build_and_evaluate(config: PipelineConfig, run: Run) -> tuple[StageRecord, StageRecord, StageRecord, StageRecord]:

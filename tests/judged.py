@@ -8,25 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 import pandas as pd
 
 from lstm_model.classifier.answers import answer_table
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.digests import digest_text
-from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
-from lstm_model.evaluation.metrics import classification_metrics
+from lstm_model.evaluation.evaluation import judge_answers
 from tasks.promotion.apply_gate import Candidate
 from tasks.promotion.check_servable import Servability
-from tasks.runs.evidence import read_evidence
+from tasks.runs.past_run import PastRun
 from tests.models import TEXTS
 
 WORDS = ["purr", "bark", "hoot", "meow", "woof", "0", "1", "2", "3", "4", "a", "b"]
 ROWS = [f"{first} {second}" for first in WORDS for second in WORDS]  # 144, which random weights answer variously.
 BALANCED_SEEDS = (28, 12, 9)  # Of write_classifier: each label is the answer to a good part of ROWS.
 SERVABLE = Servability(reason=None, asked=1, cold_start_seconds=None, p95_milliseconds=None)
+CONFIG = EvaluationConfig(bootstrap_rounds=200)
 LENIENT = PromotionConfig(min_compared_rows=20, min_macro_f1=0, beat_guessing=False, min_class_f1=0)
 
 
@@ -51,9 +51,8 @@ def register_judged(
     split = pd.DataFrame({"text_digest": predictions["text_digest"], "split": "test"})
     for text in (*seen, "a text of its train part"):
         split.loc[len(split)] = [digest_text(text), "train"]
-    params = {f"promotion.{key}": str(value) for key, value in LENIENT.model_dump().items()}
     with mlflow.start_run(experiment_id=ensure_experiment("models-for-tests")) as run:
-        mlflow.log_params({**params, "evaluation.bootstrap_rounds": "200"})
+        mlflow.log_text(PipelineConfig(promotion=LENIENT, evaluation=CONFIG).model_dump_json(), "config.json")
         mlflow.log_dict(evaluation, "evaluation/evaluation.json")
         _log_table(predictions, "evaluation/predictions.parquet")
         if manifest:
@@ -65,10 +64,9 @@ def register_judged(
 
 def candidate(name: str, version: str, run_id: str, **changes: Any) -> Candidate:
     """Return the version as the training flow would hand it to the gate; promotion, servable ... may be changed."""
-    evidence = read_evidence(run_id, version=version)
-    return replace(
-        Candidate(name, version, evidence, SERVABLE, LENIENT, EvaluationConfig(bootstrap_rounds=200)), **changes
-    )
+    past = PastRun.find(run_id)
+    found = Candidate(name, version, SERVABLE, LENIENT, CONFIG, past.evaluation, past.predictions, past.manifest)
+    return replace(found, **changes)
 
 
 def relabelled(folder: Path, target: Path, labels: Sequence[str]) -> Path:
@@ -82,27 +80,12 @@ def relabelled(folder: Path, target: Path, labels: Sequence[str]) -> Path:
 
 
 def _evaluation(classifier: Classifier, truth: Sequence[str]) -> tuple[dict[str, Any], pd.DataFrame]:
-    labels, resampling = classifier.labels, Resampling(rounds=200)
-    probabilities = classifier.predict_probabilities(ROWS)
-    label_ids = np.array([labels.index(label) if label in labels else 0 for label in truth])
-    drawn = bootstrap(
-        label_ids=label_ids,
-        predictions={"it": probabilities.argmax(axis=1)},
-        num_classes=len(labels),
-        resampling=resampling,
-    )["it"]["macro_f1"]
-    evaluation = {
-        "labels": labels,
-        "candidate": classification_metrics(
-            label_ids=label_ids, probabilities=probabilities, labels=labels, calibration_bins=5
-        ),
-        "intervals": {"macro_f1": interval(drawn, 0.95)},
-        "guessing": {"macro_f1": 1 / len(labels)},
-        "baseline": None,
-    }
-    answers = answer_table(probabilities, labels).rename(columns={"label": "predicted"})
+    labels = classifier.labels
+    answers = answer_table(classifier.predict_probabilities(ROWS), labels).rename(columns={"label": "predicted"})
     rows = {"example_id": [str(n) for n in range(len(ROWS))], "text": ROWS, "text_digest": map(digest_text, ROWS)}
-    return evaluation, pd.concat([pd.DataFrame({**rows, "label": [labels[i] for i in label_ids]}), answers], axis=1)
+    known = [label if label in labels else labels[0] for label in truth]
+    table = pd.concat([pd.DataFrame({**rows, "label": known}), answers], axis=1)
+    return {"labels": labels, **judge_answers(table, labels=labels, config=CONFIG)}, table
 
 
 def _log_table(table: pd.DataFrame, artifact: str) -> None:

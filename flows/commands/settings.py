@@ -5,13 +5,7 @@ import sys
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    CliSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from lstm_model.config.data import Quoting
 from lstm_model.config.drift import DriftConfig
@@ -59,10 +53,7 @@ class CommandSettings(BaseSettings):
     @classmethod
     def from_arguments(cls, arguments: list[str]) -> Self:
         """Parse the command line. `--help` prints and exits with 0."""
-        source: CliSettingsSource[Any] = CliSettingsSource(
-            cls, cli_prog_name=f"lstm-text {cls.command()}", cli_parse_args=arguments
-        )
-        return cls(_cli_settings_source=source)
+        return cls(_cli_prog_name=f"lstm-text {cls.command()}", _cli_parse_args=arguments)
 
     def without(self, *names: str) -> dict[str, Any]:
         """Return the subcommand's own settings, as arguments for what it runs, except these names."""
@@ -128,10 +119,9 @@ def print_decision(settings: CommandSettings, decision: Any) -> int:
     """Print the decision of promote or rollback; return exit code 0."""
     from tasks.promotion.decide_promotion import rules_table
 
-    champion = decision.champion_version or "none"
-    print(f"{rules_table(decision.rules)}\n\n{decision.model_name} version {decision.version} {decision.told}")
+    print(f"{rules_table(decision.rules)}\n\n{decision.model_name} version {decision.version} {decision.summary}")
     before = f"{decision.champion_before or 'none'} -> " if decision.moves else ""
-    print(f"champion: {before}{champion}")
+    print(f"champion: {before}{decision.champion_version or 'none'}")
     if decision.moves:
         print("A `make serve` (lstm-text serve) of the champion switches to it; restart other servers.")
     return finish(settings, decision.model_dump(mode="json"))

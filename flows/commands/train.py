@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic import model_validator
 
 from flows.commands.settings import CommandSettings, finish
 from lstm_model.config.pipeline import PRESETS, PipelineConfig
@@ -34,11 +34,13 @@ class Settings(CommandSettings, PipelineConfig):
     force_retrain: bool = False
     """Train on schedule even if nothing has changed."""
 
+    @model_validator(mode="before")
     @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **others: Any
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings, _FileSource(settings_cls), _PresetSource(settings_cls))
+    def _add_file_and_preset(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Add what the command line leaves out: from the file, then from the preset."""
+        if given.get("config") is not None:
+            given = _merge(_read_sections(Path(given["config"])), given)
+        return _merge(PRESETS.get(str(given.get("preset", "default")), {}), given)
 
     def pipeline(self) -> PipelineConfig:
         """Return the sections alone."""
@@ -59,44 +61,31 @@ def run(settings: Settings) -> int:
 
     with use_prefect_server():  # It starts while these are imported.
         from flows.training import train_text_classifier
+        from tasks.promotion.decide_promotion import rules_table
     outcome = train_text_classifier(
         **dict(config), trigger=settings.trigger, use_cache=settings.cache, force_retrain=settings.force_retrain
     )
-    print(f"\n{outcome.table}\n\n{outcome.rules_table}\n" if outcome.table else "")
-    print(f"{outcome.model_name} version {outcome.version} {outcome.told}\nMLflow run {outcome.run_id}\n{NEXT}")
-    return finish(settings, outcome.model_dump(mode="json", exclude={"table", "rules_table", "told"}))
+    print(f"\n{outcome.table}\n\n{rules_table(outcome.rules)}\n" if outcome.table else "")
+    print(f"{outcome.model_name} version {outcome.version} {outcome.summary}\nMLflow run {outcome.run_id}\n{NEXT}")
+    return finish(settings, outcome.model_dump(mode="json", exclude={"table", "summary"}))
 
 
-class _Source(PydanticBaseSettingsSource):
-    """A source that gives all its values at once."""
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False
-
-
-class _FileSource(_Source):
-    """The YAML file of --config."""
-
-    def __call__(self) -> dict[str, Any]:
-        path = self.current_state.get("config")
-        if path is None:
-            return {}
-        try:
-            values = yaml.safe_load(Path(path).read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UsageError(
-                f"Cannot read {path} as YAML: {' '.join(str(error).split())}.", "Fix the file or the path."
-            ) from None
-        if values is not None and not isinstance(values, dict):
-            raise UsageError(
-                f"{path} has no sections such as `training:`, but a {type(values).__name__}.",
-                "docs/configuration.md lists the sections.",
-            )
-        return {name: value for name, value in (values or {}).items() if value is not None}  # `training:` alone.
+def _read_sections(path: Path) -> dict[str, Any]:
+    """Return the sections of a YAML file, without empty ones. Raises UsageError if it cannot be read or has none."""
+    try:
+        values = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        problem = " ".join(str(error).split())
+        raise UsageError(f"Cannot read {path} as YAML: {problem}.", "Fix the file or the path.") from None
+    if values is not None and not isinstance(values, dict):
+        raise UsageError(
+            f"{path} has no sections such as `training:`, but a {type(values).__name__}.",
+            "docs/configuration.md lists the sections.",
+        )
+    return {name: value for name, value in (values or {}).items() if value is not None}
 
 
-class _PresetSource(_Source):
-    """The named configuration of --preset, or of the file."""
-
-    def __call__(self) -> dict[str, Any]:
-        return PRESETS.get(str(self.current_state.get("preset", "default")), {})
+def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of both, at every depth; `high` wins."""
+    both = {name for name in low.keys() & high.keys() if isinstance(low[name], dict) and isinstance(high[name], dict)}
+    return {**low, **high, **{name: _merge(low[name], high[name]) for name in both}}

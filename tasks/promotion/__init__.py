@@ -1,1 +1,1 @@
-"""From evaluation to champion: register, check, judge, decide, roll back."""
+"""From evaluation to champion: register, check, decide, roll back."""

@@ -1,18 +1,17 @@
-"""The gate: does the new version become champion? Judged and carried out under the lock, and written down."""
+"""The gate: does the new version become champion? Decided, recorded and carried out under one lock."""
 
-from collections.abc import Callable
 from typing import Any
 
+import mlflow
 import pandas as pd
 
 from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.config.promotion import PromotionConfig
-from lstm_model.evaluation.evaluation import resampling_of
 from lstm_model.evaluation.gate_rules import Rule
-from tasks.promotion.apply_gate import Candidate, Judgement, judge_version, servability_rule
+from tasks.promotion.apply_gate import Candidate, GateResult, apply_gate, servability_rule
 from tasks.promotion.check_servable import Servability
 from tasks.promotion.decision_lock import decision_lock
-from tasks.promotion.decision_record import Decision, carry_out, find_decision, new_decision, read_decisions
+from tasks.promotion.decision_record import Decision, carry_out, new_decision, read_decisions
 from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.registry.aliases import CANDIDATE, CHAMPION, read_aliases
 from tasks.runtime import tracking
@@ -36,90 +35,59 @@ def decide_promotion(
 ) -> Decision:
     """Give the version the alias `champion` if it deserves it; record the decision on version and run."""
     candidate = Candidate(
-        name=version.name,
-        version=version.version,
+        name=version.name, version=version.version, servable=servable, promotion=promotion, config=config,
         evaluation=read_evaluation(evaluation),
         predictions=pd.read_parquet(evaluation.file("predictions.parquet")),
         manifest=pd.read_parquet(splits.file("splits.parquet")),
-        servable=servable,
-        promotion=promotion,
-        resampling=resampling_of(config),
-    )
+    )  # fmt: skip
     tags = mlflow_client().get_run(run.run_id).data.tags
-    decision = decide(
-        candidate,
-        run_id=run.run_id,
-        trigger=tags.get("trigger", "manual"),
-        flow_run_id=tags.get("prefect.flow_run_id") or None,
-    )
+    flow_run_id = tags.get("prefect.flow_run_id") or None
+    decision = decide(candidate, run_id=run.run_id, trigger=tags.get("trigger", "manual"), flow_run_id=flow_run_id)
     tracking.log_metrics(run, {"promoted": float(decision.promoted)})
     run_logger().info("version %s %s: %s", version.version, decision.kind, decision.reason)
     return decision
 
 
-def decide(candidate: Candidate, **told: Any) -> Decision:
-    """Judge a version against the champion of this moment, record the decision and move the aliases.
+def decide(
+    candidate: Candidate, *, run_id: str, trigger: str, flow_run_id: str | None = None, note: str | None = None
+) -> Decision:
+    """Evaluate a version against the current champion, record the decision and move the aliases.
 
-    told: run_id, trigger, flow_run_id and note, for the record.
+    A flow run that continues after a crash carries out the decision that it had made. A version of another run with a
+    decision stays as it is: a rerun would otherwise evaluate again what was rejected or what a person rolled back.
     """
     name, version = candidate.name, candidate.version
     with decision_lock(name) as still_held:
         champion = read_aliases(name).get(CHAMPION)
-        if earlier := _decided_before(candidate, champion, still_held, **told):
-            return earlier
-        judgement = _judged_before(candidate, champion, **told) or judge_version(candidate, champion)
+        earlier = [one for one in read_decisions(name) if one["version"] == version] if flow_run_id else []
+        if decision := _decision_of(run_id, earlier, champion):
+            carry_out(decision, still_held)
+            return decision
+        if earlier and not candidate.servable.reason and version != champion:
+            again = f"`lstm-text promote {version} --reason ...` evaluates it again"
+            reason = f"nothing has changed since it was {earlier[-1]['kind']} on {earlier[-1]['time'][:10]}; {again}"
+            result = GateResult("unchanged", reason, [servability_rule(candidate.servable)])
+        else:
+            result = apply_gate(candidate, champion)
         decision = new_decision(
-            kind=judgement.kind,
-            model_name=name,
-            version=version,
-            champion_before=champion,
-            reason=judgement.reason,
-            rules=judgement.rules,
-            comparison=judgement.comparison,
+            **vars(result), model_name=name, version=version, champion_before=champion,
             servability=candidate.servable.model_dump(mode="json"),
-            **told,
-        )
+            run_id=run_id, trigger=trigger, flow_run_id=flow_run_id, note=note,
+        )  # fmt: skip
         if candidate.servable.reason is None:
             mlflow_client().set_registered_model_alias(name, CANDIDATE, version)
         carry_out(decision, still_held)
     return decision
 
 
-def _decided_before(
-    candidate: Candidate,
-    champion: str | None,
-    still_held: Callable[[], None],
-    *,
-    run_id: str | None,
-    flow_run_id: str | None = None,
-    **told: Any,
-) -> Decision | None:
-    """Return the decision of this run if it was made before a crash or a lost answer, carried out to its end.
-
-    Where another champion has come since, it is to be made anew.
-    """
-    earlier = find_decision(candidate.name, candidate.version, run_id) if run_id and flow_run_id else None
-    if earlier is None or champion not in (earlier.champion_before, earlier.champion_version):
+def _decision_of(run_id: str, earlier: list[dict[str, Any]], champion: str | None) -> Decision | None:
+    """Return the decision that this run had recorded, unless another version has become champion since."""
+    own = [one for one in earlier if one["run_id"] == run_id and one["flow_run_id"]]
+    if not own:
         return None
-    carry_out(earlier, still_held)
-    return earlier
-
-
-def _judged_before(
-    candidate: Candidate, champion: str | None, *, flow_run_id: str | None = None, **told: Any
-) -> Judgement | None:
-    """Return why a version that another run made and had judged is left as it is: nothing has changed since.
-
-    A version that was rejected, or that a person rolled back, would otherwise be judged again by each rerun.
-    """
-    if flow_run_id is None or candidate.servable.reason or candidate.version == champion:
-        return None
-    judged = [one for one in read_decisions(candidate.name) if one["version"] == candidate.version]
-    if not judged:
-        return None
-    again = f"`lstm-text promote {candidate.version} --reason ...` has it judged again"
-    reason = f"nothing has changed since it was {judged[-1]['kind']} on {judged[-1]['time'][:10]}; {again}"
-    return Judgement("unchanged", reason, [servability_rule(candidate.servable)])
+    content = mlflow.artifacts.load_dict(f"runs:/{run_id}/decisions/{own[-1]['decision_id']}.json")
+    decision = Decision.model_validate(content)
+    return decision if champion in (decision.champion_before, decision.champion_version) else None
 
 
 def rules_table(rules: list[Rule]) -> str:

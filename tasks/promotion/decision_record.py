@@ -1,8 +1,8 @@
-"""Decisions on champions, written down in MLflow and never changed: what `lstm-text history` reads.
+"""Decisions on champions, recorded in MLflow and never changed: `lstm-text history` reads them.
 
-A decision is two things: the artifact decisions/<id>.json in the run that made the version, with everything; and the
-tag `decision.<time>-<id>` on the version, with what fits. Both are written before an alias moves, so no alias moves
-without a record; a record whose move is missing is told by `lstm-text history`.
+A decision is recorded twice: whole as the artifact decisions/<id>.json of the run that made the version, and shortened
+as the tag `decision.<time>-<id>` of the version. Both are written before an alias moves, so no alias moves without a
+record; `lstm-text history` reports a record whose move is missing.
 """
 
 import json
@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-import mlflow
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.digests import digest_text
@@ -24,12 +23,19 @@ from tasks.runtime.retries import mlflow_client
 TAG = "decision."
 TAG_TEXT = 1_000  # Characters of a reason in a tag, which holds 5,000 in all.
 Kind = Literal["promoted", "rejected", "unchanged", "forced", "rolled_back"]
+PHRASES: dict[Kind, str] = {
+    "promoted": "is the champion",
+    "rejected": "is not promoted",
+    "unchanged": "leaves the champion as it is",
+    "forced": "is the champion, forced",
+    "rolled_back": "is the champion again",
+}
 
 
 class Decision(BaseModel):
-    """What was decided on a version, why, on which figures, by whom, and where the alias `champion` is after it.
+    """A decision on a version: why, on which metrics, by whom, and which version is champion after it.
 
-    reason: the gate's, or for `forced` and `rolled_back` that of the person. note: what a person gave as reason.
+    reason: the gate's; for `forced` and `rolled_back` the person's. note: the reason that a person gave.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,20 +60,13 @@ class Decision(BaseModel):
 
     @property
     def tag(self) -> str:
-        """The key of the tag: sorted, keys are in the order of time."""
+        """The key of the tag; sorted keys are in the order of time."""
         return f"{TAG}{datetime.fromisoformat(self.time):%Y%m%dT%H%M%S.%fZ}-{self.decision_id}"
 
     @property
-    def told(self) -> str:
-        """What was decided and why, to follow the version's name."""
-        verbs = {
-            "promoted": "is the champion",
-            "rejected": "is not promoted",
-            "unchanged": "leaves the champion as it is",
-            "forced": "is the champion, forced",
-            "rolled_back": "is the champion again",
-        }
-        return f"{verbs[self.kind]}: {self.reason}"
+    def summary(self) -> str:
+        """The decision and its reason, as the rest of a sentence that starts with the version."""
+        return f"{PHRASES[self.kind]}: {self.reason}"
 
     @property
     def moves(self) -> bool:
@@ -75,92 +74,67 @@ class Decision(BaseModel):
 
 
 def new_decision(
-    *,
-    kind: Kind,
-    version: str,
-    champion_before: str | None,
-    run_id: str | None,
-    flow_run_id: str | None = None,
+    *, kind: Kind, version: str, champion_before: str | None, run_id: str | None, flow_run_id: str | None = None,
     **others: Any,
-) -> Decision:
+) -> Decision:  # fmt: skip
     """Return a decision made now, by this user.
 
-    A flow decides once in a run: its decision has an id of run and version, so that one made again after a crash takes
-    the place of what was written of it.
+    A flow run decides once: the id comes from run and version, so a decision repeated after a crash overwrites its own
+    artifact.
     """
-    moves = kind in ("promoted", "forced", "rolled_back")
     return Decision(
         decision_id=digest_text(f"{run_id} {version}")[:12] if flow_run_id else uuid4().hex[:12],
-        run_id=run_id,
-        flow_run_id=flow_run_id,
         time=datetime.now(UTC).isoformat(timespec="microseconds"),
-        kind=kind,
         promoted=kind in ("promoted", "forced"),
-        version=version,
-        champion_before=champion_before,
-        champion_version=version if moves else champion_before,
+        champion_version=champion_before if kind in ("rejected", "unchanged") else version,
         user=current_user(),
-        **others,
-    )
+        kind=kind, version=version, champion_before=champion_before, run_id=run_id, flow_run_id=flow_run_id, **others,
+    )  # fmt: skip
 
 
 def carry_out(decision: Decision, still_held: Callable[[], None]) -> None:
-    """Write the decision down, then move the aliases; done again after a crash, it ends the same.
+    """Record the decision, then move the aliases. After a crash it can run again and ends the same.
 
-    still_held: raises where the lock on decisions was lost; then no alias moves.
+    still_held: raises if the lock on decisions was lost; then no alias moves.
 
-    A crash in between leaves `previous` on the champion itself, never on a version older than the one before it: a
-    rollback then refuses, where the other order would have it skip a version.
+    A crash between the two aliases leaves `previous` on the champion, and a rollback then refuses. In the other order
+    `previous` would be one version too old, and a rollback would skip a version.
     """
     still_held()
     client = mlflow_client()
     if decision.run_id:
         client.log_dict(decision.run_id, decision.model_dump(mode="json"), f"decisions/{decision.decision_id}.json")
-    tags = {decision.tag: _compact(decision), "decision": decision.kind, "decision_reason": decision.reason[:TAG_TEXT]}
-    for key, value in tags.items():
+    short = {"decision": decision.kind, "decision_reason": decision.reason[:TAG_TEXT]}
+    for key, value in {decision.tag: _tag_value(decision), **short}.items():
         client.set_model_version_tag(decision.model_name, decision.version, key, value)
     if decision.moves:
-        moves = {PREVIOUS: decision.champion_before, CHAMPION: decision.champion_version}
-        order = [CHAMPION, PREVIOUS] if decision.kind == "rolled_back" else [PREVIOUS, CHAMPION]
+        moves = [(PREVIOUS, decision.champion_before), (CHAMPION, decision.champion_version)]
         still_held()
-        for alias in order:
-            if (version := moves[alias]) is not None:
+        for alias, version in reversed(moves) if decision.kind == "rolled_back" else moves:
+            if version is not None:
                 client.set_registered_model_alias(decision.model_name, alias, version)
     if decision.run_id:
-        for key in ("decision", "decision_reason"):
-            client.set_tag(decision.run_id, key, tags[key])
+        for key, value in short.items():
+            client.set_tag(decision.run_id, key, value)
 
 
 def read_decisions(name: str) -> list[dict[str, Any]]:
-    """Return the decisions on a model, oldest first, as their tags tell: everything but rules and figures by class."""
-    found: dict[str, str] = {}
-    for version in list_versions(name):
-        found |= {key: value for key, value in version.tags.items() if key.startswith(TAG)}
-    return [json.loads(found[key]) for key in sorted(found)]
+    """Return the decisions on a model as their tags hold them, oldest first: without rules and metrics per class."""
+    tags = {key: value for version in list_versions(name) for key, value in version.tags.items() if key.startswith(TAG)}
+    return [json.loads(tags[key]) for key in sorted(tags)]
 
 
-def find_decision(name: str, version: str, run_id: str) -> Decision | None:
-    """Return the decision, all of it, that the flow of this run has written down on the version; None without one."""
-    for told in reversed(read_decisions(name)):
-        if (told["version"], told["run_id"]) == (version, run_id) and told["flow_run_id"]:
-            whole = f"runs:/{run_id}/decisions/{told['decision_id']}.json"
-            return Decision.model_validate(mlflow.artifacts.load_dict(whole))
-    return None
-
-
-def _compact(decision: Decision) -> str:
-    """Return the decision as JSON that fits a tag: long texts cut, of rules and figures only what the table shows."""
-    told = decision.model_dump(mode="json", exclude={"rules", "comparison", "servability"})
-    for key in ("reason", "note"):
-        told[key] = told[key][:TAG_TEXT] if told[key] else told[key]
-    told["failed"] = [rule.name for rule in decision.rules if rule.verdict == "failed"]
-    if decision.comparison:
-        difference = decision.comparison.difference
-        told["macro_f1"] = decision.comparison.candidate.macro_f1
-        told["champion_macro_f1"] = decision.comparison.champion.macro_f1
-        told["difference"] = {"macro_f1": difference.macro_f1, "interval": difference.interval}
-        told["compared_rows"] = decision.comparison.rows
+def _tag_value(decision: Decision) -> str:
+    """Return the decision as JSON that fits a tag: long texts cut; of rules and metrics only what the table shows."""
+    content = decision.model_dump(mode="json", exclude={"rules", "comparison", "servability"})
+    content |= {key: content[key][:TAG_TEXT] for key in ("reason", "note") if content[key]}
+    content["failed"] = [rule.name for rule in decision.rules if rule.verdict == "failed"]
+    if compared := decision.comparison:
+        content["macro_f1"] = compared.candidate.macro_f1
+        content["champion_macro_f1"] = compared.champion.macro_f1
+        content["difference"] = {"macro_f1": compared.difference.macro_f1, "interval": compared.difference.interval}
+        content["compared_rows"] = compared.rows
     else:
-        figures = {rule.name: rule.figure for rule in decision.rules}
-        told["macro_f1"] = figures.get("macro_f1_floor")
-    return json.dumps(told, ensure_ascii=False)
+        floor = [rule.figure for rule in decision.rules if rule.name == "macro_f1_floor"]
+        content["macro_f1"] = floor[0] if floor else None
+    return json.dumps(content, ensure_ascii=False)

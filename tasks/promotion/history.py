@@ -1,4 +1,4 @@
-"""The decisions on a model as a table, and whether the aliases are where the last one left them."""
+"""The decisions on a model as a table, and whether the aliases are where the last one put them."""
 
 from typing import Any
 
@@ -7,67 +7,48 @@ from tasks.registry.aliases import CANDIDATE, CHAMPION, PREVIOUS, read_aliases
 from tasks.runtime.artifacts import plain_table
 
 HEADER = [
-    "time (UTC)",
-    "decision",
-    "version",
-    "champion",
-    "macro-F1",
-    "champion's",
-    "difference",
-    "trigger",
-    "user",
-    "reason",
-]
+    "time (UTC)", "decision", "version", "champion", "macro-F1", "champion's", "difference", "trigger", "user", "reason"
+]  # fmt: skip
 
 
 def read_history(name: str) -> dict[str, Any]:
-    """Return model_name, aliases, decisions (oldest first) and note (None, or what does not fit together).
+    """Return model_name, aliases, decisions (oldest first) and note (what does not match, or None).
 
-    Raises ModelError where the registry has no such model.
+    Raises ModelError if the registry has no such model.
     """
-    aliases, decisions = read_aliases(name), read_decisions(name)
-    return {"model_name": name, "aliases": aliases, "decisions": decisions, "note": _mismatch(aliases, decisions)}
+    aliases, decisions, note = read_aliases(name), read_decisions(name), None
+    if decisions and decisions[-1]["champion_version"] != aliases.get(CHAMPION):
+        note = (
+            f"The last decision leaves version {decisions[-1]['champion_version'] or 'none'} as champion, but it is "
+            f"{aliases.get(CHAMPION, 'none')}: the decision was interrupted, or someone moved the alias another way. "
+            "To fix it, run lstm-text promote VERSION --reason ..."
+        )
+    return {"model_name": name, "aliases": aliases, "decisions": decisions, "note": note}
 
 
 def history_text(history: dict[str, Any]) -> str:
-    """Return the table for the terminal, oldest decision first, and below it the aliases as they are now."""
+    """Return the table for the terminal, oldest decision first, and below it the current aliases."""
     name, decisions, aliases = history["model_name"], history["decisions"], history["aliases"]
-    known = ", ".join(f"{alias} {aliases.get(alias, 'none')}" for alias in (CHAMPION, PREVIOUS, CANDIDATE))
-    lines = [f"{name} now: {known}"] + ([history["note"]] if history["note"] else [])
+    current = ", ".join(f"{alias} {aliases.get(alias, 'none')}" for alias in (CHAMPION, PREVIOUS, CANDIDATE))
+    lines = [f"{name} now: {current}"] + ([history["note"]] if history["note"] else [])
     if not decisions:
         return "\n".join([f"No decision on {name} is recorded.", *lines])
     table = plain_table(HEADER, [_row(decision) for decision in decisions])
     return "\n".join([f"{len(decisions)} decisions on {name}, oldest first", "", table, "", *lines])
 
 
-def _row(told: dict[str, Any]) -> list[str]:
-    before, after = told["champion_before"] or "none", told["champion_version"] or "none"
-    note = told["note"]
-    reason = told["reason"] if note in (None, told["reason"]) else f"{told['reason']} [{note}]"
-    difference = told.get("difference")
+def _row(decision: dict[str, Any]) -> list[str]:
+    before, after = decision["champion_before"] or "none", decision["champion_version"] or "none"
+    reason, note, difference = decision["reason"], decision["note"], decision.get("difference")
+    macro_f1 = [decision.get("macro_f1"), decision.get("champion_macro_f1")]
     return [
-        told["time"][:19].replace("T", " "),
-        told["kind"],
-        told["version"],
+        decision["time"][:19].replace("T", " "),
+        decision["kind"],
+        decision["version"],
         after if before == after else f"{before} -> {after}",
-        _figure(told.get("macro_f1")),
-        _figure(told.get("champion_macro_f1")),
+        *("-" if value is None else f"{value:.4f}" for value in macro_f1),
         "{:+.4f} ({:+.4f} to {:+.4f})".format(difference["macro_f1"], *difference["interval"]) if difference else "-",
-        told["trigger"],
-        told["user"],
-        " ".join(reason.split()),
+        decision["trigger"],
+        decision["user"],
+        " ".join((reason if note in (None, reason) else f"{reason} [{note}]").split()),
     ]
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _mismatch(aliases: dict[str, str], decisions: list[dict[str, Any]]) -> str | None:
-    if not decisions or decisions[-1]["champion_version"] == aliases.get(CHAMPION):
-        return None
-    said = decisions[-1]["champion_version"] or "none"
-    return (
-        f"The last decision leaves version {said} as champion, but it is {aliases.get(CHAMPION, 'none')}: the decision "
-        "was interrupted, or someone moved the alias otherwise. lstm-text promote VERSION --reason ... settles it."
-    )

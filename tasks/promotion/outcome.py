@@ -1,13 +1,9 @@
-"""What a training run came to, for the terminal and for programs."""
-
-from typing import Any
+"""The result of a training run, for the terminal and for programs."""
 
 from pydantic import BaseModel
 
 from lstm_model.evaluation.gate_rules import Rule
-from tasks.promotion.decide_promotion import rules_table
 from tasks.promotion.decision_record import Decision, Kind
-from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.tracking import Run
@@ -15,7 +11,7 @@ from tasks.training.evaluation_report import evaluation_markdown, read_evaluatio
 
 
 class TrainingOutcome(BaseModel):
-    """The one JSON object that `lstm-text train --json` prints."""
+    """The JSON object that `lstm-text train --json` prints, without summary and table, which are for the terminal."""
 
     run_id: str
     run_url: str
@@ -24,43 +20,29 @@ class TrainingOutcome(BaseModel):
     promoted: bool
     decision: Kind
     reason: str
-    champion_version: str | None
+    champion_version: str | None = None
     metrics: dict[str, float]
-    rows: dict[str, int]
-    seconds: dict[str, float]
-    rules: list[Rule]
-    told: str
-    table: str
-    rules_table: str
+    rows: dict[str, int] = {}
+    seconds: dict[str, float] = {}
+    rules: list[Rule] = []
+    summary: str
+    table: str = ""
 
 
 def training_outcome(
-    run: Run,
-    examples: StageRecord,
-    splits: StageRecord,
-    evaluation: StageRecord,
-    version: RegisteredVersion,
-    decision: Decision,
+    run: Run, examples: StageRecord, splits: StageRecord, evaluation: StageRecord, decision: Decision
 ) -> TrainingOutcome:
     """Gather the outcome from the stages' records and the run's metrics."""
-    metrics: dict[str, Any] = mlflow_client().get_run(run.run_id).data.metrics
-    seconds = {
-        name.removeprefix("seconds."): round(value, 3) for name, value in metrics.items() if name.startswith("seconds.")
-    }
+    logged = mlflow_client().get_run(run.run_id).data.metrics.items()
     return TrainingOutcome(
-        run_id=run.run_id,
+        **dict(decision),
         run_url=run.url,
-        model_name=version.name,
-        version=version.version,
-        promoted=decision.promoted,
         decision=decision.kind,
-        reason=decision.reason,
-        champion_version=decision.champion_version,
         metrics=evaluation.facts["metrics"],
         rows={**splits.facts["rows"], "quarantined": examples.facts["quarantined"]},
-        seconds=seconds,
-        rules=decision.rules,
-        told=decision.told,
+        seconds={
+            name.removeprefix("seconds."): round(value, 3) for name, value in logged if name.startswith("seconds.")
+        },
+        summary=decision.summary,
         table=evaluation_markdown(read_evaluation(evaluation)),
-        rules_table=rules_table(decision.rules),
     )

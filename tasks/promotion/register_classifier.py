@@ -11,7 +11,6 @@ from typing import Any
 import mlflow
 import pandas as pd
 from mlflow.entities import LoggedModelStatus
-from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from prefect.artifacts import create_link_artifact
@@ -29,9 +28,8 @@ from tasks.runtime.tracking import Run
 from tasks.training.export_classifier import REGISTERED_FILES
 from tasks.training.split_examples import read_rows
 
-# Tag of a version: the digest of its files.
+DIGEST_TAG = "classifier_digest"  # Tag of a version: the digest of its files.
 # mlflow-skinny serves as mlflow does, without its database, plotting and training packages.
-DIGEST_TAG = "classifier_digest"
 SERVING_PACKAGES = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "tokenizers")
 
 
@@ -42,10 +40,6 @@ class RegisteredVersion(BaseModel):
 
     name: str
     version: str
-
-    @property
-    def uri(self) -> str:
-        return f"models:/{self.name}/{self.version}"
 
 
 @tracking.timed
@@ -60,61 +54,58 @@ def register_classifier(
 ) -> RegisteredVersion:
     """Log the classifier to the run and register it as a new version, without an alias.
 
-    A version with the same files is registered already where a retry follows a lost answer, a run goes on after a
-    crash, or nothing that matters has changed: it is returned, and nothing is registered.
+    If a version with the same files is registered, that one is returned and nothing is registered: after a retry or a
+    crash, or because nothing that matters has changed.
     """
-    client = mlflow_client()
-    digest = digest_json([{name: classifier.files[name] for name in sorted(REGISTERED_FILES)}, reference.files])
-    version = _registered(config.model_name, digest)
+    client, name = mlflow_client(), config.model_name
+    digest = digest_json([{file: classifier.files[file] for file in sorted(REGISTERED_FILES)}, reference.files])
+    version = _registered(name, digest)
     if version is None:
-        version = _log_and_register(classifier, reference, splits, config, run)
-        client.set_model_version_tag(config.model_name, version.version, DIGEST_TAG, digest)
-    for name, value in evaluation.facts["metrics"].items():
-        client.set_model_version_tag(config.model_name, version.version, f"test_{name}", f"{value:.6g}")
-    _publish(config.model_name, str(version.version), run)
-    return RegisteredVersion(name=config.model_name, version=str(version.version))
+        version = _log_and_register(classifier, reference, splits, name, run)
+        client.set_model_version_tag(name, version, DIGEST_TAG, digest)
+    for metric, value in evaluation.facts["metrics"].items():
+        client.set_model_version_tag(name, version, f"test_{metric}", f"{value:.6g}")
+    tracking.set_tags(run, {"model_name": name, "model_version": version})
+    create_link_artifact(
+        link=f"{tracking.mlflow_ui()}/#/models/{name}/versions/{version}",
+        link_text=f"{name} version {version}",
+        key="registered-model",
+        description="The version in MLflow's registry",
+    )
+    return RegisteredVersion(name=name, version=version)
 
 
-def _registered(name: str, digest: str) -> ModelVersion | None:
-    """Return the newest version of these files that is as it was registered, or None."""
+def _registered(name: str, digest: str) -> str | None:
+    """Return the newest version of these files that is undamaged, or None."""
     found = mlflow_client().search_model_versions(f"name = '{name}' and tags.{DIGEST_TAG} = '{digest}'")
-    for version in sorted(found, key=lambda one: -int(one.version)):
-        if find_damage(name, str(version.version)) is None:
-            return version
-    return None
+    newest_first = sorted((str(one.version) for one in found), key=int, reverse=True)
+    return next((version for version in newest_first if find_damage(name, version) is None), None)
 
 
-def _log_and_register(
-    classifier: StageRecord,
-    reference: StageRecord,
-    splits: StageRecord,
-    config: RegistrationConfig,
-    run: Run,
-) -> ModelVersion:
-    """Log and register; what a crash left of it is gone on with, or removed if it is not whole."""
-    made = mlflow_client().search_model_versions(f"name = '{config.model_name}' and run_id = '{run.run_id}'")
+def _log_and_register(classifier: StageRecord, reference: StageRecord, splits: StageRecord, name: str, run: Run) -> str:
+    """Return the new version. What a crash left is used if it is complete, and deleted if not."""
+    client = mlflow_client()
+    made = client.search_model_versions(f"name = '{name}' and run_id = '{run.run_id}'")
     if made:  # Killed between registering and the tag with the digest.
-        return made[0]
-    logged = mlflow_client().search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'")
-    whole = [model for model in logged if model.status == LoggedModelStatus.READY]
-    for model in logged:
-        if model.status != LoggedModelStatus.READY:
-            mlflow_client().delete_logged_model(model.model_id)
-    model_uri = whole[0].model_uri if whole else _log(classifier, reference, splits)
-    return mlflow.register_model(model_uri, config.model_name, await_registration_for=60)
-
-
-def _log(classifier: StageRecord, reference: StageRecord, splits: StageRecord) -> str:
-    example = read_rows(splits, "test")[["text"]].head(2)
-    files = [*map(classifier.file, REGISTERED_FILES), *map(reference.file, reference.files)]
-    metadata = {"labels": classifier.facts["labels"], "data_digest": splits.facts["sha256"]}
-    return log_classifier(files, example, metadata=metadata)
+        return str(made[0].version)
+    uris = []
+    for model in client.search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'"):
+        if model.status == LoggedModelStatus.READY:
+            uris.append(model.model_uri)
+        else:
+            client.delete_logged_model(model.model_id)
+    if not uris:
+        example = read_rows(splits, "test")[["text"]].head(2)
+        files = [*map(classifier.file, REGISTERED_FILES), *map(reference.file, reference.files)]
+        metadata = {"labels": classifier.facts["labels"], "data_digest": splits.facts["sha256"]}
+        uris = [log_classifier(files, example, metadata=metadata)]
+    return str(mlflow.register_model(uris[0], name, await_registration_for=60).version)
 
 
 def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[str, Any]) -> str:
-    """Log the files of a classifier as a model of the active run; return its address.
+    """Log the files of a classifier as a model of the active run; return its URI.
 
-    metadata holds its labels; the SHA-256 of each file is added, so that damage in the registry is noticed.
+    metadata: its labels and more; the SHA-256 of each file is added, which shows damage in the registry.
     """
     with tempfile.TemporaryDirectory() as scratch:
         # MLflow names an artifact after its folder, which in the store is a digest.
@@ -138,7 +129,7 @@ def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[s
 def serving_signature(labels: list[str]) -> ModelSignature:
     """Return the signature: string column `text` -> label, score and a probability per class; AnswerOptions as params.
 
-    Params that the signature does not name are ignored by MLflow.
+    MLflow ignores params that the signature does not name.
     """
     outputs = [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "score")]
     outputs += [ColSpec(DataType.double, name) for name in probability_columns(labels)]
@@ -150,24 +141,9 @@ def serving_signature(labels: list[str]) -> ModelSignature:
 def serving_requirements(constraints: Path) -> list[str]:
     """Return the pinned packages that answering needs: no TensorFlow, no Prefect.
 
-    What they need in turn is held to the versions of requirements.lock, by a constraints file that is written here and
-    that MLflow keeps with the model.
+    A constraints file, written here and kept by MLflow with the model, pins their own requirements to the versions of
+    requirements.lock.
     """
     pinned = re.findall(r"^[\w.-]+==[^\\\n]+", (PROJECT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
     constraints.write_text("\n".join(line.strip() for line in pinned) + "\n", encoding="utf-8")
     return [*(f"{name}=={installed_version(name)}" for name in SERVING_PACKAGES), f"-c {constraints}"]
-
-
-def _publish(name: str, version: str, run: Run) -> None:
-    tracking.set_tags(run, {"model_name": name, "model_version": version})
-    create_link_artifact(
-        link=f"{tracking.mlflow_ui()}/#/models/{name}/versions/{version}",
-        link_text=f"{name} version {version}",
-        key="registered-model",
-        description="The version in MLflow's registry",
-    )
-
-
-def example_input() -> pd.DataFrame:
-    """Return odd texts that every servable model must answer."""
-    return pd.DataFrame({"text": ["", "   ", "qzxv wkjq", "😀🎉", "word " * 10_000, "[PAD] [UNK]"]})

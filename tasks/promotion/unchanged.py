@@ -1,14 +1,11 @@
 """A scheduled training that would repeat the last decided one ends early: same data, config and code."""
 
-from typing import Any
-
 from mlflow.entities import Run as MlflowRun
-from mlflow.exceptions import MlflowException
 from prefect.states import Completed, State
 
 from lstm_model.config.pipeline import PipelineConfig
 from tasks.promotion.outcome import TrainingOutcome
-from tasks.registry.registered_model import is_missing
+from tasks.registry.aliases import list_versions
 from tasks.registry.version_files import find_damage
 from tasks.runs.overdue_runs import cancel_overdue_runs
 from tasks.runs.training_run import digest_inputs, resume_key
@@ -18,10 +15,11 @@ from tasks.runtime.state.tracking_database import prepare_tracking_database
 from tasks.runtime.tracking import Run
 
 STATE_NAME = "Completed (unchanged)"
+HEADLINE = ("accuracy", "macro_f1", "log_loss")
 
 
 def unchanged_state(config: PipelineConfig, *, trigger: str, force_retrain: bool) -> State[TrainingOutcome] | None:
-    """Return the state in which a scheduled flow run ends that has nothing to do, or None."""
+    """Return the state in which a scheduled flow run with nothing to do ends, or None."""
     if trigger != "schedule" or force_retrain:
         return None
     use_local_state()
@@ -30,59 +28,34 @@ def unchanged_state(config: PipelineConfig, *, trigger: str, force_retrain: bool
     last = _last_decided(config)
     if last is None or last.data.tags.get("resume_key") != resume_key(config, digest_inputs(config)):
         return None
-    if not _is_registered(last.data.tags.get("model_name", ""), last.data.tags.get("model_version", "")):
-        return None  # Somebody deleted the version or its files: the stages are there, and it is registered again.
-    outcome = _outcome(last)
-    return Completed(name=STATE_NAME, message=outcome.reason, data=outcome)
-
-
-def _last_decided(config: PipelineConfig) -> MlflowRun | None:
-    experiment = mlflow_client().get_experiment_by_name(config.registration.experiment_name)
-    if experiment is None:
-        return None
-    wanted = (
-        f"params.`registration.model_name` = '{config.registration.model_name}' "
-        "and attributes.status = 'FINISHED' and tags.decision != ''"
-    )
-    found = mlflow_client().search_runs(
-        [experiment.experiment_id], wanted, order_by=["attributes.start_time DESC"], max_results=1
-    )
-    return found[0] if found else None
-
-
-def _is_registered(name: str, version: str) -> bool:
-    try:
-        mlflow_client().get_model_version(name, version)
-    except MlflowException as error:
-        if not is_missing(error):
-            raise
-        return False
-    return find_damage(name, version) is None
-
-
-def _outcome(last: MlflowRun) -> TrainingOutcome:
-    tags: dict[str, Any] = last.data.tags
-    run = Run(last.info.run_id, last.info.experiment_id, last.info.run_name, tags.get("data_file", ""))
-    version = tags.get("model_version", "")
+    name, version = last.data.tags.get("model_name", ""), last.data.tags.get("model_version", "")
+    if version not in {str(one.version) for one in list_versions(name)} or find_damage(name, version):
+        return None  # Someone deleted the version or its files: the run finds its stages and registers it again.
+    metrics = last.data.metrics
+    run = Run(last.info.run_id, last.info.experiment_id, last.info.run_name, last.data.tags.get("data_file", ""))
     reason = f"data, config and code are those of run {run.run_id}, which made it"
-    return TrainingOutcome(
+    outcome = TrainingOutcome(
         run_id=run.run_id,
         run_url=run.url,
-        model_name=tags.get("model_name", ""),
+        model_name=name,
         version=version,
         promoted=False,
         decision="unchanged",
         reason=reason,
-        champion_version=None,
-        metrics={
-            name.removeprefix("test_"): value
-            for name, value in last.data.metrics.items()
-            if name in ("test_accuracy", "test_macro_f1", "test_log_loss")
-        },
-        rows={},
-        seconds={},
-        rules=[],
-        told=f"stays: {reason}",
-        table="",
-        rules_table="",
+        metrics={key: metrics[f"test_{key}"] for key in HEADLINE if f"test_{key}" in metrics},
+        summary=f"stays: {reason}",
     )
+    return Completed(name=STATE_NAME, message=reason, data=outcome)
+
+
+def _last_decided(config: PipelineConfig) -> MlflowRun | None:
+    client, settings = mlflow_client(), config.registration
+    experiment = client.get_experiment_by_name(settings.experiment_name)
+    if experiment is None:
+        return None
+    wanted = (
+        f"params.`registration.model_name` = '{settings.model_name}' "
+        "and attributes.status = 'FINISHED' and tags.decision != ''"
+    )
+    latest = ["attributes.start_time DESC"]
+    return next(iter(client.search_runs([experiment.experiment_id], wanted, order_by=latest, max_results=1)), None)

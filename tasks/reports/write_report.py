@@ -42,7 +42,7 @@ def write_report(
     address = f"{run.url}/artifacts/{REPORT}"
     low, high = measured.intervals.macro_f1
     macro_f1 = f"test macro-F1 {measured.candidate.macro_f1:.3f} ({low:.3f} to {high:.3f})"
-    headline = f"Version {version.version} {decision.told}; {macro_f1}"
+    headline = f"Version {version.version} {decision.summary}; {macro_f1}"
     publish_markdown("result", f"{headline}. [Report]({address})", "The result of the training")
     create_link_artifact(
         link=address,

@@ -69,7 +69,7 @@ def test_a_version_that_answers_otherwise_than_the_evaluation_is_not_servable(fo
     otherwise = int((other["predicted"] != expected_from(folder)["predicted"]).sum())
     found = find_servability(NAME, "1", other)
     assert found.reason is not None and otherwise > 0
-    assert f"labels {otherwise} of {len(TEXTS)} test rows otherwise than the evaluation" in found.reason
+    assert f"labels of {otherwise} of {len(TEXTS)} test rows differ from the evaluation" in found.reason
     assert found.cold_start_seconds is None
 
 
