@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.pages.diagrams import draw_diagrams
 from lstm_model.pages.report import render_report
 from lstm_model.pages.run_facts import RunFacts
-from tests.evaluations import decision, evaluation, predictions, run_facts
+from tests.evaluations import decision, evaluation, predictions, run_facts, typed
 from tests.pages import Page
 
 SECTIONS = ["Decision: not promoted", "Metrics", "Classes", "Slices", "Calibration", "Behaviour", "Confident mistakes",
@@ -28,13 +29,14 @@ def variant(name: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     if name == "unservable":
         served = {"reason": "no tokenizer.json", "asked": 0, "cold_start_seconds": None, "p95_milliseconds": None}
         decided |= {"rules": [], "comparison": None, "servability": served}
-    facts = {"params": {}, "tags": {}, "metrics": {}, "epochs": [], "packages": {}} if name == "bare" else {}
+    facts = {"config": PipelineConfig(), "tags": {}, "metrics": {}, "epochs": [], "packages": {}} if name == "bare" else {}
     return judged, decided, facts
 
 
 def render(judged: dict[str, Any], decided: dict[str, Any], facts: RunFacts, **before: Any) -> str:
     """Return the page with the diagrams that the evaluation draws."""
-    return render_report(judged, decided, facts, diagrams=draw_diagrams(judged["candidate"]["reliability"], **before))
+    reliability = judged["candidate"]["reliability"]
+    return render_report(typed(judged), decided, facts, diagrams=draw_diagrams(reliability, **before))
 
 
 VARIANTS = ["compared", "first model", "bare", "unservable", "no mistakes", "two classes", "30 classes", "31 classes"]
@@ -110,7 +112,7 @@ def test_what_texts_and_labels_hold_is_shown_and_never_run() -> None:
         {"example_id": ODD, "text": text, "label": ODD, "predicted": "שלום", "score": 0.9} for text in texts
     ]
     decided = decision(judged, reason=ODD, model_name="m<b>")
-    html = render(judged, decided, run_facts(name="\ud800", params={"data.labels": ODD}))
+    html = render(judged, decided, run_facts(name="\ud800", config=PipelineConfig(data={"labels": [ODD, "b"]})))
     page = Page(html)
     assert not {"script", "img", "b"} & set(page.tags) and "evil.example" in page.text
     assert "👩‍👩‍👧\u202eabc" in page.text and "␣␣two lines here␣" in page.text and "{{ 7 * 7 }}" in page.text

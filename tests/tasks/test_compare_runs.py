@@ -32,7 +32,7 @@ def log_run(tmp_path: Path) -> Callable[..., str]:
         labels: list[str] = LABELS,
         rows: pd.DataFrame | None = None,
         trained_on: list[str] | None = None,
-        params: dict[str, Any] | None = None,
+        settings: dict[str, Any] | None = None,
         tags: dict[str, str] | None = None,
         name: str | None = None,
     ) -> str:
@@ -50,8 +50,11 @@ def log_run(tmp_path: Path) -> Callable[..., str]:
                      "split": ["test"] * len(rows) + ["train"] * len(trained_on)}  # fmt: skip
             pd.DataFrame(parts).to_parquet(tmp_path / "splits.parquet")
             client.log_artifact(run_id, str(tmp_path / "splits.parquet"), "split")
-        for key, value in {"evaluation.bootstrap_rounds": 200, **(params or {})}.items():
-            client.log_param(run_id, key, value)
+        config: dict[str, dict[str, Any]] = {"evaluation": {"bootstrap_rounds": 200}}
+        for key, value in (settings or {}).items():
+            section, _, field = key.partition(".")
+            config.setdefault(section, {})[field] = value
+        client.log_dict(run_id, config, "config.json")
         client.log_metric(run_id, "test_macro_f1", skill)
         client.set_terminated(run_id)
         return run_id
@@ -62,8 +65,8 @@ def log_run(tmp_path: Path) -> Callable[..., str]:
 def test_a_better_run_is_named_with_figures_settings_and_examples(
     log_run: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good = log_run(skill=0.98, trained_on=[], params={"model.lstm_units": 64, "only.here": 1})
-    bad = log_run(skill=0.3, trained_on=[], params={"model.lstm_units": 32})
+    good = log_run(skill=0.98, trained_on=[], settings={"model.lstm_units": 64, "only.here": 1})
+    bad = log_run(skill=0.3, trained_on=[], settings={"model.lstm_units": 32})
     page = tmp_path / "page.html"
     assert main(["compare", good[:10], bad, "--html", str(page), "--json"]) == 0
     printed = capsys.readouterr().out
