@@ -1,6 +1,6 @@
-"""What drift is told from: counts of a set of answered rows, and a bounded sample of its texts as token_ids.
+"""Profiles of answered rows, from which drift is computed: counts, and a bounded sample of the texts as token_ids.
 
-One profile is stored with each registered version, made of held-out rows; another is made of each batch that is scored.
+A registered version stores the profile of held-out rows; each scored batch gets its own.
 """
 
 import json
@@ -21,16 +21,17 @@ Float = npt.NDArray[np.float64]
 UInt64 = npt.NDArray[np.uint64]
 FORMAT_VERSION = 1
 SAMPLE_ROWS = 2_000
-# Confidence is counted by its log-odds: a good network's scores crowd near 1, where bins of equal width see nothing.
+# In log-odds, because the scores of a good network are close to 1, where bins of equal width cannot separate them.
 LOG_ODDS_EDGES = np.linspace(-10.0, 17.0, 271)
 SUMMARY, SAMPLE = "reference.json", "reference.npz"
+ARRAYS = ("confidence", "token_ids", "offsets", "digests")
 
 
 @dataclass(frozen=True)
 class Profile:
-    """classes: int64[C], rows that got each label. confidence: int64[270], rows by log-odds of the best label.
+    """classes: int64[C], rows by predicted label. confidence: int64[270], rows by log-odds of that label.
 
-    The sample holds S <= 2,000 rows: token_ids int32[sum of lengths], offsets int64[S + 1], digests uint64[S] of texts.
+    The sample has S <= 2,000 rows: token_ids int32[sum of lengths], offsets int64[S + 1], digests uint64[S] of texts.
     """
 
     labels: list[str]
@@ -46,7 +47,7 @@ class Profile:
 
     @property
     def lengths(self) -> Int64:
-        """Tokens of each sampled row, as many as the network reads: int64[S]."""
+        """Tokens of each sampled row that the network reads: int64[S]."""
         return np.diff(self.offsets)
 
     @property
@@ -60,10 +61,9 @@ class Profile:
         return float(self.unknown.sum() / max(1, len(self.token_ids)))
 
     def effective_rows(self, rows: int | None = None) -> float:
-        """Return how many different rows tell as much as these; rows: all of the profile, unless said otherwise.
+        """Return Kish's effective sample size of `rows` rows, by default all; copies of a text add little.
 
-        A text that comes again tells nothing new. With p the chance that two rows are of one text, estimated from the
-        sample, it is rows / (1 + (rows - 1) * p): Kish's effective sample size.
+        It is rows / (1 + (rows - 1) * p), with p the chance that two rows have the same text, estimated in the sample.
         """
         rows = self.rows if rows is None else rows
         size = len(self.digests)
@@ -74,7 +74,7 @@ class Profile:
         return rows / (1 + (rows - 1) * same)
 
     def save(self, folder: Path, **others: Any) -> None:
-        """Write reference.json, for people too, and reference.npz without pickles. others: more entries of the JSON."""
+        """Write reference.json and, without pickles, reference.npz. others: more entries of the JSON."""
         summary = {
             "format_version": FORMAT_VERSION,
             "rows": self.rows,
@@ -84,18 +84,12 @@ class Profile:
             **others,
         }
         (folder / SUMMARY).write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        np.savez_compressed(
-            folder / SAMPLE,
-            confidence=self.confidence,
-            token_ids=self.token_ids,
-            offsets=self.offsets,
-            digests=self.digests,
-        )
+        np.savez_compressed(folder / SAMPLE, **{name: getattr(self, name) for name in ARRAYS})
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a registered version keeps of the rows it was judged on. test_rows, test_right: of its test rows."""
+    """The profile of the rows that a version was evaluated on, its test rows and how many it answered right."""
 
     profile: Profile
     test_rows: int
@@ -106,28 +100,28 @@ class Reference:
 
     @classmethod
     def load(cls, folder: Path) -> "Reference | None":
-        """Return the reference in a classifier's folder, None if it has none; raises ModelError for a damaged one."""
+        """Return the reference in a classifier's folder, or None; raises ModelError if it is damaged."""
         if not (folder / SUMMARY).exists():
             return None
         try:
             summary = json.loads((folder / SUMMARY).read_text("utf-8"))
             if summary["format_version"] > FORMAT_VERSION:
-                raise ValueError(f"format {summary['format_version']}, which a later version of this package wrote")
+                raise ValueError(f"format {summary['format_version']} is from a later version of this package")
             with np.load(folder / SAMPLE, allow_pickle=False) as arrays:
-                sample = {name: arrays[name] for name in ("confidence", "token_ids", "offsets", "digests")}
+                sample = {name: arrays[name] for name in ARRAYS}
             classes = np.array(list(summary["classes"].values()), dtype=np.int64)
             profile = Profile(labels=list(summary["classes"]), classes=classes, **sample)
             return cls(profile, test_rows=summary["test_rows"], test_right=summary["test_right"])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise ModelError(
-                expected=f"a training reference ({SUMMARY}, {SAMPLE}) in {folder}",
-                found=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
-                remedy="Register the model again, or leave the comparison out (--no-drift).",
+                f"The training reference ({SUMMARY}, {SAMPLE}) in {folder} cannot be read ({reason}).",
+                "Register the model again, or skip the comparison with --no-drift.",
             ) from None
 
 
 class ProfileBuilder:
-    """Collects a profile while chunks go by, in memory that does not grow with them."""
+    """Collects a profile from chunks, in bounded memory."""
 
     def __init__(
         self, labels: list[str], encoder: TextEncoder, *, seed: int = 42, sample_rows: int = SAMPLE_ROWS
@@ -139,10 +133,9 @@ class ProfileBuilder:
         self.limit = np.iinfo(np.uint64).max
 
     def see_texts(self, texts: Sequence[str | None], *, first_row: int) -> None:
-        """Let each row of a chunk into the sample whose priority is among the lowest; None is passed over.
+        """Add the rows of a chunk with the lowest priorities to the sample; None is skipped.
 
-        A priority depends on seed and number of the row alone: the sample is the same whatever the chunks are, and
-        after a pause.
+        A priority depends only on the seed and the row number, so chunks and pauses do not change the sample.
         """
         priorities = _shuffled(np.arange(first_row, first_row + len(texts), dtype=np.uint64), self.seed)
         places = [i for i in np.flatnonzero(priorities <= self.limit).tolist() if texts[i] is not None]
@@ -164,7 +157,7 @@ class ProfileBuilder:
         self.confidence += np.histogram(odds, LOG_ODDS_EDGES)[0]
 
     def profile(self) -> Profile:
-        """Return what was seen, the sample in the order of the rows."""
+        """Return the profile of all rows so far, the sample in row order."""
         kept = sorted(self.kept, key=lambda entry: entry[1])
         lengths = [len(tokens) for *_, tokens in kept]
         return Profile(
