@@ -17,10 +17,9 @@ from lstm_model.digests import digest_text
 from lstm_model.errors import ModelError
 from lstm_model.tokens.text_encoder import UNK_ID, Int32, Int64, TextEncoder
 
-Float = npt.NDArray[np.float64]
 UInt64 = npt.NDArray[np.uint64]
 FORMAT_VERSION = 1
-SAMPLE_ROWS = 2_000
+SAMPLE_ROWS, SEED = 2_000, 42
 # In log-odds, because the scores of a good network are close to 1, where bins of equal width cannot separate them.
 LOG_ODDS_EDGES = np.linspace(-10.0, 17.0, 271)
 SUMMARY, SAMPLE = "reference.json", "reference.npz"
@@ -73,19 +72,6 @@ class Profile:
         same = float((counts * (counts - 1.0)).sum() / (size * (size - 1.0)))
         return rows / (1 + (rows - 1) * same)
 
-    def save(self, folder: Path, **others: Any) -> None:
-        """Write reference.json and, without pickles, reference.npz. others: more entries of the JSON."""
-        summary = {
-            "format_version": FORMAT_VERSION,
-            "rows": self.rows,
-            "classes": dict(zip(self.labels, self.classes.tolist(), strict=True)),
-            "median_tokens": float(np.median(self.lengths)),
-            "unknown_rate": self.unknown_rate,
-            **others,
-        }
-        (folder / SUMMARY).write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        np.savez_compressed(folder / SAMPLE, **{name: getattr(self, name) for name in ARRAYS})
-
 
 @dataclass(frozen=True)
 class Reference:
@@ -96,7 +82,19 @@ class Reference:
     test_right: int
 
     def save(self, folder: Path) -> None:
-        self.profile.save(folder, test_rows=self.test_rows, test_right=self.test_right)
+        """Write reference.json and, without pickles, reference.npz."""
+        profile = self.profile
+        summary = {
+            "format_version": FORMAT_VERSION,
+            "rows": profile.rows,
+            "classes": dict(zip(profile.labels, profile.classes.tolist(), strict=True)),
+            "median_tokens": float(np.median(profile.lengths)),
+            "unknown_rate": profile.unknown_rate,
+            "test_rows": self.test_rows,
+            "test_right": self.test_right,
+        }
+        (folder / SUMMARY).write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        np.savez_compressed(folder / SAMPLE, **{name: getattr(profile, name) for name in ARRAYS})
 
     @classmethod
     def load(cls, folder: Path) -> "Reference | None":
@@ -123,10 +121,8 @@ class Reference:
 class ProfileBuilder:
     """Collects a profile from chunks, in bounded memory."""
 
-    def __init__(
-        self, labels: list[str], encoder: TextEncoder, *, seed: int = 42, sample_rows: int = SAMPLE_ROWS
-    ) -> None:
-        self.labels, self.encoder, self.seed, self.size = labels, encoder, seed, sample_rows
+    def __init__(self, labels: list[str], encoder: TextEncoder) -> None:
+        self.labels, self.encoder = labels, encoder
         self.classes = np.zeros(len(labels), np.int64)
         self.confidence = np.zeros(len(LOG_ODDS_EDGES) - 1, np.int64)
         self.kept: list[tuple[int, int, int, Int32]] = []  # Priority, row, digest, token_ids.
@@ -135,48 +131,43 @@ class ProfileBuilder:
     def see_texts(self, texts: Sequence[str | None], *, first_row: int) -> None:
         """Add the rows of a chunk with the lowest priorities to the sample; None is skipped.
 
-        A priority depends only on the seed and the row number, so chunks and pauses do not change the sample.
+        A priority depends only on the row number, so chunks and pauses do not change the sample.
         """
-        priorities = _shuffled(np.arange(first_row, first_row + len(texts), dtype=np.uint64), self.seed)
+        priorities = _shuffled(np.arange(first_row, first_row + len(texts), dtype=np.uint64))
         places = [i for i in np.flatnonzero(priorities <= self.limit).tolist() if texts[i] is not None]
         chosen = [texts[i] or "" for i in places]
         token_ids, offsets = self.encoder.encode(chosen)
         for number, (place, text) in enumerate(zip(places, chosen, strict=True)):
             tokens = token_ids[offsets[number] : offsets[number + 1]].copy()
-            self.kept.append((int(priorities[place]), first_row + place, _digest(text), tokens))
-        if len(self.kept) > self.size:
-            self.kept = sorted(self.kept, key=lambda entry: entry[0])[: self.size]
+            self.kept.append((int(priorities[place]), first_row + place, int(digest_text(text)[:16], 16), tokens))
+        if len(self.kept) > SAMPLE_ROWS:
+            self.kept = sorted(self.kept, key=lambda entry: entry[0])[:SAMPLE_ROWS]
             self.limit = self.kept[-1][0]
 
     def see_answers(self, probabilities: npt.NDArray[np.floating[Any]]) -> None:
         """Count the labels and the confidence of answers: float[N, C]."""
-        best = probabilities.argmax(axis=1)
-        self.classes += np.bincount(best, minlength=len(self.labels))
-        score = np.clip(probabilities[np.arange(len(best)), best].astype(np.float64), 1e-12, 1 - 1e-7)
+        self.classes += np.bincount(probabilities.argmax(axis=1), minlength=len(self.labels))
+        score = np.clip(probabilities.max(axis=1).astype(np.float64), 1e-12, 1 - 1e-7)
         odds = np.clip(np.log(score / (1 - score)), LOG_ODDS_EDGES[0], LOG_ODDS_EDGES[-1])
         self.confidence += np.histogram(odds, LOG_ODDS_EDGES)[0]
 
     def profile(self) -> Profile:
         """Return the profile of all rows so far, the sample in row order."""
         kept = sorted(self.kept, key=lambda entry: entry[1])
-        lengths = [len(tokens) for *_, tokens in kept]
+        rows = [tokens for *_, tokens in kept]
         return Profile(
             labels=self.labels,
             classes=self.classes,
             confidence=self.confidence,
-            token_ids=np.concatenate([np.zeros(0, np.int32), *(tokens for *_, tokens in kept)]),
-            offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
+            token_ids=np.concatenate([np.zeros(0, np.int32), *rows]),
+            offsets=np.cumsum([0, *map(len, rows)], dtype=np.int64),
             digests=np.array([digest for _, _, digest, _ in kept], dtype=np.uint64),
         )
 
 
-def _shuffled(rows: UInt64, seed: int) -> UInt64:
+def _shuffled(rows: UInt64) -> UInt64:
     """Return a pseudo-random uint64 for each row number: SplitMix64 (Steele, Lea, Flood 2014)."""
-    mixed = rows * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed * 0xD1342543DE82EF95 % 2**64)
+    mixed = rows * np.uint64(0x9E3779B97F4A7C15) + np.uint64(SEED * 0xD1342543DE82EF95 % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
-
-
-def _digest(text: str) -> int:
-    return int(digest_text(text)[:16], 16)
