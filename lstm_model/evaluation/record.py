@@ -1,4 +1,4 @@
-"""What evaluation.json holds: written by the evaluation stage, read by gate, report, model card and comparison."""
+"""The content of evaluation.json: written by the evaluation stage, read by gate, report, model card and comparison."""
 
 from typing import Any
 
@@ -7,20 +7,20 @@ from pydantic import BaseModel, ConfigDict
 from lstm_model.evaluation.bootstrap import Interval
 
 
-class _Part(BaseModel):
+class Record(BaseModel):
+    """A part of a JSON file."""
+
     model_config = ConfigDict(frozen=True)
 
 
-class ClassMetrics(_Part):
-    """Of one label; support: its test rows."""
-
+class ClassMetrics(Record):
     precision: float
     recall: float
     f1: float
     support: int
 
 
-class Reliability(_Part):
+class Reliability(Record):
     """Per bin of equal width: rows, mean confidence and accuracy of the predicted label."""
 
     rows: list[float]
@@ -28,8 +28,8 @@ class Reliability(_Part):
     accuracy: list[float]
 
 
-class Metrics(_Part):
-    """As `metrics.classification_metrics` computes them."""
+class Metrics(Record):
+    """The result of `metrics.classification_metrics`."""
 
     accuracy: float
     majority_accuracy: float
@@ -42,8 +42,8 @@ class Metrics(_Part):
     reliability: Reliability
 
 
-class Intervals(_Part):
-    """Percentile intervals from resampled test rows; confidence: how sure."""
+class Intervals(Record):
+    """Percentile intervals from resampled test rows; confidence: their level."""
 
     confidence: float
     accuracy: Interval
@@ -51,38 +51,34 @@ class Intervals(_Part):
     f1: dict[str, Interval]
 
 
-class MacroF1(_Part):
-    """A macro-F1 alone."""
-
+class MacroF1(Record):
     macro_f1: float
 
 
-class BaselineDifference(MacroF1):
-    """Candidate less baseline, and its paired interval."""
+class MacroF1Difference(MacroF1):
+    """A difference of two models and its paired interval."""
 
     interval: Interval
 
 
-class Baseline(_Part):
-    """The linear baseline on the same test rows; seconds: to fit and to answer."""
+class Baseline(Record):
+    """The linear baseline on the same test rows; seconds: to fit and predict; difference: candidate - baseline."""
 
     name: str
     accuracy: float
     macro_f1: float
     f1: dict[str, float]
-    difference: BaselineDifference
+    difference: MacroF1Difference
     seconds: float | None = None
 
 
-class BeforeAfter(_Part):
-    """A metric before and after temperature scaling."""
-
+class BeforeAfter(Record):
     before: float
     after: float
 
 
-class CalibrationEffect(_Part):
-    """What temperature scaling did; kept: whether it is in force."""
+class CalibrationEffect(Record):
+    """Metrics before and after temperature scaling; kept: the classifier uses the temperature."""
 
     temperature: float
     kept: bool
@@ -90,8 +86,8 @@ class CalibrationEffect(_Part):
     test_calibration_error: BeforeAfter
 
 
-class Slice(_Part):
-    """Part of the test rows."""
+class Slice(Record):
+    """Metrics of some of the test rows."""
 
     slice: str
     bucket: str
@@ -101,8 +97,8 @@ class Slice(_Part):
     macro_f1: float
 
 
-class InvarianceCheck(_Part):
-    """A change that should not matter: how many test rows it altered, and how many of them kept their label."""
+class InvarianceCheck(Record):
+    """A change that should not change labels: the test rows that it altered, and how many of them kept their label."""
 
     change: str
     rows: int
@@ -110,7 +106,7 @@ class InvarianceCheck(_Part):
     examples: list[dict[str, str]]
 
 
-class Cases(_Part):
+class Cases(Record):
     """Cases that any good model answers right; failed: text, label, predicted and score of each wrong answer."""
 
     file: str
@@ -119,15 +115,17 @@ class Cases(_Part):
     failed: list[dict[str, Any]]
 
 
-class Behaviour(_Part):
-    """Invariance checks and cases."""
-
+class Behaviour(Record):
     invariance: list[InvarianceCheck] = []
     cases: Cases | None = None
 
 
-class Evaluation(_Part):
-    """A classifier on the test rows. What an earlier release did not write has its default."""
+class Evaluation(Record):
+    """A classifier on the test rows. Entries that an earlier release did not write have defaults.
+
+    mistakes: example_id, text, label, predicted and score of the most confident ones.
+    label_errors: example_id, text, split, label, suggested and two probabilities of the most likely ones.
+    """
 
     labels: list[str]
     candidate: Metrics
@@ -138,6 +136,4 @@ class Evaluation(_Part):
     slices: list[Slice] = []
     behaviour: Behaviour = Behaviour()
     mistakes: list[dict[str, Any]] = []
-    """example_id, text, label, predicted and score of the most confident ones."""
     label_errors: list[dict[str, Any]] = []
-    """example_id, text, split, label, suggested and two probabilities of the likeliest ones."""
