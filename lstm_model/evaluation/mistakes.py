@@ -50,12 +50,9 @@ def label_errors(answers: pd.DataFrame, *, labels: Sequence[str]) -> pd.DataFram
     label_ids = ids_of(answers["label"], labels)
     probabilities = answers[probability_columns(labels)].to_numpy(np.float64)
     errors, suggested = suspicious_labels(label_ids=label_ids, probabilities=probabilities)
-    return (
-        answers.iloc[errors][["example_id", "text", "split", "label"]]
-        .assign(
-            suggested=np.array(labels, dtype=object)[suggested],
-            probability_of_label=probabilities[errors, label_ids[errors]],
-            probability_of_suggested=probabilities[errors, suggested],
-        )
-        .reset_index(drop=True)
+    table = answers.iloc[errors][["example_id", "text", "split", "label"]].reset_index(drop=True)
+    return table.assign(
+        suggested=pd.Series([labels[i] for i in suggested], dtype=object),
+        probability_of_label=probabilities[errors, label_ids[errors]],
+        probability_of_suggested=probabilities[errors, suggested],
     )

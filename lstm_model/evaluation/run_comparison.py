@@ -22,7 +22,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class RowCounts:
-    """Test rows of A and B. Left out of in_both: trained_on (by A or B) and relabelled (different labels in A and B)."""
+    """Test rows of A and B. Left out of in_both: trained_on (by A or B) and relabelled (A and B have other labels)."""
 
     a: int
     b: int
