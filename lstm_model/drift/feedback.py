@@ -13,12 +13,10 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class RealAccuracy:
-    """Accuracy of the rows with feedback, its interval, and the verdict. right: rows with a right answer."""
-
     verdict: Literal["drifted", "stable", "not judged"]
     text: str
-    rows: int
-    right: int
+    rows: int  # Rows with feedback.
+    right: int  # Rows with a right answer.
     accuracy: float
     interval: tuple[float, float]
     test_accuracy: float

@@ -29,21 +29,17 @@ DRAWN_COUNTS = 2_000_000  # Bounds the memory of the draws if there are many lab
 
 @dataclass(frozen=True)
 class Part:
-    """One group of rows, or one word: its share of the reference and of the batch."""
-
-    name: str
-    reference: float
+    name: str  # Of a group of rows, or a word.
+    reference: float  # Its share of the reference.
     batch: float
 
 
 @dataclass(frozen=True)
 class Statistic:
-    """threshold: the limit in force, the larger of the config's limit and chance. parts: what the value comes from."""
-
     name: str
     what: str
     value: float
-    threshold: float
+    threshold: float  # The larger of the config's limit and chance.
     chance: float
     text: str
     parts: list[Part]
@@ -55,14 +51,12 @@ class Statistic:
 
 @dataclass(frozen=True)
 class DriftComparison:
-    """A batch compared with the reference. There are no figures (statistics) if there are too few rows."""
-
     verdict: Literal["drifted", "stable", "not judged"]
     text: str
     rows: int
     effective_rows: float
     reference_rows: int
-    figures: list[Statistic]
+    figures: list[Statistic]  # Empty if there are too few rows.
 
     def to_json(self) -> dict[str, Any]:
         """Return it as values that JSON can hold."""
@@ -96,11 +90,10 @@ def _statistics(
     sampled = (reference.effective_rows(len(reference.digests)), batch.effective_rows(len(batch.digests)))
     longest = int(max(reference.lengths.max(), batch.lengths.max()))
     lengths = [np.bincount(profile.lengths, minlength=longest + 1) for profile in (reference, batch)]
-    confidence = (reference.confidence, batch.confidence)
     index = partial(_stability_statistic, limit=config.max_psi, alarm=alarm, seed=seed)
     return [
         index("classes", "predicted labels", (reference.classes, batch.classes, batch.labels), whole),
-        index("confidence", "confidence", _grouped(*confidence, _scores), whole),
+        index("confidence", "confidence", _grouped(reference.confidence, batch.confidence, _scores), whole),
         index("length", "length in tokens", _grouped(*lengths, _tokens), sampled),
         _unknown_words(reference, batch, sampled, config.max_unknown_change, alarm),
         _words(reference, batch, sampled, config.max_word_auc, alarm, token_name),
@@ -115,10 +108,8 @@ def stability_index(reference: Float, batch: Float) -> Float:
     total = reference + batch
     used = total > 0
     prior = 0.5 * used.sum(axis=-1, keepdims=True) * total / total.sum(axis=-1, keepdims=True)
-    p, q = (
-        (counts + prior) / (counts.sum(axis=-1, keepdims=True) + prior.sum(axis=-1, keepdims=True))
-        for counts in (batch, reference)
-    )
+    extra = prior.sum(axis=-1, keepdims=True)
+    p, q = ((counts + prior) / (counts.sum(axis=-1, keepdims=True) + extra) for counts in (batch, reference))
     ratio = np.divide(p, q, out=np.ones_like(p), where=used)
     return np.asarray(((p - q) * np.log(ratio)).sum(axis=-1))
 
@@ -126,11 +117,10 @@ def stability_index(reference: Float, batch: Float) -> Float:
 def _stability_statistic(
     name: str, what: str, groups: tuple[Int64, Int64, list[str]], sizes: Sizes, *, limit: float, alarm: float, seed: int
 ) -> Statistic:
-    """Return the statistic of groups: reference counts, batch counts and names. alarm: its rate of false alarms."""
+    """groups: reference counts, batch counts and names. alarm: rate of false alarms."""
     reference, batch = (side.astype(np.float64) for side in groups[:2])
     value = float(stability_index(reference, batch))
-    total = reference + batch
-    chance = _chance_index(total / total.sum(), sizes, alarm, seed)
+    chance = _chance_index((reference + batch) / (reference + batch).sum(), sizes, alarm, seed)
     threshold = max(limit, chance)
     shares = zip(groups[2], reference / reference.sum(), batch / batch.sum(), strict=True)
     parts = [Part(group, float(q), float(p)) for group, q, p in shares]

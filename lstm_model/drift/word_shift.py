@@ -23,24 +23,16 @@ SHOWN_WORDS = 12
 
 @dataclass(frozen=True)
 class WordShift:
-    """auc: probability that the classifier ranks a batch row above a reference row; 0.5 is guessing.
-
-    words: token_id, share of reference rows and of batch rows with it, for the tokens that differ most beyond chance.
-    """
-
-    auc: float
-    words: list[tuple[int, float, float]]
+    auc: float  # Probability that the classifier ranks a batch row above a reference row; 0.5 is guessing.
+    words: list[tuple[int, float, float]]  # token_id, share of reference rows and of batch rows: the most shifted ones.
 
 
 def word_shift(reference: Profile, batch: Profile) -> WordShift:
-    """Separate the sampled rows of two profiles by the tokens in each row.
-
-    The AUC is the mean over folds, each scored by a classifier fitted on the other folds. All copies of a text, in
-    either set, are in one fold, so that no copy is recognised.
-    """
+    """Separate the sampled rows of two profiles; the AUC is the mean over folds, each scored by a fit on the others."""
     rows = _token_presence(reference, batch)
     shares = normalize(rows, norm="l1")  # Long rows score no higher.
     is_batch = np.repeat([False, True], [len(reference.digests), len(batch.digests)])
+    # By digest: all copies of a text are in one fold, so that no copy is recognised.
     folds = np.concatenate([reference.digests, batch.digests]) % np.uint64(FOLDS)
     areas, weights = [], []
     for fold in range(FOLDS):

@@ -8,13 +8,13 @@ rows, and 2,000 rounds over 100,000 rows of 20 classes take under a second.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-Int = npt.NDArray[np.integer[Any]]
+from lstm_model.evaluation.metrics import Int
+
 Float = npt.NDArray[np.float64]
 Interval = tuple[float, float]
 DRAWN_COUNTS = 4_000_000  # Bounds memory: counts in memory at once, 8 bytes each.
@@ -22,11 +22,9 @@ DRAWN_COUNTS = 4_000_000  # Bounds memory: counts in memory at once, 8 bytes eac
 
 @dataclass(frozen=True)
 class Resampling:
-    """How to make intervals; confidence: their level."""
-
     rounds: int = 2_000
     seed: int = 42
-    confidence: float = 0.95
+    confidence: float = 0.95  # The level of the intervals.
 
 
 def bootstrap(

@@ -14,37 +14,28 @@ SEEN_PARTS = ("train", "validation")
 
 
 class Figures(Record):
-    """Metrics of one model's predicted labels; `f1` by label."""
-
     accuracy: float
     macro_f1: float
     f1: dict[str, float]
 
 
 class Difference(MacroF1Difference):
-    """Candidate - champion; `interval` is that of macro-F1, from the paired bootstrap."""
-
     f1: dict[str, float]
 
 
 class ChampionComparison(Record):
-    """Candidate and champion on rows unseen by both. left_out: test rows that one of them has seen."""
-
     champion_version: str
-    rows: int
-    left_out: int
+    rows: int  # Test rows unseen by both.
+    left_out: int  # Test rows that one of them has seen.
     manifest_found: bool
     class_rows: dict[str, int]
     candidate: Figures
     champion: Figures
-    difference: Difference
+    difference: Difference  # Candidate - champion.
 
 
 def unseen_rows(text_digests: pd.Series, manifests: Sequence[pd.DataFrame]) -> npt.NDArray[np.bool_]:
-    """Return bool[N]: which texts are in the train or validation part of no split manifest.
-
-    text_digests: N digests from `digest_text`. A manifest has the columns text_digest and split.
-    """
+    """Return bool[N]: the text is in the train or validation part of no manifest (columns text_digest and split)."""
     seen = [manifest.loc[manifest["split"].isin(SEEN_PARTS), "text_digest"] for manifest in manifests]
     return ~text_digests.isin(set().union(*seen)).to_numpy(dtype=bool)
 
@@ -66,10 +57,10 @@ def compare_with_champion(
     """
     predictions = {"candidate": candidate_ids, "champion": champion_ids}
     drawn = bootstrap(label_ids=label_ids, predictions=predictions, num_classes=len(labels), resampling=resampling)
-    ours, theirs = (
-        Figures(**label_metrics(label_ids=label_ids, predicted_ids=ids, labels=labels)) for ids in predictions.values()
-    )
+    metrics = (label_metrics(label_ids=label_ids, predicted_ids=ids, labels=labels) for ids in predictions.values())
+    ours, theirs = (Figures(**values) for values in metrics)
     counts = np.bincount(label_ids, minlength=len(labels))
+    change = drawn["candidate"]["macro_f1"] - drawn["champion"]["macro_f1"]
     return ChampionComparison(
         champion_version=champion_version,
         rows=len(label_ids),
@@ -80,7 +71,7 @@ def compare_with_champion(
         champion=theirs,
         difference=Difference(
             macro_f1=ours.macro_f1 - theirs.macro_f1,
-            interval=interval(drawn["candidate"]["macro_f1"] - drawn["champion"]["macro_f1"], resampling.confidence),
+            interval=interval(change, resampling.confidence),
             f1={label: ours.f1[label] - theirs.f1[label] for label in labels},
         ),
     )

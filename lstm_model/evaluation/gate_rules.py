@@ -10,18 +10,16 @@ from typing import Literal
 
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.evaluation.champion_comparison import ChampionComparison
-from lstm_model.evaluation.record import Evaluation, Record
+from lstm_model.evaluation.record import Evaluation, MacroF1Difference, Record
 
 Verdict = Literal["passed", "failed", "warned", "skipped"]
 BEATEN_BY_BASELINE: dict[str, Verdict] = {"ignore": "skipped", "warn": "warned", "require": "failed"}
 
 
 class Rule(Record):
-    """The result of one rule. figure and threshold: the compared numbers, if it compares two."""
-
     name: str
     verdict: Verdict
-    figure: float | None = None
+    figure: float | None = None  # Compared with the threshold.
     threshold: float | None = None
     text: str
 
@@ -46,16 +44,16 @@ def macro_f1_floor(evaluation: Evaluation, config: PromotionConfig) -> Rule:
     """The macro-F1 on all test rows is at least min_macro_f1."""
     macro_f1, floor = evaluation.candidate.macro_f1, config.min_macro_f1
     passed = macro_f1 >= floor
-    text = f"test macro-F1 {macro_f1:.4f} is {_not(passed)}below the floor of {floor:.4f}"
+    text = f"test macro-F1 {macro_f1:.4f} is {'not ' if passed else ''}below the floor of {floor:.4f}"
     return _compared("macro_f1_floor", passed, text, macro_f1, floor)
 
 
 def better_than_guessing(evaluation: Evaluation, config: PromotionConfig) -> Rule:
     """The lower end of the interval of macro-F1 is above the macro-F1 of guessing."""
     low, guessing = evaluation.intervals.macro_f1[0], evaluation.guessing.macro_f1
-    passed = low > guessing
-    text = f"the interval of macro-F1 starts at {low:.4f}, {_not(not passed)}above the {guessing:.4f} of guessing"
-    rule = _compared("better_than_guessing", passed, text, low, guessing)
+    where = "above" if low > guessing else "not above"
+    text = f"the interval of macro-F1 starts at {low:.4f}, {where} the {guessing:.4f} of guessing"
+    rule = _compared("better_than_guessing", low > guessing, text, low, guessing)
     return rule if config.beat_guessing else rule.model_copy(update={"verdict": "skipped"})
 
 
@@ -76,7 +74,7 @@ def class_floor(evaluation: Evaluation, config: PromotionConfig) -> Rule:
     worst = min(enough, key=lambda label: classes[label].f1 - floors[label])
     f1, floor = classes[worst].f1, floors[worst]
     passed = f1 >= floor
-    text = f"F1 {f1:.4f} of {worst!r} is {_not(passed)}below its floor of {floor:.4f}{few}"
+    text = f"F1 {f1:.4f} of {worst!r} is {'not ' if passed else ''}below its floor of {floor:.4f}{few}"
     return _compared(name, passed, text, f1, floor)
 
 
@@ -89,27 +87,24 @@ def baseline(evaluation: Evaluation, config: PromotionConfig) -> Rule:
             name="baseline", verdict=verdict, threshold=0.0, text="no baseline was fitted (evaluation.baseline)"
         )
     ours, difference = evaluation.candidate.macro_f1, linear.difference.macro_f1
-    better = difference > 0
+    relation = "is more than" if difference > 0 else "does not beat"
     text = (
-        f"macro-F1 {ours:.4f} {'is more than' if better else 'does not beat'} the {linear.macro_f1:.4f} of "
-        f"{linear.name}; difference {_signed(difference, *linear.difference.interval)}"
+        f"macro-F1 {ours:.4f} {relation} the {linear.macro_f1:.4f} of {linear.name}; {_difference(linear.difference)}"
     )
-    verdict = "passed" if better else BEATEN_BY_BASELINE[config.baseline]
+    verdict = "passed" if difference > 0 else BEATEN_BY_BASELINE[config.baseline]
     return Rule(name="baseline", verdict=verdict, figure=difference, threshold=0.0, text=text)
 
 
 def same_labels(labels: Sequence[str], champion_labels: Sequence[str], *, champion: str, force: str) -> Rule:
     """Candidate and champion know the same labels, in any order. force: the command that skips the rules."""
     only = {"only it": set(labels) - set(champion_labels), "only the champion": set(champion_labels) - set(labels)}
-    differences = [f"{who} knows {_names(names)}" for who, names in only.items() if names]
-    if not differences:
-        text = f"the labels are those of the champion, version {champion}"
-        return Rule(name="same_labels", verdict="passed", text=text)
-    text = (
-        f"the labels differ from those of the champion, version {champion}: {', '.join(differences)}; no row can "
-        f"compare them, so it needs {force}"
-    )
-    return Rule(name="same_labels", verdict="failed", text=text)
+    differences = ", ".join(f"{who} knows {_names(names)}" for who, names in only.items() if names)
+    text = f"the labels are those of the champion, version {champion}"
+    if differences:
+        text = (
+            f"the champion, version {champion}, has other labels: {differences}; to promote without comparison: {force}"
+        )
+    return Rule(name="same_labels", verdict="failed" if differences else "passed", text=text)
 
 
 def champion_fails(*, champion: str, found: str, force: str) -> Rule:
@@ -146,10 +141,10 @@ def class_drop(comparison: ChampionComparison, config: PromotionConfig) -> Rule:
 def not_worse_than_champion(comparison: ChampionComparison, config: PromotionConfig) -> Rule:
     """The interval of the difference in macro-F1 is not entirely below the allowed drop."""
     high, most = comparison.difference.interval[1], config.max_macro_f1_drop
-    passed = high >= -most
+    worse = "worse" if high < -most else "not worse"
     allowed = f" and the {most:.4f} allowed" if most else ""
-    text = f"{comparison_sentence(comparison)}: {_not(passed)}worse beyond chance{allowed}"
-    return _compared("not_worse_than_champion", passed, text, high, -most)
+    text = f"{comparison_sentence(comparison)}: {worse} beyond chance{allowed}"
+    return _compared("not_worse_than_champion", high >= -most, text, high, -most)
 
 
 def identical(champion: str) -> Rule:
@@ -160,12 +155,9 @@ def identical(champion: str) -> Rule:
 
 def comparison_sentence(comparison: ChampionComparison) -> str:
     """Return both macro-F1, the difference and its interval."""
-    ours, theirs, difference = comparison.candidate, comparison.champion, comparison.difference
-    return (
-        f"macro-F1 {ours.macro_f1:.4f} against {theirs.macro_f1:.4f} of the champion, version "
-        f"{comparison.champion_version}, on {comparison.rows:,} rows; difference "
-        f"{_signed(difference.macro_f1, *difference.interval)}"
-    )
+    ours, theirs = comparison.candidate.macro_f1, comparison.champion.macro_f1
+    champion = f"{theirs:.4f} of the champion, version {comparison.champion_version}"
+    return f"macro-F1 {ours:.4f} against {champion}, on {comparison.rows:,} rows; {_difference(comparison.difference)}"
 
 
 def _compared(name: str, passed: bool, text: str, figure: float, threshold: float) -> Rule:
@@ -173,18 +165,15 @@ def _compared(name: str, passed: bool, text: str, figure: float, threshold: floa
 
 
 def _enough(rows: Mapping[str, int], config: PromotionConfig) -> tuple[list[str], str]:
-    """Return the labels with at least min_class_rows rows, and a text about the others."""
+    """Return the labels with enough rows, and a text about the others."""
     few = [label for label in rows if rows[label] < config.min_class_rows]
     text = f"; fewer than {config.min_class_rows} rows: {_names(few)}" if few else ""
     return [label for label in rows if label not in few], text
 
 
-def _not(passed: bool) -> str:
-    return "not " if passed else ""
-
-
-def _signed(value: float, low: float, high: float) -> str:
-    return f"{value:+.4f} ({low:+.4f} to {high:+.4f})"
+def _difference(difference: MacroF1Difference) -> str:
+    low, high = difference.interval
+    return f"difference {difference.macro_f1:+.4f} ({low:+.4f} to {high:+.4f})"
 
 
 def _names(labels: Iterable[str]) -> str:

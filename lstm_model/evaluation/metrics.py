@@ -30,10 +30,8 @@ def macro_f1(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> float:
 
 def f1_scores(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> npt.NDArray[np.float64]:
     """Return the F1 of each class: float64[C]; 0 for a class never predicted and never true."""
-    scores: npt.NDArray[np.float64] = sklearn_metrics.f1_score(
-        label_ids, predicted_ids, labels=range(num_classes), average=None, zero_division=0
-    )
-    return scores
+    ids = range(num_classes)
+    return np.asarray(sklearn_metrics.f1_score(label_ids, predicted_ids, labels=ids, average=None, zero_division=0))
 
 
 def label_metrics(*, label_ids: Int, predicted_ids: Int, labels: Sequence[str]) -> dict[str, Any]:
@@ -47,12 +45,8 @@ def label_metrics(*, label_ids: Int, predicted_ids: Int, labels: Sequence[str]) 
 
 
 def guessing_macro_f1(num_classes: int) -> float:
-    """Return 1 / C: the macro-F1 of labels drawn at random in proportion to their frequency.
-
-    A label of share p then has precision and recall p, and the shares sum to 1. Always predicting the most frequent
-    label scores less: F1 2p / (1 + p) for one label and 0 for the others.
-    """
-    return 1 / num_classes
+    """Return 1 / C: with labels drawn in proportion to their share p, precision and recall are p, and p sums to 1."""
+    return 1 / num_classes  # Always predicting the most frequent label scores less: 2p / (1 + p) for one, 0 for others.
 
 
 def reliability(*, label_ids: Int, probabilities: Float, bins: int) -> dict[str, list[float]]:

@@ -1,17 +1,12 @@
 """Rows to review: confident wrong answers, and labels that are probably wrong."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lstm_model.classifier.answers import probability_columns
-from lstm_model.evaluation.metrics import ids_of
-
-Float = npt.NDArray[np.floating[Any]]
-Int = npt.NDArray[np.integer[Any]]
+from lstm_model.evaluation.metrics import Float, Int, ids_of
 
 
 def confident_mistakes(answers: pd.DataFrame) -> pd.DataFrame:

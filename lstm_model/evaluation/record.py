@@ -21,16 +21,12 @@ class ClassMetrics(Record):
 
 
 class Reliability(Record):
-    """Per bin of equal width: rows, mean confidence and accuracy of the predicted label."""
-
-    rows: list[float]
+    rows: list[float]  # Per bin of equal width, as the mean confidence and the accuracy of the predicted label.
     confidence: list[float]
     accuracy: list[float]
 
 
 class Metrics(Record):
-    """The result of `metrics.classification_metrics`."""
-
     accuracy: float
     majority_accuracy: float
     macro_f1: float
@@ -43,9 +39,7 @@ class Metrics(Record):
 
 
 class Intervals(Record):
-    """Percentile intervals from resampled test rows; confidence: their level."""
-
-    confidence: float
+    confidence: float  # The level of the percentile intervals from resampled test rows.
     accuracy: Interval
     macro_f1: Interval
     f1: dict[str, Interval]
@@ -56,20 +50,16 @@ class MacroF1(Record):
 
 
 class MacroF1Difference(MacroF1):
-    """A difference of two models and its paired interval."""
-
-    interval: Interval
+    interval: Interval  # Paired over the rows.
 
 
 class Baseline(Record):
-    """The linear baseline on the same test rows; seconds: to fit and predict; difference: candidate - baseline."""
-
     name: str
     accuracy: float
     macro_f1: float
     f1: dict[str, float]
-    difference: MacroF1Difference
-    seconds: float | None = None
+    difference: MacroF1Difference  # Candidate - baseline.
+    seconds: float | None = None  # To fit and predict.
 
 
 class BeforeAfter(Record):
@@ -78,17 +68,13 @@ class BeforeAfter(Record):
 
 
 class CalibrationEffect(Record):
-    """Metrics before and after temperature scaling; kept: the classifier uses the temperature."""
-
     temperature: float
-    kept: bool
+    kept: bool  # The classifier uses the temperature.
     validation_log_loss: BeforeAfter
     test_calibration_error: BeforeAfter
 
 
 class Slice(Record):
-    """Metrics of some of the test rows."""
-
     slice: str
     bucket: str
     rows: int
@@ -98,21 +84,17 @@ class Slice(Record):
 
 
 class InvarianceCheck(Record):
-    """A change that should not change labels: the test rows that it altered, and how many of them kept their label."""
-
     change: str
-    rows: int
-    same_label: int
+    rows: int  # Test rows that the change altered.
+    same_label: int  # How many of them kept their label.
     examples: list[dict[str, str]]
 
 
 class Cases(Record):
-    """Cases that any good model answers right; failed: text, label, predicted and score of each wrong answer."""
-
     file: str
     rows: int
     passed: int
-    failed: list[dict[str, Any]]
+    failed: list[dict[str, Any]]  # text, label, predicted and score.
 
 
 class Behaviour(Record):
@@ -121,11 +103,7 @@ class Behaviour(Record):
 
 
 class Evaluation(Record):
-    """A classifier on the test rows. Entries that an earlier release did not write have defaults.
-
-    mistakes: example_id, text, label, predicted and score of the most confident ones.
-    label_errors: example_id, text, split, label, suggested and two probabilities of the most likely ones.
-    """
+    """A classifier on the test rows. Entries that an earlier release did not write have defaults."""
 
     labels: list[str]
     candidate: Metrics
@@ -135,5 +113,5 @@ class Evaluation(Record):
     calibration: CalibrationEffect | None = None
     slices: list[Slice] = []
     behaviour: Behaviour = Behaviour()
-    mistakes: list[dict[str, Any]] = []
-    label_errors: list[dict[str, Any]] = []
+    mistakes: list[dict[str, Any]] = []  # Of `mistakes.confident_mistakes`.
+    label_errors: list[dict[str, Any]] = []  # Of `mistakes.label_errors`.

@@ -112,11 +112,10 @@ def compare_figures(
         )
         for rows in (a, b)
     )
-    figures = [
-        _compared(name, (metrics_a[name], metrics_b[name]), [drawn[who].get(name) for who in "ab"], resampling)
-        for name in METRICS
-    ]
-    per_class = []
+    figures, per_class = [], []
+    for name in METRICS:
+        draws = [drawn[who].get(name) for who in "ab"]
+        figures.append(_compared(name, (metrics_a[name], metrics_b[name]), draws, resampling))
     for i, label in enumerate(labels):
         ours, theirs = metrics_a["per_class"][label], metrics_b["per_class"][label]
         row = _compared(label, (ours["f1"], theirs["f1"]), [drawn[who]["f1"][:, i] for who in "ab"], resampling)

@@ -5,14 +5,11 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
-from lstm_model.evaluation.metrics import f1_scores
+from lstm_model.evaluation.metrics import Float, Int, f1_scores
 
-Int = npt.NDArray[np.integer[Any]]
-Float = npt.NDArray[np.floating[Any]]
 Buckets: TypeAlias = "pd.Categorical[str]"  # The bucket of each row; the categories are in reading order.
 
 LENGTHS, SHOWN_VALUES, SHOWN_CHARACTERS = 4, 12, 60
