@@ -11,14 +11,10 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class AnswerOptions:
-    """How probabilities become answers. Raises ValueError for a value out of range.
+    """How probabilities become answers. Raises ValueError for a value out of range."""
 
-    top_k: 0 for a probability column per class, otherwise how many labels to list, the most probable first.
-    threshold: an answer with a lower score gets abstain_label instead of its label and keeps its score.
-    """
-
-    top_k: int = 0
-    threshold: float = 0.0
+    top_k: int = 0  # How many labels to list, the most probable first; 0: a probability column per class.
+    threshold: float = 0.0  # An answer with a lower score gets abstain_label instead of its label.
     abstain_label: str = "abstain"
 
     def __post_init__(self) -> None:

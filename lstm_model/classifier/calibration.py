@@ -20,20 +20,17 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Calibration:
-    """The classifier's temperature: 1 unless the fitted one is kept. Log losses of validation rows, in nats."""
-
-    temperature: float
+    temperature: float  # 1 unless the fitted one is kept.
     temperature_kept: bool
     temperature_fitted: float
-    log_loss_before: float
+    log_loss_before: float  # Of validation rows, in nats.
     log_loss_after: float  # Cross-fitted.
 
 
 def calibrate(*, logits: Float, label_ids: Int, wanted: bool = True) -> Calibration:
     """Fit a temperature on logits: float[N, C] and label_ids: int[N]; keep it only if it lowers the log loss.
 
-    Cross-fitting decides: each of five folds is evaluated at the temperature of the others. wanted=False fits nothing
-    and only computes the log loss.
+    That is cross-fitted: each of five folds gets the temperature of the others. wanted=False fits nothing.
     """
     before = log_loss_at(logits, label_ids, np.ones(len(logits)))
     if not wanted or len(logits) < 2:
@@ -50,9 +47,8 @@ def calibrate(*, logits: Float, label_ids: Int, wanted: bool = True) -> Calibrat
 def fit_temperature(*, logits: Float, label_ids: Int) -> float:
     """Return the temperature, from 0.05 to 20, that minimises the log loss of the rows.
 
-    Labels are smoothed after Platt 1999: each row also counts as 1 / (N + 2) of a row spread evenly over all labels, so
-    that ten right answers do not lead to certainty. The loss is convex in 1 / temperature; this finds the root of its
-    slope.
+    Labels are smoothed after Platt 1999: 1 / (N + 2) of each row is spread over all labels, so that ten right answers
+    do not give certainty. The loss is convex in 1 / temperature; this finds the root of its slope.
     """
     wide = logits.astype(np.float64)
     softness = 1 / (len(wide) + 2)

@@ -34,8 +34,6 @@ def write_onnx(network: keras.Model, config: ModelConfig, path: Path) -> None:
 
 
 class _Graph:
-    """Collects nodes and constants under unique names."""
-
     def __init__(self, network: keras.Model) -> None:
         self.network = network
         self.nodes: list[onnx.NodeProto] = []
@@ -73,16 +71,9 @@ def _lstm(graph: _Graph, config: ModelConfig, number: int, states: str) -> tuple
     inputs = [graph.constant(f"{name}_{part}", np.stack(kernel)) for part, kernel in zip("WRB", kernels, strict=True)]
     outputs = [f"{name}_states", f"{name}_final"]
     activation = "Tanh" if config.activation == "tanh" else "Relu"
-    node = helper.make_node(
-        "LSTM",
-        [states, *inputs, "lengths"],
-        outputs,
-        name=name,
-        hidden_size=config.lstm_units,
-        direction=kind,
-        activations=["Sigmoid", activation, activation] * directions,
-    )
-    graph.nodes.append(node)
+    attributes = {"direction": kind, "activations": ["Sigmoid", activation, activation] * directions}
+    attributes |= {"name": name, "hidden_size": config.lstm_units}
+    graph.nodes.append(helper.make_node("LSTM", [states, *inputs, "lengths"], outputs, **attributes))
     width = directions * config.lstm_units
     shape = graph.constant(f"{name}_width", [0, 0, width])
     merged = graph.node("Reshape", [graph.node("Transpose", outputs[:1], perm=[0, 2, 1, 3]), shape])
@@ -104,10 +95,10 @@ def _gates(kernel: Array, recurrent: Array, bias: Array) -> tuple[Array, Array, 
 def _pooled(graph: _Graph, config: ModelConfig, *, embedded: str, states: str) -> str:
     """Pool the states [L, B, W], and with embedding_skip the embeddings [B, L, E], over the tokens of each row."""
     inside = _inside(graph)
-    pooled = [_pool(graph, config.pooling, graph.node("Transpose", [states], perm=[1, 0, 2]), inside)]
-    if config.embedding_skip:
-        pooled.append(_pool(graph, config.pooling, embedded, inside))
-    return graph.node("Concat", pooled, axis=1) if len(pooled) > 1 else pooled[0]
+    pooled = _pool(graph, config.pooling, graph.node("Transpose", [states], perm=[1, 0, 2]), inside)
+    if not config.embedding_skip:
+        return pooled
+    return graph.node("Concat", [pooled, _pool(graph, config.pooling, embedded, inside)], axis=1)
 
 
 def _inside(graph: _Graph) -> str:

@@ -73,16 +73,14 @@ def build_network(config: ModelConfig, *, vocab_size: int, num_classes: int, see
     token_ids = keras.Input((None,), dtype="int32", name="token_ids")
     words = WordDropout(config.word_dropout_rate, seed=draw(), name="word_dropout")(token_ids)
     table = keras.initializers.RandomUniform(seed=draw())
-    embedded = layers.Embedding(
-        vocab_size, config.embedding_dim, embeddings_initializer=table, mask_zero=True, name="embedding"
-    )(words)
-    states = embedded
+    embedding = {"embeddings_initializer": table, "mask_zero": True, "name": "embedding"}
+    states = embedded = layers.Embedding(vocab_size, config.embedding_dim, **embedding)(words)
     for number in range(1, config.lstm_layers + 1):
         top = number == config.lstm_layers
         states = _lstm(config, number, draw, return_sequences=not top or config.pooling != "last")(states)
         if not top:
             states = layers.Dropout(config.dropout_rate, seed=draw(), name=f"dropout_{number}")(states)
-    hidden = _pool(config, embedded=embedded, states=states)
+    hidden = states if config.pooling == "last" else _pool(config, embedded=embedded, states=states)
     hidden = layers.Dropout(config.dropout_rate, seed=draw(), name="dropout_pooled")(hidden)
     if config.dense_units:
         hidden = _dense(config.dense_units, "dense", draw, activation="relu")(hidden)
@@ -119,8 +117,6 @@ def _lstm(config: ModelConfig, number: int, draw: Callable[[], int], *, return_s
 
 
 def _pool(config: ModelConfig, *, embedded: Any, states: Any) -> Any:
-    if config.pooling == "last":
-        return states
     pooled = MaskedPooling(config.pooling, name="pool_states")(states)
     if not config.embedding_skip:
         return pooled

@@ -27,25 +27,24 @@ from lstm_model.tokens.text_encoder import Int32, Int64
 BUCKET_BATCHES = 50  # Rows are sorted by length within pools of this many batches: little padding, random order.
 PREDICT_BATCH, PREDICT_TOKENS = 512, 65_536
 
+Float32 = npt.NDArray[np.float32]
 OnBatch = Callable[[int, int, int], None]
 OnEpoch = Callable[[int, dict[str, float]], None]
 
 
 @dataclass
 class History:
-    """The metrics of each epoch, and the best epoch so far (from 1)."""
-
-    epochs: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0
+    epochs: list[dict[str, float]] = field(default_factory=list)  # The metrics of each.
+    best_epoch: int = 0  # Counted from 1.
 
     def since_best(self) -> int:
         return len(self.epochs) - self.best_epoch
 
     def add(self, metrics: dict[str, float], monitor: str) -> bool:
         """Record an epoch and return whether it is the best so far."""
-        key = f"validation_{monitor}"
         sign = 1 if monitor == "log_loss" else -1
-        best = not self.epochs or sign * metrics[key] < sign * self.epochs[self.best_epoch - 1][key]
+        losses = [sign * epoch[f"validation_{monitor}"] for epoch in (*self.epochs, metrics)]
+        best = not self.epochs or losses[-1] < losses[self.best_epoch - 1]
         self.epochs.append(metrics)
         if best:
             self.best_epoch = len(self.epochs)
@@ -88,7 +87,7 @@ def train_network(
     return history
 
 
-def class_weights(label_ids: Int32, num_classes: int, kind: str) -> npt.NDArray[np.float32]:
+def class_weights(label_ids: Int32, num_classes: int, kind: str) -> Float32:
     """Return float32[C]: ones, or rows / (classes * rows of the class), with mean 1 over the rows."""
     if kind == "none":
         return np.ones(num_classes, dtype=np.float32)
@@ -96,8 +95,8 @@ def class_weights(label_ids: Int32, num_classes: int, kind: str) -> npt.NDArray[
     return (len(label_ids) / (num_classes * np.maximum(counts, 1))).astype(np.float32)
 
 
-def predict_logits(network: keras.Model, rows: EncodedRows) -> npt.NDArray[np.float32]:
-    """Return float32[N, C], in the order of the rows; batches hold rows of similar length."""
+def predict_logits(network: keras.Model, rows: EncodedRows) -> Float32:
+    """Return float32[N, C], in the order of the rows."""
     logits = np.zeros((len(rows), network.output_shape[-1]), dtype=np.float32)
     for batch in length_batches(rows.lengths, PREDICT_BATCH, max_tokens=PREDICT_TOKENS):
         logits[batch] = network.predict_on_batch(pad_batch(rows.token_ids, rows.offsets, batch))
@@ -117,12 +116,9 @@ def _compile(network: keras.Model, config: TrainingConfig, *, steps: int) -> Non
     # Averaged weights generalize better and need no schedule (Izmailov et al. 2018, "Averaging weights leads to wider
     # optima"). The horizon of the average is set in epochs, to suit small and large data.
     horizon = config.average_epochs * steps
-    optimizer = keras.optimizers.Adam(
-        config.learning_rate,
-        global_clipnorm=config.gradient_clip_norm or None,
-        use_ema=horizon > 1,
-        ema_momentum=1 - 1 / max(horizon, 1),
-    )
+    average = {"use_ema": horizon > 1, "ema_momentum": 1 - 1 / max(horizon, 1)}
+    clip_norm = config.gradient_clip_norm or None
+    optimizer = keras.optimizers.Adam(config.learning_rate, global_clipnorm=clip_norm, **average)
     network.compile(
         optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -134,12 +130,7 @@ def _compile(network: keras.Model, config: TrainingConfig, *, steps: int) -> Non
 
 
 def _train_epoch(
-    network: keras.Model,
-    rows: EncodedRows,
-    weights: npt.NDArray[np.float32],
-    config: TrainingConfig,
-    epoch: int,
-    on_batch: OnBatch,
+    network: keras.Model, rows: EncodedRows, weights: Float32, config: TrainingConfig, epoch: int, on_batch: OnBatch
 ) -> tuple[dict[str, float], list[Any]]:
     """Fit one epoch; return its metrics and the fitted weights. The network then has their running average."""
     reseed(network, config.seed, epoch)
@@ -168,20 +159,18 @@ def epoch_batches(lengths: Int64, batch_size: int, *, seed: int, epoch: int) -> 
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(lengths))
     pool = batch_size * BUCKET_BATCHES
-    batches: list[Int64] = []
-    for first in range(0, len(order), pool):
-        part = order[first : first + pool]
-        batches += [part[batch] for batch in length_batches(lengths[part], batch_size)]
+    pools = [order[first : first + pool] for first in range(0, len(order), pool)]
+    batches = [part[batch] for part in pools for batch in length_batches(lengths[part], batch_size)]
     return [batches[place] for place in rng.permutation(len(batches))]
 
 
 def _validate(network: keras.Model, rows: EncodedRows) -> dict[str, float]:
-    logits = predict_logits(network, rows)
-    predicted_ids, num_classes = logits.argmax(axis=1), logits.shape[1]
+    logits, label_ids = predict_logits(network, rows), rows.label_ids
+    predicted_ids = logits.argmax(axis=1)
     return {
-        "validation_log_loss": log_loss(label_ids=rows.label_ids, probabilities=softmax(logits)),
-        "validation_accuracy": float((predicted_ids == rows.label_ids).mean()),
-        "validation_macro_f1": macro_f1(label_ids=rows.label_ids, predicted_ids=predicted_ids, num_classes=num_classes),
+        "validation_log_loss": log_loss(label_ids=label_ids, probabilities=softmax(logits)),
+        "validation_accuracy": float((predicted_ids == label_ids).mean()),
+        "validation_macro_f1": macro_f1(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=logits.shape[1]),
     }
 
 
@@ -205,12 +194,10 @@ def _save(network: keras.Model, best_weights: list[Any], history: History, folde
 def _restore(network: keras.Model, folder: Path | None) -> tuple[History, list[Any]]:
     """Load the state of a checkpoint into the network; return its history and best weights."""
     weights = network.get_weights()
-    if folder is None:
-        return History(), weights
-    old = folder.with_name(f"{folder.name}.old")
-    if not folder.exists() and old.exists():  # Killed between the two renames of _save.
+    old = folder and folder.with_name(f"{folder.name}.old")
+    if folder and old and old.exists() and not folder.exists():  # Killed between the two renames of _save.
         old.rename(folder)
-    if not folder.exists():
+    if not folder or not folder.exists():
         return History(), weights
     with np.load(folder / "state.npz", allow_pickle=False) as state:
         network.set_weights([state[f"weight_{i}"] for i in range(len(weights))])

@@ -13,10 +13,8 @@ Places = tuple[list[int], list[int]]  # Places in the network, and in the donor.
 
 @dataclass(frozen=True)
 class WarmStart:
-    """What was copied: rows of the embedding (tokens known to both), and names of layers."""
-
-    tokens: int
-    layers: list[str]
+    tokens: int  # Copied rows of the embedding.
+    layers: list[str]  # Names of copied layers.
 
 
 def take_over(
