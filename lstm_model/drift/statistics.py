@@ -1,7 +1,6 @@
-"""Are the rows of a batch like those that a version was evaluated on? Five statistics, each with a limit and a verdict.
+"""Are the rows of a batch like those that a version was evaluated on? Five statistics, each with a limit.
 
-A statistic has drifted if it exceeds both its limit in the config and what chance alone gives at these sizes. The rate
-of false alarms is split evenly among the statistics.
+A statistic has drifted if it exceeds its limit in the config and what chance alone gives at these sizes.
 """
 
 from collections.abc import Callable
@@ -59,7 +58,6 @@ class DriftComparison:
     figures: list[Statistic]  # Empty if there are too few rows.
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as values that JSON can hold."""
         return asdict(self) | {"figures": [asdict(one) | {"drifted": one.drifted} for one in self.figures]}
 
 
@@ -67,7 +65,11 @@ def compare_profiles(
     reference: Profile, batch: Profile, config: DriftConfig, *, token_name: Callable[[int], str], seed: int = 42
 ) -> DriftComparison:
     """Compare a batch with the reference; both profiles are of one classifier. seed: of the draws of chance."""
-    sizes = {"rows": batch.rows, "effective_rows": batch.effective_rows(), "reference_rows": reference.rows}
+    sizes: dict[str, Any] = {
+        "rows": batch.rows,
+        "effective_rows": batch.effective_rows(),
+        "reference_rows": reference.rows,
+    }
     compared = partial(DriftComparison, **sizes)
     for name, profile in (("reference", reference), ("batch", batch)):
         size, rows = profile.effective_rows(), profile.rows
@@ -85,7 +87,7 @@ def compare_profiles(
 def _statistics(
     reference: Profile, batch: Profile, config: DriftConfig, token_name: Callable[[int], str], seed: int
 ) -> list[Statistic]:
-    alarm = config.false_alarm_rate / STATISTICS
+    alarm = config.false_alarm_rate / STATISTICS  # Split evenly among the statistics.
     whole = (reference.effective_rows(), batch.effective_rows())
     sampled = (reference.effective_rows(len(reference.digests)), batch.effective_rows(len(batch.digests)))
     longest = int(max(reference.lengths.max(), batch.lengths.max()))
@@ -94,7 +96,7 @@ def _statistics(
     return [
         index("classes", "predicted labels", (reference.classes, batch.classes, batch.labels), whole),
         index("confidence", "confidence", _grouped(reference.confidence, batch.confidence, _scores), whole),
-        index("length", "length in tokens", _grouped(*lengths, _tokens), sampled),
+        index("length", "length in tokens", _grouped(lengths[0], lengths[1], _tokens), sampled),
         _unknown_words(reference, batch, sampled, config.max_unknown_change, alarm),
         _words(reference, batch, sampled, config.max_word_auc, alarm, token_name),
     ]

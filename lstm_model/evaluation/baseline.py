@@ -20,8 +20,7 @@ def predict_with_baseline(
 ) -> list[str]:
     """Fit on the train rows and return the label of each text; equal input gives equal answers.
 
-    Terms of a single train text are left out, unless all terms are. If there is nothing to learn (texts without words,
-    one label), every text gets the most frequent train label.
+    If there is nothing to learn (texts without words, one label), every text gets the most frequent train label.
     """
     counts = Counter(train_labels)
     vectorizer, features = _fit_terms(train_texts, most=max(1, WEIGHTS // len(counts)))
@@ -36,7 +35,7 @@ def predict_with_baseline(
 
 def _fit_terms(texts: Sequence[str], *, most: int) -> tuple[TfidfVectorizer | None, object]:
     """Return the fitted vectorizer and the features of the texts; None if no text has a word."""
-    for rarest in (2, 1):
+    for rarest in (2, 1):  # Terms of a single text are left out, unless all terms are.
         vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=rarest, max_features=most)
         try:
             return vectorizer, vectorizer.fit_transform(texts)

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics as sklearn_metrics
 
+from lstm_model.evaluation.bootstrap import Int
+
 Float = npt.NDArray[np.floating[Any]]
-Int = npt.NDArray[np.integer[Any]]
 
 
 def ids_of(names: Iterable[str], labels: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -24,7 +25,7 @@ def log_loss(*, label_ids: Int, probabilities: Float) -> float:
 
 
 def macro_f1(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> float:
-    """Return the unweighted mean of the F1 of all classes; a class never predicted and never true counts 0."""
+    """Return the unweighted mean of `f1_scores`."""
     return float(f1_scores(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=num_classes).mean())
 
 

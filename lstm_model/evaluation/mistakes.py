@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from lstm_model.classifier.answers import probability_columns
-from lstm_model.evaluation.metrics import Float, Int, ids_of
+from lstm_model.evaluation.bootstrap import Int
+from lstm_model.evaluation.metrics import Float, ids_of
 
 
 def confident_mistakes(answers: pd.DataFrame) -> pd.DataFrame:
@@ -19,9 +20,8 @@ def suspicious_labels(*, label_ids: Int, probabilities: Float) -> tuple[Int, Int
     """Return row numbers of likely label errors, the most likely first, and the label_ids suggested for them.
 
     label_ids: int[N]; probabilities: float[N, C] of a model that was not fitted on these rows. Confident learning
-    (Northcutt, Jiang, Chuang 2021): a label's threshold is its mean probability over the rows that have it. A row's
-    suggested label is the most probable of those that reach their threshold; if it is not the row's label, the row is
-    suspicious. The most likely error is the largest lead of the suggested label over the given one.
+    (Northcutt, Jiang, Chuang 2021): a label's threshold is its mean probability over the rows that have it, and a row's
+    suggested label is the most probable one above its threshold. The more it leads the given label, the likelier.
     """
     wide = probabilities.astype(np.float64)
     given = label_ids[:, None] == np.arange(wide.shape[1])
@@ -39,8 +39,7 @@ def suspicious_labels(*, label_ids: Int, probabilities: Float) -> tuple[Int, Int
 def label_errors(answers: pd.DataFrame, *, labels: Sequence[str]) -> pd.DataFrame:
     """Return the likely label errors, the most likely first.
 
-    answers: example_id, text, split, label and a probability column per label, of rows that nothing was fitted on. The
-    result has the first four of these, and suggested, probability_of_label and probability_of_suggested.
+    answers: example_id, text, split, label and a probability column per label, of rows that nothing was fitted on.
     """
     label_ids = ids_of(answers["label"], labels)
     probabilities = answers[probability_columns(labels)].to_numpy(np.float64)

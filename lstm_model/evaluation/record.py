@@ -20,12 +20,6 @@ class ClassMetrics(Record):
     support: int
 
 
-class Reliability(Record):
-    rows: list[float]  # Per bin of equal width, as the mean confidence and the accuracy of the predicted label.
-    confidence: list[float]
-    accuracy: list[float]
-
-
 class Metrics(Record):
     accuracy: float
     majority_accuracy: float
@@ -35,7 +29,7 @@ class Metrics(Record):
     rows: int
     per_class: dict[str, ClassMetrics]
     confusion_matrix: list[list[int]]
-    reliability: Reliability
+    reliability: dict[str, list[float]]
 
 
 class Intervals(Record):

@@ -36,9 +36,7 @@ class RowCounts:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """The whole comparison. a, b: how to identify the runs. The lists come from the functions below."""
-
-    a: dict[str, Any]
+    a: dict[str, Any]  # How to identify the run.
     b: dict[str, Any]
     params: list[tuple[str, str | None, str | None]]
     recorded: list[tuple[str, float | None, float | None]]
@@ -56,7 +54,6 @@ class RunComparison:
 
     @property
     def verdict(self) -> str:
-        """Say whether one of them is better."""
         macro_f1 = self.figures[0]
         if not macro_f1["beyond_chance"]:
             return "Neither is better beyond chance."
@@ -97,8 +94,7 @@ def compare_figures(
 ) -> tuple[Rows, Rows]:
     """Return the metrics of matched rows, and the F1 of each label: a, b, difference, intervals, beyond_chance.
 
-    A difference is beyond chance if 0 is outside its interval, which is paired over the rows. Log loss and calibration
-    error have no interval (None).
+    A difference is beyond chance if its paired interval excludes 0. Log loss and calibration error have no interval.
     """
     label_ids = ids_of(a["label"], labels)
     predicted = {"a": ids_of(a["predicted"], labels), "b": ids_of(b["predicted"], labels)}
@@ -112,7 +108,8 @@ def compare_figures(
         )
         for rows in (a, b)
     )
-    figures, per_class = [], []
+    figures: Rows = []
+    per_class: Rows = []
     for name in METRICS:
         draws = [drawn[who].get(name) for who in "ab"]
         figures.append(_compared(name, (metrics_a[name], metrics_b[name]), draws, resampling))
@@ -126,7 +123,7 @@ def compare_figures(
 def _compared(
     name: str, values: tuple[float, float], draws: Sequence[npt.NDArray[np.float64] | None], resampling: Resampling
 ) -> dict[str, Any]:
-    """Return one metric of A and B; draws: its resampled values float64[R] of each, or None."""
+    """draws: the metric's resampled values float64[R] of A and of B, or None."""
     row: dict[str, Any] = {"name": name, "a": values[0], "b": values[1], "difference": values[0] - values[1]}
     ours, theirs = draws
     if ours is None or theirs is None:
@@ -154,7 +151,6 @@ def compare_answers(a: pd.DataFrame, b: pd.DataFrame, *, shown: int) -> tuple[di
 
 
 def _most_confident(wrong: pd.DataFrame, right_score: pd.Series, rows: pd.Series, shown: int) -> Rows:
-    """Return these rows of the side that is wrong, with the score of the side that is right."""
     table = wrong[["text", "label", "predicted", "score"]].assign(score_of_right=right_score)[rows]
     first = table.sort_values("score", ascending=False, kind="stable").head(shown)
     return [{str(name): value for name, value in row.items()} for row in first.to_dict("records")]

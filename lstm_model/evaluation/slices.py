@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
-from lstm_model.evaluation.metrics import Float, Int, f1_scores
+from lstm_model.evaluation.bootstrap import Int, Resampling, bootstrap, interval
+from lstm_model.evaluation.metrics import Float, f1_scores
 
 Buckets: TypeAlias = "pd.Categorical[str]"  # The bucket of each row; the categories are in reading order.
 
@@ -67,13 +67,13 @@ def slice_figures(
 
     label_ids, predicted_ids: int[N]. macro_f1 is the mean F1 of the labels of the bucket's rows.
     """
-    metrics = []
+    found = []
     for name, buckets in slices:
-        for place, bucket in enumerate(buckets.categories):
-            rows = buckets.codes == place
-            row = {"slice": name, "bucket": bucket, "rows": int(rows.sum())}
-            metrics.append(row | _metrics(label_ids[rows], predicted_ids[rows], num_classes, resampling))
-    return metrics
+        for bucket in buckets.categories:
+            rows = buckets == bucket
+            metrics = _metrics(label_ids[rows], predicted_ids[rows], num_classes, resampling)
+            found.append({"slice": name, "bucket": bucket, **metrics})
+    return found
 
 
 def _metrics(label_ids: Int, predicted_ids: Int, num_classes: int, resampling: Resampling) -> dict[str, Any]:
@@ -82,6 +82,7 @@ def _metrics(label_ids: Int, predicted_ids: Int, num_classes: int, resampling: R
     wrong = (label_ids != predicted_ids).astype(np.int64)
     drawn = bootstrap(label_ids=wrong * 0, predictions={"answers": wrong}, num_classes=2, resampling=resampling)
     return {
+        "rows": len(wrong),
         "accuracy": float(1 - wrong.mean()),
         "accuracy_interval": list(interval(drawn["answers"]["accuracy"], resampling.confidence)),
         "macro_f1": float(f1[np.unique(label_ids)].mean()),

@@ -79,7 +79,7 @@ def evaluate_classifier(
 def _draw(folder: Path, evaluation: Evaluation, before: dict[str, Any]) -> None:
     """Draw the plots here, not in the report, which runs also when the stage is cached."""
     candidate, calibration = evaluation.candidate, evaluation.calibration
-    reliability = candidate.reliability.model_dump()
+    reliability = candidate.reliability
     uncalibrated = before if calibration and calibration.kept else None
     drawn = {
         "confusion_matrix": plot_confusion(candidate.confusion_matrix, evaluation.labels),
