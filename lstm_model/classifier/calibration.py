@@ -28,10 +28,7 @@ class Calibration:
 
 
 def calibrate(*, logits: Float, label_ids: Int, wanted: bool = True) -> Calibration:
-    """Fit a temperature on logits: float[N, C] and label_ids: int[N]; keep it only if it lowers the log loss.
-
-    That is cross-fitted: each of five folds gets the temperature of the others. wanted=False fits nothing.
-    """
+    """Fit a temperature on logits: float[N, C], label_ids: int[N]; keep it if it lowers the cross-fitted log loss."""
     before = log_loss_at(logits, label_ids, np.ones(len(logits)))
     if not wanted or len(logits) < 2:
         return Calibration(1.0, False, 1.0, before, before)

@@ -69,10 +69,7 @@ class Classifier:
 
     @classmethod
     def load(cls, folder: Path | str, *, num_threads: int | None = None) -> "Classifier":
-        """Load from a folder. num_threads: batches that run at once; by default the cores of this process.
-
-        Raises ModelError if a file is missing, damaged or of a later format.
-        """
+        """Raises ModelError if a file is missing, damaged or of a later format. num_threads: default all cores."""
         try:
             return cls(Path(folder), num_threads=num_threads or available_cores())
         except ModelError:
@@ -89,7 +86,7 @@ class Classifier:
         return self.predict_encoded(*self.encoder.encode(texts))
 
     def predict_encoded(self, token_ids: Int32, offsets: Int64) -> npt.NDArray[np.float32]:
-        """Return float32[N, C] for token_ids: int32[sum of lengths] and offsets: int64[N + 1]."""
+        """Return the probabilities for token_ids: int32[sum of lengths] and offsets: int64[N + 1]."""
         return self.scale(self.predict_logits(token_ids, offsets))
 
     def scale(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -117,11 +114,8 @@ class Classifier:
 def _read_description(folder: Path) -> ClassifierDescription:
     stored = json.loads((folder / "classifier.json").read_text("utf-8"))
     if stored["format_version"] > FORMAT_VERSION:  # Checked first: unknown fields would look like damage.
-        raise ModelError(
-            f"The classifier in {folder} has format {stored['format_version']}; this package reads format "
-            f"{FORMAT_VERSION} or earlier.",
-            "Update this package.",
-        )
+        found = f"The classifier in {folder} has format {stored['format_version']}"
+        raise ModelError(f"{found}; this package reads format {FORMAT_VERSION} or earlier.", "Update this package.")
     return ClassifierDescription(**stored)
 
 

@@ -129,10 +129,8 @@ class ProfileBuilder:
         self.limit = np.iinfo(np.uint64).max
 
     def see_texts(self, texts: Sequence[str | None], *, first_row: int) -> None:
-        """Add the rows of a chunk with the lowest priorities to the sample; None is skipped.
-
-        A priority depends only on the row number, so chunks and pauses do not change the sample.
-        """
+        """Add the rows of a chunk with the lowest priorities to the sample; None is skipped."""
+        # A priority depends only on the row number, so chunks and pauses do not change the sample.
         priorities = _shuffled(np.arange(first_row, first_row + len(texts), dtype=np.uint64))
         places = [i for i in np.flatnonzero(priorities <= self.limit).tolist() if texts[i] is not None]
         chosen = [texts[i] or "" for i in places]

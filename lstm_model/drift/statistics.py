@@ -103,10 +103,8 @@ def _statistics(
 
 
 def stability_index(reference: Float, batch: Float) -> Float:
-    """Return the population stability index of counts float64[..., B]: sum of (p - q) * ln(p / q) over the groups.
-
-    Half a row per group, spread by the common shares, is added to both, so that no share is 0.
-    """
+    """Return the population stability index of counts float64[..., B]: sum of (p - q) * ln(p / q) over the groups."""
+    # Half a row per group, spread by the common shares, is added to both, so that no share is 0.
     total = reference + batch
     used = total > 0
     prior = 0.5 * used.sum(axis=-1, keepdims=True) * total / total.sum(axis=-1, keepdims=True)

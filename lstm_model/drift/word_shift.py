@@ -48,11 +48,8 @@ def word_shift(reference: Profile, batch: Profile) -> WordShift:
 
 
 def chance_spread(reference_rows: float, batch_rows: float) -> float:
-    """Return the standard deviation of the AUC if both sets are alike.
-
-    It is that of Mann and Whitney's statistic times sqrt(2): each pair of rows in different folds counts twice, once
-    per fitted fold, so the folds are not independent. Measured on news: 1.2 to 1.4 times.
-    """
+    """Return the standard deviation of the AUC if both sets are alike: Mann and Whitney's, times sqrt(2)."""
+    # Each pair of rows in different folds counts twice, so the folds are not independent; on news: 1.2 to 1.4 times.
     return math.sqrt((reference_rows + batch_rows + 1) / (6 * reference_rows * batch_rows))
 
 

@@ -48,10 +48,7 @@ def asked_rows(texts: Sequence[str]) -> npt.NDArray[np.int64]:
 
 
 def check_invariance(predict: Predict, answers: pd.DataFrame, *, labels: Sequence[str]) -> list[dict[str, Any]]:
-    """Return for each change: change, rows that it altered, same_label (how many kept their label), examples.
-
-    answers: text, predicted and score of the unchanged texts. examples: at most five whose label changed, by score.
-    """
+    """Return an InvarianceCheck per change as a dictionary. answers: text, predicted and score of unchanged texts."""
     tested = answers.iloc[asked_rows(answers["text"].tolist())]
     tested = tested.sort_values("score", ascending=False, kind="stable")[["text", "predicted"]]
     checks = []

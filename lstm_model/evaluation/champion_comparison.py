@@ -51,10 +51,7 @@ def compare_with_champion(
     left_out: int,
     manifest_found: bool,
 ) -> ChampionComparison:
-    """Return the metrics of both on N rows, and their difference with its interval.
-
-    label_ids, candidate_ids, champion_ids: int[N] in [0, C), numbered as `labels`. Raises ValueError without rows.
-    """
+    """label_ids, candidate_ids, champion_ids: int[N] in [0, C), as in `labels`. Raises ValueError without rows."""
     predictions = {"candidate": candidate_ids, "champion": champion_ids}
     drawn = bootstrap(label_ids=label_ids, predictions=predictions, num_classes=len(labels), resampling=resampling)
     metrics = (label_metrics(label_ids=label_ids, predicted_ids=ids, labels=labels) for ids in predictions.values())

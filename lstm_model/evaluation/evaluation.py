@@ -21,8 +21,7 @@ def resampling_of(config: EvaluationConfig) -> Resampling:
 def judge_answers(answers: pd.DataFrame, *, labels: Sequence[str], config: EvaluationConfig) -> dict[str, Any]:
     """Return candidate, intervals, guessing and baseline (or None) as JSON values, as in `record.Evaluation`.
 
-    answers: label, predicted, a probability column per label and, if there is a baseline, baseline_predicted. The
-    bootstrap pairs candidate and baseline: both get the same rows in each round.
+    answers: label, predicted, a probability column per label and, if there is a baseline, baseline_predicted.
     """
     label_ids = ids_of(answers["label"], labels)
     columns = {"candidate": "predicted", "baseline": "baseline_predicted"}
@@ -55,10 +54,7 @@ def judge_answers(answers: pd.DataFrame, *, labels: Sequence[str], config: Evalu
 
 
 def judge_slices(answers: pd.DataFrame, *, labels: Sequence[str], config: EvaluationConfig) -> list[dict[str, Any]]:
-    """Return the metrics of each bucket of rows, by length, by unknown words, and by the slice column if there is one.
-
-    answers: tokens, unknown_rate, label, predicted, and slice with evaluation.slice_column.
-    """
+    """Return metrics by bucket. answers: tokens, unknown_rate, label, predicted; slice with evaluation.slice_column."""
     slices = [
         ("length", length_buckets(answers["tokens"].to_numpy())),
         ("unknown words", unknown_buckets(answers["unknown_rate"].to_numpy())),

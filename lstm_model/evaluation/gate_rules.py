@@ -58,13 +58,10 @@ def better_than_guessing(evaluation: Evaluation, config: PromotionConfig) -> Rul
 
 
 def class_floor(evaluation: Evaluation, config: PromotionConfig) -> Rule:
-    """No class with enough test rows has an F1 below its floor. A floor of an unknown label fails.
-
-    It fails and does not stop the run: the training is done, and a run with the fixed setting reuses it.
-    """
+    """No class with enough test rows has an F1 below its floor."""
     name, classes = "class_floor", evaluation.candidate.per_class
     unknown = sorted(set(config.class_floors) - set(classes))
-    if unknown:
+    if unknown:  # This fails the rule and not the run: a run with the fixed setting reuses the training.
         text = f"promotion.class_floors has {_names(unknown)}, a label of no row; there are {_names(classes)}"
         return Rule(name=name, verdict="failed", text=text)
     enough, few = _enough({label: metrics.support for label, metrics in classes.items()}, config)

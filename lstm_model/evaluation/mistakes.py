@@ -37,10 +37,7 @@ def suspicious_labels(*, label_ids: Int, probabilities: Float) -> tuple[Int, Int
 
 
 def label_errors(answers: pd.DataFrame, *, labels: Sequence[str]) -> pd.DataFrame:
-    """Return the likely label errors, the most likely first.
-
-    answers: example_id, text, split, label and a probability column per label, of rows that nothing was fitted on.
-    """
+    """answers: example_id, text, split, label, probabilities, of rows that nothing was fitted on; likeliest first."""
     label_ids = ids_of(answers["label"], labels)
     probabilities = answers[probability_columns(labels)].to_numpy(np.float64)
     errors, suggested = suspicious_labels(label_ids=label_ids, probabilities=probabilities)

@@ -1,7 +1,4 @@
-"""Compares two runs, A and B, on the test rows that both have: metrics, what is beyond chance, and differing answers.
-
-A difference is always A - B.
-"""
+"""Compares two runs on the test rows of both; a difference is A - B, beyond chance if its interval excludes 0."""
 
 from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
@@ -92,10 +89,7 @@ def match_rows(
 def compare_figures(
     a: pd.DataFrame, b: pd.DataFrame, labels: Sequence[str], resampling: Resampling
 ) -> tuple[Rows, Rows]:
-    """Return the metrics of matched rows, and the F1 of each label: a, b, difference, intervals, beyond_chance.
-
-    A difference is beyond chance if its paired interval excludes 0. Log loss and calibration error have no interval.
-    """
+    """Return the metrics of matched rows, and the F1 of each label; log loss and calibration error lack an interval."""
     label_ids = ids_of(a["label"], labels)
     predicted = {"a": ids_of(a["predicted"], labels), "b": ids_of(b["predicted"], labels)}
     drawn = bootstrap(label_ids=label_ids, predictions=predicted, num_classes=len(labels), resampling=resampling)
@@ -134,10 +128,7 @@ def _compared(
 
 
 def compare_answers(a: pd.DataFrame, b: pd.DataFrame, *, shown: int) -> tuple[dict[str, int], Rows, Rows]:
-    """Return how often both, one or neither is right, and the rows that only A and only B answers right.
-
-    At most `shown` rows each, sorted by the confidence of the wrong answer, highest first.
-    """
+    """Return how often both, one or neither is right, and up to `shown` rows each that only A and only B gets right."""
     right_a, right_b = a["predicted"] == a["label"], b["predicted"] == b["label"]
     groups = {
         "both_right": right_a & right_b,

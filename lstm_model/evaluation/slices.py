@@ -43,10 +43,7 @@ def unknown_buckets(rates: Float) -> Buckets:
 
 
 def value_buckets(values: Sequence[str | None]) -> Buckets:
-    """Return the bucket of each row by a column's value, the largest first.
-
-    Null and blank values are `(none)`. With more than 12 values, the smallest are `(other)`.
-    """
+    """Return the bucket of each row by value, the largest first; blank is `(none)`, beyond 12 values is `(other)`."""
     names = [_shown(value) for value in values]
     counts = Counter(names)
     largest = sorted(set(counts) - {OTHER}, key=lambda name: (-counts[name], name))
@@ -63,10 +60,7 @@ def slice_figures(
     num_classes: int,
     resampling: Resampling,
 ) -> list[dict[str, Any]]:
-    """Return slice, bucket, rows, accuracy, accuracy_interval and macro_f1 of each bucket of each slice, in order.
-
-    label_ids, predicted_ids: int[N]. macro_f1 is the mean F1 of the labels of the bucket's rows.
-    """
+    """Return a `record.Slice` as a dictionary for each bucket of each slice. label_ids, predicted_ids: int[N]."""
     found = []
     for name, buckets in slices:
         for bucket in buckets.categories:
@@ -85,7 +79,7 @@ def _metrics(label_ids: Int, predicted_ids: Int, num_classes: int, resampling: R
         "rows": len(wrong),
         "accuracy": float(1 - wrong.mean()),
         "accuracy_interval": list(interval(drawn["answers"]["accuracy"], resampling.confidence)),
-        "macro_f1": float(f1[np.unique(label_ids)].mean()),
+        "macro_f1": float(f1[np.unique(label_ids)].mean()),  # Only of labels in the bucket.
     }
 
 
