@@ -9,21 +9,18 @@ from mlflow import MlflowClient
 from lstm_model.classifier.classifier import ClassifierDescription
 from lstm_model.config.model import ModelConfig
 from lstm_model.config.tokenization import TokenizationConfig
-from lstm_model.tokens.encoded_rows import EncodedRows
-from lstm_model.tokens.text_encoder import encode_texts
 
 LABELS = ["cat", "dog", "owl"]
 WORDS = ["purr", "bark", "hoot", "meow", "woof"]
 TEXTS = [f"the {word} came at {n} and {m} left" for n, word in enumerate(WORDS) for m in "abc"]
 
 
-def write_classifier(folder: Path, *, seed: int = 1, int8: bool = False) -> Path:
+def write_classifier(folder: Path, *, seed: int = 1) -> Path:
     """Write a whole classifier folder, model.keras included; return it."""
     import numpy as np
 
     from lstm_model.network.export import write_onnx
     from lstm_model.network.network import build_network
-    from lstm_model.network.quantization import write_int8_onnx
     from lstm_model.tokens.tokenizer import fit_tokenizer
 
     folder.mkdir(parents=True)
@@ -35,12 +32,7 @@ def write_classifier(folder: Path, *, seed: int = 1, int8: bool = False) -> Path
     for weight in network.trainable_variables:  # Fresh weights would answer every text nearly alike.
         weight.assign(rng.normal(0, 0.6, weight.shape))
     network.save(folder / "model.keras")
-    if int8:
-        token_ids, offsets = encode_texts(tokenizer, TEXTS)
-        rows = EncodedRows(token_ids, offsets, np.zeros(len(TEXTS), np.int32))
-        write_int8_onnx(network, config, folder / "model.onnx", rows=rows)
-    else:
-        write_onnx(network, config, folder / "model.onnx")
+    write_onnx(network, config, folder / "model.onnx")
     ClassifierDescription(labels=LABELS).write(folder)
     return folder
 

@@ -1,1 +1,1 @@
-"""What is served: text in, label and probabilities out. Loads without TensorFlow."""
+"""The served classifier: texts -> labels and probabilities. Loads without TensorFlow."""

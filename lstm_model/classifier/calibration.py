@@ -1,6 +1,6 @@
-"""Temperature scaling: one number that the logits are divided by, so that scores are the share of right answers.
+"""Temperature scaling: divide the logits by one number, so that a score is the share of right answers.
 
-Guo et al. 2017, "On calibration of modern neural networks". No label changes: the order of the logits stays.
+Guo et al. 2017, "On calibration of modern neural networks". The order of the logits stays, so no label changes.
 """
 
 from dataclasses import dataclass
@@ -20,31 +20,21 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Calibration:
-    """The temperature that the classifier gets, and why.
-
-    temperature: 1 where the fitted one is not kept. log_loss_before, log_loss_after: of the validation rows in nats,
-    the latter cross-fitted.
-    """
-
-    temperature: float
+    temperature: float  # 1 unless the fitted one is kept.
     temperature_kept: bool
     temperature_fitted: float
-    log_loss_before: float
-    log_loss_after: float
+    log_loss_before: float  # Of validation rows, in nats.
+    log_loss_after: float  # Cross-fitted.
 
 
 def calibrate(*, logits: Float, label_ids: Int, wanted: bool = True) -> Calibration:
-    """Fit a temperature on logits: float[N, C] and label_ids: int[N]; keep it only where it helps.
-
-    Whether it helps is judged by cross-fitting: each of five folds of the rows is judged at the temperature of the
-    others. wanted: False leaves the logits as they are, and only says how good they are.
-    """
+    """Fit a temperature on logits: float[N, C], label_ids: int[N]; keep it if it lowers the cross-fitted log loss."""
     before = log_loss_at(logits, label_ids, np.ones(len(logits)))
-    folds = np.arange(len(logits)) % min(FOLDS, len(logits))
     if not wanted or len(logits) < 2:
         return Calibration(1.0, False, 1.0, before, before)
+    folds = np.arange(len(logits)) % FOLDS
     crossed = np.empty(len(logits))
-    for fold in range(folds.max() + 1):
+    for fold in np.unique(folds):
         crossed[folds == fold] = fit_temperature(logits=logits[folds != fold], label_ids=label_ids[folds != fold])
     after = log_loss_at(logits, label_ids, crossed)
     fitted = round(fit_temperature(logits=logits, label_ids=label_ids), 4)
@@ -54,9 +44,8 @@ def calibrate(*, logits: Float, label_ids: Int, wanted: bool = True) -> Calibrat
 def fit_temperature(*, logits: Float, label_ids: Int) -> float:
     """Return the temperature, from 0.05 to 20, that minimises the log loss of the rows.
 
-    The labels are softened as Platt 1999 has it: each row counts as 1 / (N + 2) of a row of every label alike, so that
-    ten rows that are all right do not ask for certainty. In b = 1 / temperature the loss is convex: the root of its
-    slope is sought.
+    Labels are smoothed after Platt 1999: 1 / (N + 2) of each row is spread over all labels, so that ten right answers
+    do not give certainty. The loss is convex in 1 / temperature; this finds the root of its slope.
     """
     wide = logits.astype(np.float64)
     softness = 1 / (len(wide) + 2)
@@ -66,8 +55,10 @@ def fit_temperature(*, logits: Float, label_ids: Int) -> float:
         return float(((softmax(np.exp(log_b) * wide, axis=1) * wide).sum(axis=1) - target).mean())
 
     low, high = np.log(1 / HIGHEST), np.log(1 / LOWEST)
-    if slope(low) >= 0 or slope(high) <= 0:
-        return HIGHEST if slope(low) >= 0 else LOWEST
+    if slope(low) >= 0:
+        return HIGHEST
+    if slope(high) <= 0:
+        return LOWEST
     return float(np.exp(-brentq(slope, low, high, xtol=1e-14)))
 
 

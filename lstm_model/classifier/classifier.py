@@ -1,7 +1,7 @@
-"""The classifier that is served: text in, label and probabilities out. Needs numpy, tokenizers and onnxruntime only.
+"""The classifier that is served: texts -> probabilities. Needs only numpy, tokenizers and onnxruntime.
 
-A folder with tokenizer.json (text -> token_ids), model.onnx (token_ids -> logits), classifier.json (labels,
-temperature, how it was made) and, for retraining and inspection, model.keras. No pickle.
+Its folder has tokenizer.json (text -> token_ids), model.onnx (token_ids -> logits), classifier.json (labels,
+temperature, config) and, for retraining and inspection, model.keras. No pickle.
 """
 
 import json
@@ -28,7 +28,7 @@ BATCH_TOKENS = 8_192  # Bounds the memory of one batch: tokens including padding
 
 @dataclass(frozen=True)
 class ClassifierDescription:
-    """What classifier.json holds beside the weights."""
+    """The content of classifier.json."""
 
     labels: list[str]
     temperature: float = 1.0
@@ -41,78 +41,60 @@ class ClassifierDescription:
 
 
 class Classifier:
-    """Predicts labels of texts. Safe to call from several threads at once.
+    """Predicts labels of texts; safe to call from several threads.
 
-    Batches run side by side, one thread each: 20-40 % faster than one after the other with all threads in the
-    network (benchmarks/serving.py), because an LSTM's steps follow one another and leave threads waiting.
+    Several batches run at once, each in one thread: 20-40 % faster than all threads in one batch after another
+    (benchmarks/serving.py), because the steps of an LSTM run in sequence.
     """
 
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        session: onnxruntime.InferenceSession,
-        description: ClassifierDescription,
-        *,
-        num_threads: int,
-    ) -> None:
-        self.tokenizer, self.session, self.description = tokenizer, session, description
-        self.encoder = TextEncoder(tokenizer)
+    def __init__(self, folder: Path, *, num_threads: int) -> None:
+        self.description = _read_description(folder)
+        self.tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
+        self.encoder = TextEncoder(self.tokenizer)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        # Given as a path, because the bytes of a file read first would stay in memory next to the network.
+        path = str(folder / "model.onnx")
+        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        width = self.session.get_outputs()[0].shape[1]
+        if width != len(self.labels):
+            raise ValueError(f"{len(self.labels)} labels for {width} outputs of the network")
         self.threads = ThreadPoolExecutor(num_threads, thread_name_prefix="classifier")
 
     @property
     def labels(self) -> list[str]:
-        """Names of the classes, in the order of the probabilities' columns."""
+        """Names of the C classes, in the order of the probabilities' columns."""
         return self.description.labels
 
     @classmethod
     def load(cls, folder: Path | str, *, num_threads: int | None = None) -> "Classifier":
-        """Load from a folder. num_threads: batches that run at once; default all cores of this machine.
-
-        Raises ModelError where a file is missing, damaged or of a later format.
-        """
-        folder = Path(folder)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
+        """Raises ModelError if a file is missing, damaged or of a later format. num_threads: default all cores."""
         try:
-            stored = json.loads((folder / "classifier.json").read_text("utf-8"))
-            _check_format(folder, stored["format_version"])
-            description = ClassifierDescription(**stored)
-            tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
-            # By its path: read into memory first, the file would stay there beside the network.
-            session = onnxruntime.InferenceSession(
-                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-            )
-            width = session.get_outputs()[0].shape[1]
-            if width != len(description.labels):
-                raise ValueError(f"{len(description.labels)} labels for {width} outputs of the network")
+            return cls(Path(folder), num_threads=num_threads or available_cores())
         except ModelError:
             raise
         except Exception as error:
+            reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
             raise ModelError(
-                expected=f"tokenizer.json, model.onnx and classifier.json in {folder}",
-                found=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-                remedy="The model is incomplete or damaged: register it again.",
+                f"{folder} has no usable tokenizer.json, model.onnx and classifier.json ({reason}).",
+                "The model is incomplete or damaged: register it again.",
             ) from error
-        return cls(tokenizer, session, description, num_threads=num_threads or available_cores())
 
     def predict_probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return float32[N, C], rows in the order of `texts`, each summing to 1."""
         return self.predict_encoded(*self.encoder.encode(texts))
 
     def predict_encoded(self, token_ids: Int32, offsets: Int64) -> npt.NDArray[np.float32]:
-        """Return float32[N, C] for token_ids: int32[sum of lengths] and offsets: int64[N + 1]."""
+        """Return the probabilities for token_ids: int32[sum of lengths] and offsets: int64[N + 1]."""
         return self.scale(self.predict_logits(token_ids, offsets))
 
     def scale(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the probabilities float32[N, C] that logits: float32[N, C] stand for."""
+        """Return the probabilities float32[N, C] of logits: float32[N, C]."""
         return softmax(logits / np.float32(self.description.temperature))
 
     def predict_logits(self, token_ids: Int32, offsets: Int64) -> npt.NDArray[np.float32]:
-        """Return the network's output float32[N, C] for token_ids: int32[sum of lengths] and offsets: int64[N + 1].
-
-        Rows are run in batches of similar length; a row's answer depends on no other row and on no padding.
-        """
+        """Return the network's output float32[N, C]; a row's answer depends on no other row and on no padding."""
         lengths = np.diff(offsets)
         logits = np.zeros((len(lengths), len(self.labels)), dtype=np.float32)
 
@@ -122,28 +104,25 @@ class Classifier:
 
         batches = list(length_batches(lengths, BATCH_ROWS, max_tokens=BATCH_TOKENS))
         if len(batches) > 1:
-            # The longest first: a long batch that starts last would leave the other threads without work.
+            # Longest first: a long batch that starts last would leave the other threads idle.
             list(self.threads.map(run, reversed(batches)))
         elif batches:
-            run(batches[0])  # Handing one batch to a thread would cost a short request a switch.
+            run(batches[0])  # A short request is faster without a switch of threads.
         return logits
 
 
-def _check_format(folder: Path, version: int) -> None:
-    """Raise ModelError for a later format, before its unknown fields look like damage."""
-    if version > FORMAT_VERSION:
-        raise ModelError(
-            expected=f"a classifier of format {FORMAT_VERSION} or earlier in {folder}",
-            found=f"format {version}",
-            remedy="Update this package.",
-        )
+def _read_description(folder: Path) -> ClassifierDescription:
+    stored = json.loads((folder / "classifier.json").read_text("utf-8"))
+    if stored["format_version"] > FORMAT_VERSION:  # Checked first: unknown fields would look like damage.
+        found = f"The classifier in {folder} has format {stored['format_version']}"
+        raise ModelError(f"{found}; this package reads format {FORMAT_VERSION} or earlier.", "Update this package.")
+    return ClassifierDescription(**stored)
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return probabilities float32[N, C] that sum to 1 per row."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: npt.NDArray[np.float32] = shifted / shifted.sum(axis=1, keepdims=True)
-    return probabilities
+    """Return the probabilities float32[N, C] of logits: each row sums to 1."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def available_cores() -> int:

@@ -1,4 +1,4 @@
-"""A chunk of rows -> the same rows answered: what `lstm-text score` writes."""
+"""Rows -> the rows with their answers, as `lstm-text score` writes them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,14 +15,10 @@ SCORED, UNSCORED = "scored", "unscored"
 
 def scores_schema(labels: Sequence[str]) -> pa.Schema:
     """Return the columns of a table of scores."""
-    text, number = pa.string(), pa.float64()
-    return pa.schema(
-        [("id", text), ("label", text), ("score", number)]
-        + [(name, number) for name in probability_columns(labels)]
-        + [("status", text), ("reason", text)]
-        + [("model_name", text), ("model_version", text), ("run_id", text)]
-        + [("scored_at", pa.timestamp("us", tz="UTC"))]
-    )
+    numbers = dict.fromkeys(["score", *probability_columns(labels)], pa.float64())
+    texts = dict.fromkeys(["status", "reason", "model_name", "model_version", "run_id"], pa.string())
+    fields = {"id": pa.string(), "label": pa.string()} | numbers | texts
+    return pa.schema(fields | {"scored_at": pa.timestamp("us", tz="UTC")})
 
 
 def score_rows(
@@ -36,19 +32,18 @@ def score_rows(
     """Return a row for each row of a chunk of `reading.read_chunks`, in order.
 
     A row without a text keeps its place, with nulls, the status `unscored` and a reason. Without a column `id`, the id
-    is the number of the row, counted from first_row. made_by: model_name, model_version and run_id.
+    is the row number, counted from first_row. made_by: model_name, model_version and run_id.
     """
-    known = chunk["problem"].isna()
-    probabilities = classifier.predict_probabilities(chunk.loc[known, "text"].tolist())
-    answers = answer_table(probabilities, classifier.labels, options).set_index(chunk.index[known])
+    usable = chunk["problem"].isna()
+    probabilities = classifier.predict_probabilities(chunk.loc[usable, "text"].tolist())
+    answers = answer_table(probabilities, classifier.labels, options).set_index(chunk.index[usable])
     columns: dict[str, Any] = {
         "id": chunk["id"] if "id" in chunk else [str(row) for row in range(first_row, first_row + len(chunk))],
         **answers.reindex(chunk.index),
-        "status": known.map({True: SCORED, False: UNSCORED}),
+        "status": usable.map({True: SCORED, False: UNSCORED}),
         "reason": chunk["problem"],
         **made_by,
         "scored_at": datetime.now(UTC),
     }
-    return pa.Table.from_pandas(
-        pd.DataFrame(columns, index=chunk.index), scores_schema(classifier.labels), preserve_index=False
-    )
+    table = pd.DataFrame(columns, index=chunk.index)
+    return pa.Table.from_pandas(table, scores_schema(classifier.labels), preserve_index=False)

@@ -1,1 +1,1 @@
-"""Whether new texts are like those that a version was evaluated on."""
+"""Compares new texts with those that a version was evaluated on."""

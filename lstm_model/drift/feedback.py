@@ -1,4 +1,4 @@
-"""Real accuracy, from labels that came later, beside the accuracy on test rows."""
+"""Real accuracy, from labels that came later, compared with the accuracy on test rows."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -13,37 +13,34 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class RealAccuracy:
-    """rows with feedback, how many were answered right, the interval of the share, and what follows."""
-
     verdict: Literal["drifted", "stable", "not judged"]
     text: str
-    rows: int
-    right: int
+    rows: int  # Rows with feedback.
+    right: int  # Rows with a right answer.
     accuracy: float
     interval: tuple[float, float]
     test_accuracy: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as values that JSON can hold."""
         return asdict(self)
 
 
 def judge_accuracy(*, right: int, rows: int, test_right: int, test_rows: int, config: DriftConfig) -> RealAccuracy:
-    """Say whether real accuracy lies below test accuracy by more than accuracy_margin, beyond chance (95 %)."""
+    """Compare real accuracy with test accuracy: drifted if lower by more than accuracy_margin, beyond chance (95 %)."""
     accuracy, test_accuracy = right / max(1, rows), test_right / max(1, test_rows)
-    interval = wilson_interval(right, rows)
+    low, high = wilson_interval(right, rows)
     verdict: Literal["drifted", "stable", "not judged"] = "stable"
-    told = f"{right:,} of {rows:,} answers were right: {accuracy:.1%} ({interval[0]:.1%} to {interval[1]:.1%})"
+    limit = f"below the {test_accuracy:.1%} on test rows by more than {config.accuracy_margin:.1%}"
     if min(rows, test_rows) < config.min_rows:
         verdict = "not judged"
         kind, few = ("feedback", rows) if rows < config.min_rows else ("the version's test", test_rows)
-        told += f"; too few rows to tell: {kind} has {few:,}, at least {config.min_rows} are needed"
+        reason = f"; too few rows to compare: {kind} has {few:,}, at least {config.min_rows} are needed"
     elif highest_difference(right, rows, test_right, test_rows) < -config.accuracy_margin:
-        verdict = "drifted"
-        told += f", below the {test_accuracy:.1%} on test rows by more than {config.accuracy_margin:.1%}, beyond chance"
+        verdict, reason = "drifted", f", {limit}, beyond chance"
     else:
-        told += f", not below the {test_accuracy:.1%} on test rows by more than {config.accuracy_margin:.1%}"
-    return RealAccuracy(verdict, f"{told}.", rows, right, accuracy, interval, test_accuracy)
+        reason = f", not {limit}"
+    text = f"{right:,} of {rows:,} answers were right: {accuracy:.1%} ({low:.1%} to {high:.1%}){reason}."
+    return RealAccuracy(verdict, text, rows, right, accuracy, (low, high), test_accuracy)
 
 
 def wilson_interval(right: int, rows: int) -> tuple[float, float]:

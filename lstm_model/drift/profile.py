@@ -1,6 +1,6 @@
-"""What drift is told from: counts of a set of answered rows, and a bounded sample of its texts as token_ids.
+"""Profiles of answered rows, from which drift is computed: counts, and a bounded sample of the texts as token_ids.
 
-One profile is stored with each registered version, made of held-out rows; another is made of each batch that is scored.
+A registered version stores the profile of held-out rows; each scored batch gets its own.
 """
 
 import json
@@ -17,20 +17,20 @@ from lstm_model.digests import digest_text
 from lstm_model.errors import ModelError
 from lstm_model.tokens.text_encoder import UNK_ID, Int32, Int64, TextEncoder
 
-Float = npt.NDArray[np.float64]
 UInt64 = npt.NDArray[np.uint64]
 FORMAT_VERSION = 1
-SAMPLE_ROWS = 2_000
-# Confidence is counted by its log-odds: a good network's scores crowd near 1, where bins of equal width see nothing.
+SAMPLE_ROWS, SEED = 2_000, 42
+# In log-odds, because the scores of a good network are close to 1, where bins of equal width cannot separate them.
 LOG_ODDS_EDGES = np.linspace(-10.0, 17.0, 271)
 SUMMARY, SAMPLE = "reference.json", "reference.npz"
+ARRAYS = ("confidence", "token_ids", "offsets", "digests")
 
 
 @dataclass(frozen=True)
 class Profile:
-    """classes: int64[C], rows that got each label. confidence: int64[270], rows by log-odds of the best label.
+    """classes: int64[C], rows by predicted label. confidence: int64[270], rows by log-odds of that label.
 
-    The sample holds S <= 2,000 rows: token_ids int32[sum of lengths], offsets int64[S + 1], digests uint64[S] of texts.
+    The sample has S <= 2,000 rows: token_ids int32[sum of lengths], offsets int64[S + 1], digests uint64[S] of texts.
     """
 
     labels: list[str]
@@ -46,7 +46,7 @@ class Profile:
 
     @property
     def lengths(self) -> Int64:
-        """Tokens of each sampled row, as many as the network reads: int64[S]."""
+        """Tokens of each sampled row that the network reads: int64[S]."""
         return np.diff(self.offsets)
 
     @property
@@ -60,10 +60,9 @@ class Profile:
         return float(self.unknown.sum() / max(1, len(self.token_ids)))
 
     def effective_rows(self, rows: int | None = None) -> float:
-        """Return how many different rows tell as much as these; rows: all of the profile, unless said otherwise.
+        """Return Kish's effective sample size of `rows` rows, by default all; copies of a text add little.
 
-        A text that comes again tells nothing new. With p the chance that two rows are of one text, estimated from the
-        sample, it is rows / (1 + (rows - 1) * p): Kish's effective sample size.
+        It is rows / (1 + (rows - 1) * p), with p the chance that two rows have the same text, estimated in the sample.
         """
         rows = self.rows if rows is None else rows
         size = len(self.digests)
@@ -73,117 +72,100 @@ class Profile:
         same = float((counts * (counts - 1.0)).sum() / (size * (size - 1.0)))
         return rows / (1 + (rows - 1) * same)
 
-    def save(self, folder: Path, **others: Any) -> None:
-        """Write reference.json, for people too, and reference.npz without pickles. others: more entries of the JSON."""
-        summary = {
-            "format_version": FORMAT_VERSION,
-            "rows": self.rows,
-            "classes": dict(zip(self.labels, self.classes.tolist(), strict=True)),
-            "median_tokens": float(np.median(self.lengths)),
-            "unknown_rate": self.unknown_rate,
-            **others,
-        }
-        (folder / SUMMARY).write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        np.savez_compressed(
-            folder / SAMPLE,
-            confidence=self.confidence,
-            token_ids=self.token_ids,
-            offsets=self.offsets,
-            digests=self.digests,
-        )
-
 
 @dataclass(frozen=True)
 class Reference:
-    """What a registered version keeps of the rows it was judged on. test_rows, test_right: of its test rows."""
+    """The profile of the rows that a version was evaluated on, its test rows and how many it answered right."""
 
     profile: Profile
     test_rows: int
     test_right: int
 
     def save(self, folder: Path) -> None:
-        self.profile.save(folder, test_rows=self.test_rows, test_right=self.test_right)
+        """Write reference.json and, without pickles, reference.npz."""
+        profile = self.profile
+        summary = {
+            "format_version": FORMAT_VERSION,
+            "rows": profile.rows,
+            "classes": dict(zip(profile.labels, profile.classes.tolist(), strict=True)),
+            "median_tokens": float(np.median(profile.lengths)),
+            "unknown_rate": profile.unknown_rate,
+            "test_rows": self.test_rows,
+            "test_right": self.test_right,
+        }
+        (folder / SUMMARY).write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        np.savez_compressed(folder / SAMPLE, **{name: getattr(profile, name) for name in ARRAYS})
 
     @classmethod
     def load(cls, folder: Path) -> "Reference | None":
-        """Return the reference in a classifier's folder, None if it has none; raises ModelError for a damaged one."""
+        """Return the reference in a classifier's folder, or None; raises ModelError if it is damaged."""
         if not (folder / SUMMARY).exists():
             return None
         try:
             summary = json.loads((folder / SUMMARY).read_text("utf-8"))
             if summary["format_version"] > FORMAT_VERSION:
-                raise ValueError(f"format {summary['format_version']}, which a later version of this package wrote")
+                raise ValueError(f"format {summary['format_version']} is from a later version of this package")
             with np.load(folder / SAMPLE, allow_pickle=False) as arrays:
-                sample = {name: arrays[name] for name in ("confidence", "token_ids", "offsets", "digests")}
+                sample = {name: arrays[name] for name in ARRAYS}
             classes = np.array(list(summary["classes"].values()), dtype=np.int64)
             profile = Profile(labels=list(summary["classes"]), classes=classes, **sample)
             return cls(profile, test_rows=summary["test_rows"], test_right=summary["test_right"])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise ModelError(
-                expected=f"a training reference ({SUMMARY}, {SAMPLE}) in {folder}",
-                found=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
-                remedy="Register the model again, or leave the comparison out (--no-drift).",
+                f"The training reference ({SUMMARY}, {SAMPLE}) in {folder} cannot be read ({reason}).",
+                "Register the model again, or skip the comparison with --no-drift.",
             ) from None
 
 
 class ProfileBuilder:
-    """Collects a profile while chunks go by, in memory that does not grow with them."""
+    """Collects a profile from chunks, in bounded memory."""
 
-    def __init__(
-        self, labels: list[str], encoder: TextEncoder, *, seed: int = 42, sample_rows: int = SAMPLE_ROWS
-    ) -> None:
-        self.labels, self.encoder, self.seed, self.size = labels, encoder, seed, sample_rows
+    def __init__(self, labels: list[str], encoder: TextEncoder) -> None:
+        self.labels, self.encoder = labels, encoder
         self.classes = np.zeros(len(labels), np.int64)
         self.confidence = np.zeros(len(LOG_ODDS_EDGES) - 1, np.int64)
         self.kept: list[tuple[int, int, int, Int32]] = []  # Priority, row, digest, token_ids.
         self.limit = np.iinfo(np.uint64).max
 
     def see_texts(self, texts: Sequence[str | None], *, first_row: int) -> None:
-        """Let each row of a chunk into the sample whose priority is among the lowest; None is passed over.
-
-        A priority depends on seed and number of the row alone: the sample is the same whatever the chunks are, and
-        after a pause.
-        """
-        priorities = _shuffled(np.arange(first_row, first_row + len(texts), dtype=np.uint64), self.seed)
+        """Add the rows of a chunk with the lowest priorities to the sample; None is skipped."""
+        # A priority depends only on the row number, so chunks and pauses do not change the sample.
+        priorities = _shuffled(np.arange(first_row, first_row + len(texts), dtype=np.uint64))
         places = [i for i in np.flatnonzero(priorities <= self.limit).tolist() if texts[i] is not None]
         chosen = [texts[i] or "" for i in places]
         token_ids, offsets = self.encoder.encode(chosen)
         for number, (place, text) in enumerate(zip(places, chosen, strict=True)):
             tokens = token_ids[offsets[number] : offsets[number + 1]].copy()
-            self.kept.append((int(priorities[place]), first_row + place, _digest(text), tokens))
-        if len(self.kept) > self.size:
-            self.kept = sorted(self.kept, key=lambda entry: entry[0])[: self.size]
+            self.kept.append((int(priorities[place]), first_row + place, int(digest_text(text)[:16], 16), tokens))
+        if len(self.kept) > SAMPLE_ROWS:
+            self.kept = sorted(self.kept, key=lambda entry: entry[0])[:SAMPLE_ROWS]
             self.limit = self.kept[-1][0]
 
     def see_answers(self, probabilities: npt.NDArray[np.floating[Any]]) -> None:
         """Count the labels and the confidence of answers: float[N, C]."""
-        best = probabilities.argmax(axis=1)
-        self.classes += np.bincount(best, minlength=len(self.labels))
-        score = np.clip(probabilities[np.arange(len(best)), best].astype(np.float64), 1e-12, 1 - 1e-7)
+        self.classes += np.bincount(probabilities.argmax(axis=1), minlength=len(self.labels))
+        score = np.clip(probabilities.max(axis=1).astype(np.float64), 1e-12, 1 - 1e-7)
         odds = np.clip(np.log(score / (1 - score)), LOG_ODDS_EDGES[0], LOG_ODDS_EDGES[-1])
         self.confidence += np.histogram(odds, LOG_ODDS_EDGES)[0]
 
     def profile(self) -> Profile:
-        """Return what was seen, the sample in the order of the rows."""
+        """Return the profile of all rows so far, the sample in row order."""
         kept = sorted(self.kept, key=lambda entry: entry[1])
-        lengths = [len(tokens) for *_, tokens in kept]
+        rows = [tokens for *_, tokens in kept]
         return Profile(
             labels=self.labels,
             classes=self.classes,
             confidence=self.confidence,
-            token_ids=np.concatenate([np.zeros(0, np.int32), *(tokens for *_, tokens in kept)]),
-            offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)]),
+            token_ids=np.concatenate([np.zeros(0, np.int32), *rows]),
+            offsets=np.cumsum([0, *map(len, rows)], dtype=np.int64),
             digests=np.array([digest for _, _, digest, _ in kept], dtype=np.uint64),
         )
 
 
-def _shuffled(rows: UInt64, seed: int) -> UInt64:
+def _shuffled(rows: UInt64) -> UInt64:
     """Return a pseudo-random uint64 for each row number: SplitMix64 (Steele, Lea, Flood 2014)."""
-    mixed = rows * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed * 0xD1342543DE82EF95 % 2**64)
+    mixed = rows * np.uint64(0x9E3779B97F4A7C15) + np.uint64(SEED * 0xD1342543DE82EF95 % 2**64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return mixed ^ (mixed >> np.uint64(31))
-
-
-def _digest(text: str) -> int:
-    return int(digest_text(text)[:16], 16)

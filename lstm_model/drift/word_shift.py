@@ -1,7 +1,7 @@
-"""Do two sets of texts use different words? A classifier is trained to tell them apart; if it cannot, they do not.
+"""Do two sets of texts use different words? A classifier learns to separate them; an AUC near 0.5 means no.
 
 Lopez-Paz & Oquab 2017, "Revisiting classifier two-sample tests"; Rabanser et al. 2019, "Failing loudly". Naive Bayes
-takes 0.1 s where logistic regression takes 2 s, and finds as much.
+takes 0.1 s where logistic regression takes 2 s, and detects as much.
 """
 
 import math
@@ -16,32 +16,23 @@ from sklearn.preprocessing import normalize
 
 from lstm_model.drift.profile import Profile
 
-Bool = npt.NDArray[np.bool_]
 FOLDS = 5
-PRIOR_ROWS = 10.0  # A token's shares are drawn to the common one as by so many rows: one seen once says little.
+PRIOR_ROWS = 10.0  # Weight of a token's common share in each set's share: one occurrence is weak evidence.
 SHOWN_WORDS = 12
 
 
 @dataclass(frozen=True)
 class WordShift:
-    """auc: probability that the classifier ranks a batch row above a reference row; 0.5 is guessing.
-
-    words: token_id, share of reference rows and share of batch rows that hold it; those that differ most beyond chance.
-    """
-
-    auc: float
-    words: list[tuple[int, float, float]]
+    auc: float  # Probability that the classifier ranks a batch row above a reference row; 0.5 is guessing.
+    words: list[tuple[int, float, float]]  # token_id, share of reference rows and of batch rows: the most shifted ones.
 
 
 def word_shift(reference: Profile, batch: Profile) -> WordShift:
-    """Tell the sampled rows of two profiles apart by which tokens a row holds.
-
-    The AUC is the mean over folds of rows that the classifier was not fitted on. A text is in one fold only, whichever
-    set it is in, so copies cannot be recognised.
-    """
+    """Separate the sampled rows of two profiles; the AUC is the mean over folds, each scored by a fit on the others."""
     rows = _token_presence(reference, batch)
     shares = normalize(rows, norm="l1")  # Long rows score no higher.
     is_batch = np.repeat([False, True], [len(reference.digests), len(batch.digests)])
+    # By digest: all copies of a text are in one fold, so that no copy is recognised.
     folds = np.concatenate([reference.digests, batch.digests]) % np.uint64(FOLDS)
     areas, weights = [], []
     for fold in range(FOLDS):
@@ -52,20 +43,18 @@ def word_shift(reference: Profile, batch: Profile) -> WordShift:
             scores = shares[held_out] @ (bayes.feature_log_prob_[1] - bayes.feature_log_prob_[0])
             areas.append(roc_auc_score(is_batch[held_out], scores))
             weights.append((held_out & is_batch).sum())
-    return WordShift(float(np.average(areas, weights=weights)) if areas else 0.5, _telling_words(rows, is_batch))
+    auc = float(np.average(areas, weights=weights)) if areas else 0.5
+    return WordShift(auc, _most_shifted_words(rows, is_batch))
 
 
 def chance_spread(reference_rows: float, batch_rows: float) -> float:
-    """Return the standard deviation of the AUC where both sets are alike.
-
-    It is that of Mann and Whitney's statistic times the root of 2: two rows in different folds meet twice, each as the
-    one that was learned from, so the folds are not independent. Measured on news: 1.2 to 1.4 times.
-    """
+    """Return the standard deviation of the AUC if both sets are alike: Mann and Whitney's, times sqrt(2)."""
+    # Each pair of rows in different folds counts twice, so the folds are not independent; on news: 1.2 to 1.4 times.
     return math.sqrt((reference_rows + batch_rows + 1) / (6 * reference_rows * batch_rows))
 
 
 def _token_presence(*profiles: Profile) -> csr_array:
-    """Return [rows, V]: 1 where a row holds a token."""
+    """Return float64[rows, V]: 1 if the row has the token."""
     token_ids = np.concatenate([profile.token_ids for profile in profiles]).astype(np.int64)
     starts = np.cumsum(np.concatenate([[0], *(profile.lengths for profile in profiles)]))
     rows = csr_array((np.ones(len(token_ids)), token_ids, starts), shape=(len(starts) - 1, int(token_ids.max()) + 1))
@@ -74,7 +63,7 @@ def _token_presence(*profiles: Profile) -> csr_array:
     return rows
 
 
-def _telling_words(rows: csr_array, is_batch: Bool) -> list[tuple[int, float, float]]:
+def _most_shifted_words(rows: csr_array, is_batch: npt.NDArray[np.bool_]) -> list[tuple[int, float, float]]:
     """Return the tokens whose share of rows differs most, in standard deviations of chance."""
     before, now, common = (np.asarray(part.mean(axis=0)) for part in (rows[~is_batch], rows[is_batch], rows))
     spread = np.sqrt(np.maximum(common * (1 - common), 1 / len(is_batch)))

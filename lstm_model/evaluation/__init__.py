@@ -1,1 +1,1 @@
-"""How good a classifier is, and whether it is better than another: metrics, intervals, gate rules, comparisons."""
+"""Evaluates a classifier and compares it with others: metrics, intervals, gate rules, comparisons."""

@@ -1,6 +1,6 @@
-"""What a classifier does, beside how often it is right: labels that must not change, and cases that must be right.
+"""Behaviour besides accuracy: changes of a text that must not change its label, and cases that must be right.
 
-After Ribeiro et al. 2020, "Beyond accuracy: behavioral testing of NLP models with CheckList".
+Ribeiro et al. 2020, "Beyond accuracy: behavioral testing of NLP models with CheckList".
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from lstm_model.digests import digest_text
 
 Predict = Callable[[Sequence[str]], npt.NDArray[np.float32]]  # N texts -> float32[N, C]
 
-ASKED_ROWS = 2_000  # Each change is one more prediction of all of them.
+ASKED_ROWS = 2_000  # Each change predicts all of them once more.
 SHOWN_EXAMPLES = 5
 FINAL = ".!?…。！？"
 
@@ -31,7 +31,7 @@ def _with_final_punctuation(text: str) -> str:
     return f"{end}." if end and end[-1].isalnum() else text
 
 
-# Each leaves a text as it is where it does not apply.
+# Each returns the text unchanged if it does not apply.
 CHANGES: dict[str, Callable[[str], str]] = {
     "upper case": str.upper,
     "lower case": str.lower,
@@ -42,42 +42,29 @@ CHANGES: dict[str, Callable[[str], str]] = {
 
 
 def asked_rows(texts: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return the row numbers of the texts that are changed: at most 2,000, those with the lowest digests.
-
-    So the same texts are asked wherever they stand in the file.
-    """
+    """Return the row numbers of the texts to change: the 2,000 lowest digests, so the same texts in any file order."""
     order = sorted(range(len(texts)), key=lambda row: (digest_text(texts[row]), row))
     return np.array(sorted(order[:ASKED_ROWS]), dtype=np.int64)
 
 
 def check_invariance(predict: Predict, answers: pd.DataFrame, *, labels: Sequence[str]) -> list[dict[str, Any]]:
-    """Return for each change: change, rows that it changed, same_label (how many kept their label), examples.
-
-    answers: text, predicted and score, what `predict` answered to the unchanged texts. examples: at most five that got
-    another label, those with the highest score before it first: text, changed, label, changed_label.
-    """
-    asked = answers.iloc[asked_rows(answers["text"].tolist())]
-    surest_first = asked.sort_values("score", ascending=False, kind="stable")[["text", "predicted"]]
-    return [_check_change(name, change, predict, surest_first, labels) for name, change in CHANGES.items()]
-
-
-def _check_change(
-    name: str, change: Callable[[str], str], predict: Predict, asked: pd.DataFrame, labels: Sequence[str]
-) -> dict[str, Any]:
-    altered = asked.assign(changed=asked["text"].map(change)).query("changed != text")
-    altered["changed_label"] = [labels[place] for place in predict(altered["changed"].tolist()).argmax(axis=1)]
-    fallen = altered[altered["changed_label"] != altered["predicted"]].rename(columns={"predicted": "label"})
-    return {
-        "change": name,
-        "rows": len(altered),
-        "same_label": len(altered) - len(fallen),
-        "examples": fallen[["text", "changed", "label", "changed_label"]].head(SHOWN_EXAMPLES).to_dict("records"),
-    }
+    """Return an InvarianceCheck per change as a dictionary. answers: text, predicted and score of unchanged texts."""
+    tested = answers.iloc[asked_rows(answers["text"].tolist())]
+    tested = tested.sort_values("score", ascending=False, kind="stable")[["text", "predicted"]]
+    checks = []
+    for name, change in CHANGES.items():
+        altered = tested.assign(changed=tested["text"].map(change)).query("changed != text")
+        altered["changed_label"] = [labels[i] for i in predict(altered["changed"].tolist()).argmax(axis=1)]
+        moved = altered[altered["changed_label"] != altered["predicted"]].rename(columns={"predicted": "label"})
+        examples = moved[["text", "changed", "label", "changed_label"]].head(SHOWN_EXAMPLES).to_dict("records")
+        same = len(altered) - len(moved)
+        checks.append({"change": name, "rows": len(altered), "same_label": same, "examples": examples})
+    return checks
 
 
 def check_cases(predict: Predict, cases: pd.DataFrame, *, labels: Sequence[str]) -> dict[str, Any]:
     """Return rows, passed, and failed (text, label, predicted, score), for cases: text, label."""
     answers = answer_table(predict(cases["text"].tolist()), labels).rename(columns={"label": "predicted"})
-    judged = pd.concat([cases, answers[["predicted", "score"]]], axis=1)
-    failed = judged[judged["label"] != judged["predicted"]]
+    answered = pd.concat([cases, answers[["predicted", "score"]]], axis=1)
+    failed = answered[answered["label"] != answered["predicted"]]
     return {"rows": len(cases), "passed": len(cases) - len(failed), "failed": failed.to_dict("records")}

@@ -1,9 +1,8 @@
-"""How far figures can be trusted: percentile bootstrap intervals of accuracy, macro-F1 and F1, alone and paired.
+"""Percentile bootstrap intervals of accuracy, macro-F1 and F1, of one predictor or of the difference of two.
 
 Efron 1979, "Bootstrap methods: another look at the jackknife"; paired over the rows as in Koehn 2004, "Statistical
-significance tests for machine translation evaluation". Rows that agree in label and predictions are alike to every
-figure here, so instead of rows the counts of such cells are drawn, from a multinomial: the same distribution, and
-2,000 rounds over 100,000 rows of 20 classes take under a second.
+significance tests for machine translation evaluation". Each round draws from a multinomial how many rows have each
+combination of label and predictions: the same distribution as drawing rows, but 100,000 rows take under a second.
 """
 
 from collections.abc import Mapping
@@ -17,45 +16,39 @@ from scipy import sparse
 Int = npt.NDArray[np.integer[Any]]
 Float = npt.NDArray[np.float64]
 Interval = tuple[float, float]
-DRAWN_COUNTS = 4_000_000  # Bounds memory: counts held at once, 8 bytes each.
+DRAWN_COUNTS = 4_000_000  # Bounds memory: counts in memory at once, 8 bytes each.
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals are made: how many rounds, from which seed, and how sure."""
-
     rounds: int = 2_000
     seed: int = 42
-    confidence: float = 0.95
+    confidence: float = 0.95  # The level of the intervals.
 
 
 def bootstrap(
     *, label_ids: Int, predictions: Mapping[str, Int], num_classes: int, resampling: Resampling
 ) -> dict[str, dict[str, Float]]:
-    """Return for each predictor what resampled rows give: accuracy float64[R], macro_f1 float64[R], f1 float64[R, C].
+    """Return the metrics of each predictor in R rounds: accuracy float64[R], macro_f1 float64[R], f1 float64[R, C].
 
-    label_ids: int[N] in [0, C). predictions: int[N] by name, or -1 where the predictor names none of the C labels.
-    All predictors see the same rows in each round, so their differences are paired. F1 is 0 for a class that is
-    neither true nor predicted, as in `metrics.macro_f1`. Raises ValueError without rows.
+    label_ids: int[N] in [0, C). predictions: int[N] by name; -1 is none of the C labels. All predictors get the same
+    rows in each round. F1 is 0 for a class that is neither true nor predicted. Raises ValueError without rows.
     """
     if not len(label_ids):
-        raise ValueError("Expected at least one row to resample, found none.")
+        raise ValueError("There are no rows to resample.")
     columns = np.stack([label_ids, *predictions.values()], axis=1).astype(np.int64)
     cells, counts = np.unique(columns, axis=0, return_counts=True)
-    actual = _members(cells[:, 0], num_classes)
-    guessed = {name: _members(cells[:, place], num_classes) for place, name in enumerate(predictions, start=1)}
+    actual, *predicted = (_members(ids, num_classes) for ids in cells.T)
     rng = np.random.default_rng(resampling.seed)
     step = max(1, DRAWN_COUNTS // len(cells))
-    parts: list[dict[str, dict[str, Float]]] = []
+    parts = []
     for first in range(0, resampling.rounds, step):
         rounds = min(step, resampling.rounds - first)
         drawn = rng.multinomial(len(label_ids), counts / counts.sum(), size=rounds).astype(np.float64)
-        parts.append({name: _figures(drawn, actual, predicted) for name, predicted in guessed.items()})
+        parts.append([_metrics(drawn, actual, guessed) for guessed in predicted])
     return {
-        name: {
-            figure: np.concatenate([part[name][figure] for part in parts]) for figure in ("accuracy", "macro_f1", "f1")
-        }
-        for name in predictions
+        name: {metric: np.concatenate([part[metric] for part in rounds]) for metric in rounds[0]}
+        for name, rounds in zip(predictions, zip(*parts, strict=True), strict=True)
     }
 
 
@@ -66,14 +59,13 @@ def interval(values: Float, confidence: float) -> Interval:
 
 
 def _members(ids: Int, num_classes: int) -> sparse.csr_array:
-    """Return [cells, C]: 1 where the cell has the class. An id of -1 is no class."""
+    """Return [cells, C]: 1 if the cell has the class. An id of -1 is no class."""
     inside = np.flatnonzero(ids >= 0)
-    ones = np.ones(len(inside))
-    return sparse.csr_array((ones, (inside, ids[inside])), shape=(len(ids), num_classes))
+    return sparse.csr_array((np.ones(len(inside)), (inside, ids[inside])), shape=(len(ids), num_classes))
 
 
-def _figures(drawn: Float, actual: sparse.csr_array, predicted: sparse.csr_array) -> dict[str, Float]:
-    # With many classes most entries are zero: dense products would cost classes times as much.
+def _metrics(drawn: Float, actual: sparse.csr_array, predicted: sparse.csr_array) -> dict[str, Float]:
+    # Sparse: with many classes most entries are zero, and dense products would be slower by the number of classes.
     right = drawn @ actual.multiply(predicted)
     f1 = 2 * right / np.maximum(drawn @ (actual + predicted), 1)
     return {"accuracy": right.sum(axis=1) / drawn.sum(axis=1), "macro_f1": f1.mean(axis=1), "f1": f1}

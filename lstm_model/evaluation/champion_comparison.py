@@ -1,62 +1,43 @@
-"""Candidate and champion on the same rows: only those that neither was trained or tuned on."""
+"""Compares candidate and champion on the rows that neither was trained or tuned on."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
-from lstm_model.evaluation.bootstrap import Int, Interval, Resampling, bootstrap, interval
+from lstm_model.evaluation.bootstrap import Int, Resampling, bootstrap, interval
 from lstm_model.evaluation.metrics import label_metrics
+from lstm_model.evaluation.record import MacroF1Difference, Record
 
 SEEN_PARTS = ("train", "validation")
 
 
-class Figures(BaseModel):
-    """How good one model's answers are; `f1` by label."""
-
-    model_config = ConfigDict(frozen=True)
-
+class Figures(Record):
     accuracy: float
     macro_f1: float
     f1: dict[str, float]
 
 
-class Difference(BaseModel):
-    """Candidate less champion; `interval` is that of the difference in macro-F1, from the paired bootstrap."""
-
-    model_config = ConfigDict(frozen=True)
-
-    macro_f1: float
-    interval: Interval
+class Difference(MacroF1Difference):
     f1: dict[str, float]
 
 
-class ChampionComparison(BaseModel):
-    """Candidate and champion on rows unseen by both. left_out: test rows that one of them had seen."""
-
-    model_config = ConfigDict(frozen=True)
-
+class ChampionComparison(Record):
     champion_version: str
-    rows: int
-    left_out: int
+    rows: int  # Test rows unseen by both.
+    left_out: int  # Test rows that one of them has seen.
     manifest_found: bool
     class_rows: dict[str, int]
     candidate: Figures
     champion: Figures
-    difference: Difference
+    difference: Difference  # Candidate - champion.
 
 
 def unseen_rows(text_digests: pd.Series, manifests: Sequence[pd.DataFrame]) -> npt.NDArray[np.bool_]:
-    """Return bool[N]: which texts are in the train or validation part of none of the split manifests.
-
-    text_digests: N digests as `digest_text` makes them. A manifest has the columns text_digest and split.
-    """
-    seen: set[str] = set()
-    for manifest in manifests:
-        seen |= set(manifest.loc[manifest["split"].isin(SEEN_PARTS), "text_digest"])
-    return ~text_digests.isin(seen).to_numpy(dtype=bool)
+    """Return bool[N]: the text is in the train or validation part of no manifest (columns text_digest and split)."""
+    seen = [manifest.loc[manifest["split"].isin(SEEN_PARTS), "text_digest"] for manifest in manifests]
+    return ~text_digests.isin(set().union(*seen)).to_numpy(dtype=bool)
 
 
 def compare_with_champion(
@@ -70,27 +51,24 @@ def compare_with_champion(
     left_out: int,
     manifest_found: bool,
 ) -> ChampionComparison:
-    """Return the figures of both on N rows, and their difference with its interval.
-
-    label_ids, candidate_ids, champion_ids: int[N] in [0, C), numbered as `labels`. Raises ValueError without rows.
-    """
+    """label_ids, candidate_ids, champion_ids: int[N] in [0, C), as in `labels`. Raises ValueError without rows."""
     predictions = {"candidate": candidate_ids, "champion": champion_ids}
     drawn = bootstrap(label_ids=label_ids, predictions=predictions, num_classes=len(labels), resampling=resampling)
-    ours, theirs = (
-        Figures(**label_metrics(label_ids=label_ids, predicted_ids=ids, labels=labels)) for ids in predictions.values()
-    )
+    metrics = (label_metrics(label_ids=label_ids, predicted_ids=ids, labels=labels) for ids in predictions.values())
+    ours, theirs = (Figures(**values) for values in metrics)
     counts = np.bincount(label_ids, minlength=len(labels))
+    change = drawn["candidate"]["macro_f1"] - drawn["champion"]["macro_f1"]
     return ChampionComparison(
         champion_version=champion_version,
         rows=len(label_ids),
         left_out=left_out,
         manifest_found=manifest_found,
-        class_rows={label: int(count) for label, count in zip(labels, counts, strict=True)},
+        class_rows=dict(zip(labels, counts.tolist(), strict=True)),
         candidate=ours,
         champion=theirs,
         difference=Difference(
             macro_f1=ours.macro_f1 - theirs.macro_f1,
-            interval=interval(drawn["candidate"]["macro_f1"] - drawn["champion"]["macro_f1"], resampling.confidence),
+            interval=interval(change, resampling.confidence),
             f1={label: ours.f1[label] - theirs.f1[label] for label in labels},
         ),
     )

@@ -1,10 +1,8 @@
-"""What is said of a classifier's answers to the test rows: figures, how far to trust them, and what else would get."""
+"""Evaluates a classifier's answers to the test rows: metrics, their intervals, guessing, the baseline and slices."""
 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lstm_model.classifier.answers import probability_columns
@@ -14,27 +12,22 @@ from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
 from lstm_model.evaluation.metrics import classification_metrics, guessing_macro_f1, ids_of, label_metrics
 from lstm_model.evaluation.slices import length_buckets, slice_figures, unknown_buckets, value_buckets
 
-Int = npt.NDArray[np.integer[Any]]
-
 
 def resampling_of(config: EvaluationConfig) -> Resampling:
-    """Return how the config has intervals made."""
+    """Return the config's settings for intervals."""
     return Resampling(rounds=config.bootstrap_rounds, seed=config.bootstrap_seed, confidence=config.confidence)
 
 
 def judge_answers(answers: pd.DataFrame, *, labels: Sequence[str], config: EvaluationConfig) -> dict[str, Any]:
-    """Return candidate, intervals, guessing and baseline as JSON values; baseline is None where it has not answered.
+    """Return candidate, intervals, guessing and baseline (or None) as JSON values, as in `record.Evaluation`.
 
-    answers: label, predicted, a probability column per label and, if there is a baseline, baseline_predicted. The
-    difference to the baseline is resampled in pairs: both answer the rows that were drawn.
+    answers: label, predicted, a probability column per label and, if there is a baseline, baseline_predicted.
     """
     label_ids = ids_of(answers["label"], labels)
-    predictions = {"candidate": ids_of(answers["predicted"], labels)}
-    if "baseline_predicted" in answers:
-        predictions["baseline"] = ids_of(answers["baseline_predicted"], labels)
-    drawn = bootstrap(
-        label_ids=label_ids, predictions=predictions, num_classes=len(labels), resampling=resampling_of(config)
-    )
+    columns = {"candidate": "predicted", "baseline": "baseline_predicted"}
+    predictions = {name: ids_of(answers[column], labels) for name, column in columns.items() if column in answers}
+    resampling, sure = resampling_of(config), config.confidence
+    drawn = bootstrap(label_ids=label_ids, predictions=predictions, num_classes=len(labels), resampling=resampling)
     ours = drawn["candidate"]
     candidate = classification_metrics(
         label_ids=label_ids,
@@ -43,32 +36,25 @@ def judge_answers(answers: pd.DataFrame, *, labels: Sequence[str], config: Evalu
         calibration_bins=config.calibration_bins,
     )
     intervals = {
-        "confidence": config.confidence,
-        "accuracy": list(interval(ours["accuracy"], config.confidence)),
-        "macro_f1": list(interval(ours["macro_f1"], config.confidence)),
-        "f1": {label: list(interval(ours["f1"][:, i], config.confidence)) for i, label in enumerate(labels)},
+        "confidence": sure,
+        "accuracy": list(interval(ours["accuracy"], sure)),
+        "macro_f1": list(interval(ours["macro_f1"], sure)),
+        "f1": {label: list(interval(ours["f1"][:, i], sure)) for i, label in enumerate(labels)},
     }
-    judged = {
-        "candidate": candidate,
-        "intervals": intervals,
-        "guessing": {"macro_f1": guessing_macro_f1(len(labels))},
-        "baseline": None,
-    }
+    baseline = None
     if "baseline" in predictions:
-        figures = label_metrics(label_ids=label_ids, predicted_ids=predictions["baseline"], labels=labels)
+        metrics = label_metrics(label_ids=label_ids, predicted_ids=predictions["baseline"], labels=labels)
         difference = {
-            "macro_f1": candidate["macro_f1"] - figures["macro_f1"],
-            "interval": list(interval(ours["macro_f1"] - drawn["baseline"]["macro_f1"], config.confidence)),
+            "macro_f1": candidate["macro_f1"] - metrics["macro_f1"],
+            "interval": list(interval(ours["macro_f1"] - drawn["baseline"]["macro_f1"], sure)),
         }
-        judged["baseline"] = {"name": BASELINE, **figures, "difference": difference}
-    return judged
+        baseline = {"name": BASELINE, **metrics, "difference": difference}
+    guessing = {"macro_f1": guessing_macro_f1(len(labels))}
+    return {"candidate": candidate, "intervals": intervals, "guessing": guessing, "baseline": baseline}
 
 
 def judge_slices(answers: pd.DataFrame, *, labels: Sequence[str], config: EvaluationConfig) -> list[dict[str, Any]]:
-    """Return the figures of each bucket of rows, by length, by unknown words, and by the slice column if there is one.
-
-    answers: tokens, unknown_rate, label, predicted, and slice with evaluation.slice_column, a row each.
-    """
+    """Return metrics by bucket. answers: tokens, unknown_rate, label, predicted; slice with evaluation.slice_column."""
     slices = [
         ("length", length_buckets(answers["tokens"].to_numpy())),
         ("unknown words", unknown_buckets(answers["unknown_rate"].to_numpy())),

@@ -1,4 +1,4 @@
-"""How good predictions are. Functions return numbers; logging them is a task's job."""
+"""Metrics of predictions. These functions return numbers; tasks log them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics as sklearn_metrics
 
+from lstm_model.evaluation.bootstrap import Int
+
 Float = npt.NDArray[np.floating[Any]]
-Int = npt.NDArray[np.integer[Any]]
 
 
 def ids_of(names: Iterable[str], labels: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -24,16 +25,14 @@ def log_loss(*, label_ids: Int, probabilities: Float) -> float:
 
 
 def macro_f1(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> float:
-    """Return the unweighted mean of the F1 of all classes; a class never predicted and never true counts 0."""
+    """Return the unweighted mean of `f1_scores`."""
     return float(f1_scores(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=num_classes).mean())
 
 
 def f1_scores(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> npt.NDArray[np.float64]:
     """Return the F1 of each class: float64[C]; 0 for a class never predicted and never true."""
-    scores: npt.NDArray[np.float64] = sklearn_metrics.f1_score(
-        label_ids, predicted_ids, labels=range(num_classes), average=None, zero_division=0
-    )
-    return scores
+    ids = range(num_classes)
+    return np.asarray(sklearn_metrics.f1_score(label_ids, predicted_ids, labels=ids, average=None, zero_division=0))
 
 
 def label_metrics(*, label_ids: Int, predicted_ids: Int, labels: Sequence[str]) -> dict[str, Any]:
@@ -47,18 +46,14 @@ def label_metrics(*, label_ids: Int, predicted_ids: Int, labels: Sequence[str]) 
 
 
 def guessing_macro_f1(num_classes: int) -> float:
-    """Return the macro-F1 of guessing: 1 / C, of labels drawn at random in proportion to their frequency.
-
-    Drawn so, a label of share p has precision and recall p, and the shares add up to 1. Always naming the most frequent
-    label gets less: F1 2p / (1 + p) for one label and 0 for the others.
-    """
-    return 1 / num_classes
+    """Return 1 / C: with labels drawn in proportion to their share p, precision and recall are p, and p sums to 1."""
+    return 1 / num_classes  # Always predicting the most frequent label scores less: 2p / (1 + p) for one, 0 for others.
 
 
 def reliability(*, label_ids: Int, probabilities: Float, bins: int) -> dict[str, list[float]]:
-    """Return per bin of equal width: rows, mean confidence and accuracy of the predicted label.
+    """Return per bin of equal width: rows, mean confidence and accuracy of the predicted label; 0 in empty bins.
 
-    Guo et al. 2017, "On calibration of modern neural networks", section 2. Bins without rows hold 0.
+    Guo et al. 2017, "On calibration of modern neural networks", section 2.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == label_ids
@@ -81,34 +76,26 @@ def calibration_error(table: dict[str, list[float]]) -> float:
 def classification_metrics(
     *, label_ids: Int, probabilities: Float, labels: Sequence[str], calibration_bins: int
 ) -> dict[str, Any]:
-    """Return all figures of one evaluation.
+    """Return all metrics of one evaluation, as `record.Metrics`.
 
-    label_ids: int[N] in [0, C), probabilities: float[N, C], labels: C names.
-    Keys: accuracy, majority_accuracy (always guessing the most frequent label), macro_f1, log_loss,
-    calibration_error, rows, per_class {label: precision, recall, f1, support}, confusion_matrix (C lists of C counts),
-    reliability (see there). A precision without predictions, or a recall without rows, is 0.
+    label_ids: int[N] in [0, C), probabilities: float[N, C], labels: C names. majority_accuracy is that of always
+    predicting the most frequent label. A precision without predictions, or a recall without rows, is 0.
     """
     predicted_ids = probabilities.argmax(axis=1)
     ids = list(range(len(labels)))
-    precision, recall, f1, support = sklearn_metrics.precision_recall_fscore_support(
-        label_ids, predicted_ids, labels=ids, zero_division=0
-    )
+    scores = sklearn_metrics.precision_recall_fscore_support(label_ids, predicted_ids, labels=ids, zero_division=0)
+    rows = zip(labels, *(column.tolist() for column in scores), strict=True)
     table = reliability(label_ids=label_ids, probabilities=probabilities, bins=calibration_bins)
     return {
         "accuracy": float((predicted_ids == label_ids).mean()),
-        "majority_accuracy": float(np.bincount(label_ids, minlength=len(labels)).max() / len(label_ids)),
-        "macro_f1": macro_f1(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=len(labels)),
+        "majority_accuracy": float(np.bincount(label_ids).max() / len(label_ids)),
+        "macro_f1": float(scores[2].mean()),
         "log_loss": log_loss(label_ids=label_ids, probabilities=probabilities),
         "calibration_error": calibration_error(table),
         "rows": len(label_ids),
         "per_class": {
-            label: {
-                "precision": float(precision[i]),
-                "recall": float(recall[i]),
-                "f1": float(f1[i]),
-                "support": int(support[i]),
-            }
-            for i, label in enumerate(labels)
+            label: {"precision": precision, "recall": recall, "f1": f1, "support": support}
+            for label, precision, recall, f1, support in rows
         },
         "confusion_matrix": sklearn_metrics.confusion_matrix(label_ids, predicted_ids, labels=ids).tolist(),
         "reliability": table,

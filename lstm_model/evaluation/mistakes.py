@@ -1,17 +1,13 @@
-"""Rows to look at: where the classifier was sure and wrong, and where the label itself is probably wrong."""
+"""Rows to review: confident wrong answers, and labels that are probably wrong."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lstm_model.classifier.answers import probability_columns
-from lstm_model.evaluation.metrics import ids_of
-
-Float = npt.NDArray[np.floating[Any]]
-Int = npt.NDArray[np.integer[Any]]
+from lstm_model.evaluation.bootstrap import Int
+from lstm_model.evaluation.metrics import Float, ids_of
 
 
 def confident_mistakes(answers: pd.DataFrame) -> pd.DataFrame:
@@ -21,37 +17,33 @@ def confident_mistakes(answers: pd.DataFrame) -> pd.DataFrame:
 
 
 def suspicious_labels(*, label_ids: Int, probabilities: Float) -> tuple[Int, Int]:
-    """Return row numbers of likely label errors, the likeliest first, and the label_ids that they should have.
+    """Return row numbers of likely label errors, the most likely first, and the label_ids suggested for them.
 
     label_ids: int[N]; probabilities: float[N, C] of a model that was not fitted on these rows. Confident learning
-    (Northcutt, Jiang, Chuang 2021): a row belongs with confidence to the labels whose probability reaches that label's
-    threshold, its mean probability over the rows that carry it; where the most probable of those is not the label it
-    carries, the label is suspicious. Likeliest is the largest lead of the suggested label over the given one.
+    (Northcutt, Jiang, Chuang 2021): a label's threshold is its mean probability over the rows that have it, and a row's
+    suggested label is the most probable one above its threshold. The more it leads the given label, the likelier.
     """
     wide = probabilities.astype(np.float64)
     given = label_ids[:, None] == np.arange(wide.shape[1])
-    carried = given.sum(axis=0)
-    thresholds = np.where(carried > 0, (wide * given).sum(axis=0) / np.maximum(carried, 1), np.inf)
+    counts = given.sum(axis=0)
+    thresholds = np.where(counts > 0, (wide * given).sum(axis=0) / np.maximum(counts, 1), np.inf)
     confident = np.where(wide >= thresholds, wide, -1.0)
     suggested = confident.argmax(axis=1)
     rows = np.arange(len(wide))
     lead = wide[rows, suggested] - wide[rows, label_ids]
-    found = np.flatnonzero((confident[rows, suggested] >= 0) & (suggested != label_ids) & (lead > 0))
-    found = found[np.argsort(-lead[found], kind="stable")]
-    return found, suggested[found]
+    errors = np.flatnonzero((confident[rows, suggested] >= 0) & (suggested != label_ids) & (lead > 0))
+    errors = errors[np.argsort(-lead[errors], kind="stable")]
+    return errors, suggested[errors]
 
 
 def label_errors(answers: pd.DataFrame, *, labels: Sequence[str]) -> pd.DataFrame:
-    """Return the likely label errors, the likeliest first.
-
-    answers: example_id, text, split, label and a probability column per label, of rows that nothing was fitted on. The
-    result has the first four of these, and suggested, probability_of_label and probability_of_suggested.
-    """
+    """answers: example_id, text, split, label, probabilities, of rows that nothing was fitted on; likeliest first."""
     label_ids = ids_of(answers["label"], labels)
     probabilities = answers[probability_columns(labels)].to_numpy(np.float64)
-    found, suggested = suspicious_labels(label_ids=label_ids, probabilities=probabilities)
-    table = answers.iloc[found][["example_id", "text", "split", "label"]].reset_index(drop=True)
-    table["suggested"] = pd.Series([labels[i] for i in suggested], dtype=object)
-    table["probability_of_label"] = probabilities[found, label_ids[found]]
-    table["probability_of_suggested"] = probabilities[found, suggested]
-    return table
+    errors, suggested = suspicious_labels(label_ids=label_ids, probabilities=probabilities)
+    table = answers.iloc[errors][["example_id", "text", "split", "label"]].reset_index(drop=True)
+    return table.assign(
+        suggested=pd.Series([labels[i] for i in suggested], dtype=object),
+        probability_of_label=probabilities[errors, label_ids[errors]],
+        probability_of_suggested=probabilities[errors, suggested],
+    )

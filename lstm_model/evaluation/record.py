@@ -1,4 +1,4 @@
-"""What evaluation.json holds: written by the evaluation stage, read by gate, report, model card and comparison."""
+"""The content of evaluation.json: written by the evaluation stage, read by gate, report, model card and comparison."""
 
 from typing import Any
 
@@ -7,30 +7,20 @@ from pydantic import BaseModel, ConfigDict
 from lstm_model.evaluation.bootstrap import Interval
 
 
-class _Part(BaseModel):
+class Record(BaseModel):
+    """A part of a JSON file."""
+
     model_config = ConfigDict(frozen=True)
 
 
-class ClassMetrics(_Part):
-    """Of one label; support: its test rows."""
-
+class ClassMetrics(Record):
     precision: float
     recall: float
     f1: float
     support: int
 
 
-class Reliability(_Part):
-    """Per bin of equal width: rows, mean confidence and accuracy of the predicted label."""
-
-    rows: list[float]
-    confidence: list[float]
-    accuracy: list[float]
-
-
-class Metrics(_Part):
-    """As `metrics.classification_metrics` computes them."""
-
+class Metrics(Record):
     accuracy: float
     majority_accuracy: float
     macro_f1: float
@@ -39,60 +29,46 @@ class Metrics(_Part):
     rows: int
     per_class: dict[str, ClassMetrics]
     confusion_matrix: list[list[int]]
-    reliability: Reliability
+    reliability: dict[str, list[float]]
 
 
-class Intervals(_Part):
-    """Percentile intervals from resampled test rows; confidence: how sure."""
-
-    confidence: float
+class Intervals(Record):
+    confidence: float  # The level of the percentile intervals from resampled test rows.
     accuracy: Interval
     macro_f1: Interval
     f1: dict[str, Interval]
 
 
-class MacroF1(_Part):
-    """A macro-F1 alone."""
-
+class MacroF1(Record):
     macro_f1: float
 
 
-class BaselineDifference(MacroF1):
-    """Candidate less baseline, and its paired interval."""
-
-    interval: Interval
+class MacroF1Difference(MacroF1):
+    interval: Interval  # Paired over the rows.
 
 
-class Baseline(_Part):
-    """The linear baseline on the same test rows; seconds: to fit and to answer."""
-
+class Baseline(Record):
     name: str
     accuracy: float
     macro_f1: float
     f1: dict[str, float]
-    difference: BaselineDifference
-    seconds: float | None = None
+    difference: MacroF1Difference  # Candidate - baseline.
+    seconds: float | None = None  # To fit and predict.
 
 
-class BeforeAfter(_Part):
-    """A metric before and after temperature scaling."""
-
+class BeforeAfter(Record):
     before: float
     after: float
 
 
-class CalibrationEffect(_Part):
-    """What temperature scaling did; kept: whether it is in force."""
-
+class CalibrationEffect(Record):
     temperature: float
-    kept: bool
+    kept: bool  # The classifier uses the temperature.
     validation_log_loss: BeforeAfter
     test_calibration_error: BeforeAfter
 
 
-class Slice(_Part):
-    """Part of the test rows."""
-
+class Slice(Record):
     slice: str
     bucket: str
     rows: int
@@ -101,33 +77,27 @@ class Slice(_Part):
     macro_f1: float
 
 
-class InvarianceCheck(_Part):
-    """A change that should not matter: how many test rows it altered, and how many of them kept their label."""
-
+class InvarianceCheck(Record):
     change: str
-    rows: int
-    same_label: int
+    rows: int  # Test rows that the change altered.
+    same_label: int  # How many of them kept their label.
     examples: list[dict[str, str]]
 
 
-class Cases(_Part):
-    """Cases that any good model answers right; failed: text, label, predicted and score of each wrong answer."""
-
+class Cases(Record):
     file: str
     rows: int
     passed: int
-    failed: list[dict[str, Any]]
+    failed: list[dict[str, Any]]  # text, label, predicted and score.
 
 
-class Behaviour(_Part):
-    """Invariance checks and cases."""
-
+class Behaviour(Record):
     invariance: list[InvarianceCheck] = []
     cases: Cases | None = None
 
 
-class Evaluation(_Part):
-    """A classifier on the test rows. What an earlier release did not write has its default."""
+class Evaluation(Record):
+    """A classifier on the test rows. Entries that an earlier release did not write have defaults."""
 
     labels: list[str]
     candidate: Metrics
@@ -137,7 +107,5 @@ class Evaluation(_Part):
     calibration: CalibrationEffect | None = None
     slices: list[Slice] = []
     behaviour: Behaviour = Behaviour()
-    mistakes: list[dict[str, Any]] = []
-    """example_id, text, label, predicted and score of the most confident ones."""
-    label_errors: list[dict[str, Any]] = []
-    """example_id, text, split, label, suggested and two probabilities of the likeliest ones."""
+    mistakes: list[dict[str, Any]] = []  # Of `mistakes.confident_mistakes`.
+    label_errors: list[dict[str, Any]] = []  # Of `mistakes.label_errors`.

@@ -1,1 +1,1 @@
-"""The network: built, trained, warm-started, exported to ONNX. Loads TensorFlow."""
+"""The network: build, train, warm-start, export to ONNX. Loads TensorFlow."""

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -13,9 +14,9 @@ from lstm_model.tokens.text_encoder import UNK_ID
 
 @keras.saving.register_keras_serializable("lstm_text")
 class WordDropout(layers.Layer):  # type: ignore[misc]
-    """Replace a share of the tokens by [UNK] while training, so that no single word decides and [UNK] is learned.
+    """Replaces a share of the tokens with [UNK] in training, so that [UNK] is learned and no single word decides.
 
-    token_ids: int32[B, L] -> int32[B, L]; padding stays. After Dai and Le 2015, "Semi-supervised sequence learning".
+    token_ids: int32[B, L] -> int32[B, L]; padding stays. Dai and Le 2015, "Semi-supervised sequence learning".
     """
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
@@ -35,7 +36,7 @@ class WordDropout(layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable("lstm_text")
 class MaskedPooling(layers.Layer):  # type: ignore[misc]
-    """Maximum or mean over the tokens of each row, padding left out: float32[B, L, H] -> float32[B, H]."""
+    """Maximum or mean over the tokens of each row, without padding: float32[B, L, H] -> float32[B, H]."""
 
     def __init__(self, kind: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -52,7 +53,7 @@ class MaskedPooling(layers.Layer):  # type: ignore[misc]
         return ops.sum(states * weights, axis=1) / ops.sum(weights, axis=1)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        return None  # One vector per row: nothing left to mask.
+        return None  # One vector per row needs no mask.
 
     def compute_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (input_shape[0], input_shape[2])
@@ -64,35 +65,28 @@ class MaskedPooling(layers.Layer):  # type: ignore[misc]
 def build_network(config: ModelConfig, *, vocab_size: int, num_classes: int, seed: int) -> keras.Model:
     """Return the untrained network: token_ids int32[B, L], right-padded with 0 -> logits float32[B, C].
 
-    The softmax is left to the loss and to the classifier, which divides by a temperature first. `seed` decides the
-    initial weights; dropout is reseeded each epoch by `training.reseed`.
+    The loss and the classifier apply the softmax; the classifier divides by a temperature first. `seed` sets the
+    initial weights; `training.reseed` reseeds dropout each epoch.
     """
-    # Keras would draw from Python's global generator, from which other threads (Prefect's) draw as well.
-    draw = _seeds(seed)
+    # Keras would draw seeds from Python's global generator, which other threads (Prefect's) also use.
+    draw = partial(random.Random(seed).randint, 1, 10**9)
     token_ids = keras.Input((None,), dtype="int32", name="token_ids")
     words = WordDropout(config.word_dropout_rate, seed=draw(), name="word_dropout")(token_ids)
     table = keras.initializers.RandomUniform(seed=draw())
-    embedded = layers.Embedding(
-        vocab_size, config.embedding_dim, embeddings_initializer=table, mask_zero=True, name="embedding"
-    )(words)
-    states = embedded
+    embedding = {"embeddings_initializer": table, "mask_zero": True, "name": "embedding"}
+    states = embedded = layers.Embedding(vocab_size, config.embedding_dim, **embedding)(words)
     for number in range(1, config.lstm_layers + 1):
         top = number == config.lstm_layers
         states = _lstm(config, number, draw, return_sequences=not top or config.pooling != "last")(states)
         if not top:
             states = layers.Dropout(config.dropout_rate, seed=draw(), name=f"dropout_{number}")(states)
-    hidden = _pool(config, embedded=embedded, states=states)
+    hidden = states if config.pooling == "last" else _pool(config, embedded=embedded, states=states)
     hidden = layers.Dropout(config.dropout_rate, seed=draw(), name="dropout_pooled")(hidden)
     if config.dense_units:
         hidden = _dense(config.dense_units, "dense", draw, activation="relu")(hidden)
         hidden = layers.Dropout(config.dropout_rate, seed=draw(), name="dropout_dense")(hidden)
     logits = _dense(num_classes, "logits", draw)(hidden)
     return keras.Model(token_ids, logits, name="lstm_text")
-
-
-def _seeds(seed: int) -> Callable[[], int]:
-    generator = random.Random(seed)
-    return lambda: generator.randint(1, 10**9)
 
 
 def _dense(units: int, name: str, draw: Callable[[], int], activation: str | None = None) -> layers.Layer:
@@ -115,16 +109,14 @@ def _lstm(config: ModelConfig, number: int, draw: Callable[[], int], *, return_s
 
     if not config.bidirectional:
         return direction(f"lstm_{number}")
-    # Both are given: the backward one that Keras makes of the forward one would begin with the same weights. The layer
-    # that only serves Keras as their pattern draws too, so that networks begin as they did before seeds were given.
+    # Keras would copy the backward layer from the forward one, with equal initial weights. The unused layer only draws
+    # seeds, so that networks keep the initial weights of earlier releases.
     direction("pattern")
     forward, backward = direction(f"lstm_{number}"), direction(f"backward_lstm_{number}", go_backwards=True)
     return layers.Bidirectional(forward, backward_layer=backward, name=f"bidirectional_{number}")
 
 
 def _pool(config: ModelConfig, *, embedded: Any, states: Any) -> Any:
-    if config.pooling == "last":
-        return states
     pooled = MaskedPooling(config.pooling, name="pool_states")(states)
     if not config.embedding_skip:
         return pooled

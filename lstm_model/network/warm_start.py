@@ -1,4 +1,4 @@
-"""First weights from a trained network, as far as the two have parts in common. Loads TensorFlow."""
+"""Initial weights from a trained network, where both networks have the same parts. Loads TensorFlow."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
-Places = tuple[list[int], list[int]]  # Places here, and the donor's.
+Places = tuple[list[int], list[int]]  # Places in the network, and in the donor.
 
 
 @dataclass(frozen=True)
 class WarmStart:
-    """What was taken over: rows of the embedding (tokens that both know), and names of layers; the rest is fresh."""
-
-    tokens: int
-    layers: list[str]
+    tokens: int  # Copied rows of the embedding.
+    layers: list[str]  # Names of copied layers.
 
 
 def take_over(
@@ -28,29 +26,28 @@ def take_over(
     labels: Sequence[str],
     donor_labels: Sequence[str],
 ) -> WarmStart:
-    """Give `network` the weights of `donor` where they mean the same, in place.
+    """Copy weights of `donor` to `network`, in place: rows of the embedding by token, columns of the output by label.
 
-    The embedding's rows go by token and the output's columns by label; another layer is taken whole if its sizes are
-    the donor's. What has no counterpart keeps its fresh weights.
+    Any other layer is copied whole if its shapes are equal. Everything else keeps its initial weights.
     """
     tokens = _shared(vocab, donor_vocab)
-    columns = _shared(_places(labels), _places(donor_labels))
-    donors = {layer.name: layer for layer in donor.layers if layer.weights}
-    taken: list[str] = []
+    columns = _shared(*({label: i for i, label in enumerate(names)} for names in (labels, donor_labels)))
+    donors = {layer.name: layer for layer in donor.layers}
+    copied: list[str] = []
     for layer in network.layers:
         if layer.weights and layer.name in donors:
             ours, theirs = ([np.array(weight) for weight in one.get_weights()] for one in (layer, donors[layer.name]))
             merged = _merged(layer.name, ours, theirs, tokens=tokens, columns=columns)
             if merged is not None:
                 layer.set_weights(merged)
-                taken.append(layer.name)
-    return WarmStart(tokens=len(tokens[0]) if "embedding" in taken else 0, layers=taken)
+                copied.append(layer.name)
+    return WarmStart(tokens=len(tokens[0]) if "embedding" in copied else 0, layers=copied)
 
 
 def _merged(
     name: str, ours: list[Array], theirs: list[Array], *, tokens: Places, columns: Places
 ) -> list[Array] | None:
-    """Return the layer's weights with what can be taken over, or None."""
+    """Return the layer's weights with the donor's where they match, or None."""
     if name == "embedding" and ours[0].shape[1] == theirs[0].shape[1]:
         ours[0][tokens[0]] = theirs[0][tokens[1]]
         return ours
@@ -61,11 +58,7 @@ def _merged(
     return theirs if same and name not in ("embedding", "logits") else None
 
 
-def _places(names: Sequence[str]) -> dict[str, int]:
-    return {name: place for place, name in enumerate(names)}
-
-
 def _shared(ours: Mapping[str, int], theirs: Mapping[str, int]) -> Places:
-    """Return the places here and there of what both hold."""
+    """Return the places in both of the names that both have."""
     names = [name for name in ours if name in theirs]
     return [ours[name] for name in names], [theirs[name] for name in names]

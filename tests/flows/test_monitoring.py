@@ -256,7 +256,7 @@ def test_answers_stand_where_comparing_fails(name: str, tmp_path: Path, monkeypa
 def test_a_batch_that_tells_nothing_is_not_judged_and_says_so(texts: list[str], name: str, tmp_path: Path) -> None:
     outcome = score(name, texts, tmp_path)
     assert outcome.rows == len(texts) and outcome.drift.verdict == "not judged"
-    assert "Too few rows to tell" in outcome.drift.text and "at least 30 are needed" in outcome.drift.text
+    assert "Too few rows to compare" in outcome.drift.text and "at least 30 are needed" in outcome.drift.text
     assert runs_of(name, "batch")["tags.drifted"].tolist() == ["not judged"]
 
 

@@ -69,5 +69,5 @@ def test_a_class_that_no_resampled_row_has_gets_zero() -> None:
 
 
 def test_no_rows_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least one row"):
+    with pytest.raises(ValueError, match="no rows to resample"):
         bootstrap(label_ids=np.array([], int), predictions={}, num_classes=2, resampling=Resampling())
