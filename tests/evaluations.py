@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.digests import digest_text
 from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
-from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.evaluation.metrics import classification_metrics
 from lstm_model.evaluation.record import Evaluation
 from lstm_model.pages.run_facts import RunFacts

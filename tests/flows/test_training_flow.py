@@ -19,7 +19,6 @@ from lstm_model.config.registration import RegistrationConfig
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.config.training import TrainingConfig
 from lstm_model.drift.profile import Reference
-from lstm_model.errors import ModelError
 from tasks.promotion import check_servable
 from tasks.registry.registered_model import download_version
 from tests.flows.conftest import SERVED_REALLY

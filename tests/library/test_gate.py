@@ -31,7 +31,12 @@ FORCE = "`lstm-text promote 2 --force --reason ...`"
 
 
 def evaluation(
-    *, cat: float = 0.8, dog: float = 0.6, rows: int | dict[str, int] = 30, low: float = 0.55, beaten_by: float | None = None
+    *,
+    cat: float = 0.8,
+    dog: float = 0.6,
+    rows: int | dict[str, int] = 30,
+    low: float = 0.55,
+    beaten_by: float | None = None,
 ) -> Evaluation:
     """An evaluation in which only what the rules read has a meaning. beaten_by: how much better the baseline is."""
     supports = rows if isinstance(rows, dict) else {"cat": rows, "dog": rows}

@@ -30,7 +30,8 @@ def test_the_card_tells_data_training_figures_decision_and_how_to_serve() -> Non
 
 def test_the_card_of_a_first_model_without_baseline_and_calibration_has_no_gaps() -> None:
     judged = {**evaluation(["cat", "dog"]), "baseline": None, "calibration": None, "slices": []}
-    card = render_model_card(typed(judged), decision(judged, first=True), run_facts(tags={}, metrics={}, epochs=[], config=PipelineConfig()))
+    bare = run_facts(tags={}, metrics={}, epochs=[], config=PipelineConfig())
+    card = render_model_card(typed(judged), decision(judged, first=True), bare)
     assert "None" not in card and "nan" not in card
     assert "| metric | this model | interval |\n|---|---:|---:|\n| macro-F1 |" in card
     assert "All settings have their defaults." in card
@@ -45,7 +46,7 @@ def test_labels_mean_nothing_in_markdown() -> None:
 @pytest.mark.parametrize("classes", [2, 12, 30, 200])
 def test_the_card_fits_whatever_the_number_and_length_of_labels(classes: int) -> None:
     judged = evaluation([f"label {n} " + "x*" * 100 for n in range(classes)])
-    config = PipelineConfig(data={"labels": ["value " * 1_000, "b"]}, training={"seed": 1, "batch_size": 7, "epochs": 3})
+    config = PipelineConfig(data={"labels": ["value " * 1_000, "b"]}, training={"seed": 1, "batch_size": 7})
     card = render_model_card(typed(judged), decision(judged, reason="r" * 5_000), run_facts(config=config))
     assert len(card) <= MAX_CHARACTERS
     assert "## Decision" in card and "lstm-text serve" in card  # Labels and settings gave way, not these.

@@ -29,8 +29,8 @@ def variant(name: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     if name == "unservable":
         served = {"reason": "no tokenizer.json", "asked": 0, "cold_start_seconds": None, "p95_milliseconds": None}
         decided |= {"rules": [], "comparison": None, "servability": served}
-    facts = {"config": PipelineConfig(), "tags": {}, "metrics": {}, "epochs": [], "packages": {}} if name == "bare" else {}
-    return judged, decided, facts
+    bare = {"config": PipelineConfig(), "tags": {}, "metrics": {}, "epochs": [], "packages": {}}
+    return judged, decided, bare if name == "bare" else {}
 
 
 def render(judged: dict[str, Any], decided: dict[str, Any], facts: RunFacts, **before: Any) -> str:
