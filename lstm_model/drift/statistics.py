@@ -65,23 +65,18 @@ def compare_profiles(
     reference: Profile, batch: Profile, config: DriftConfig, *, token_name: Callable[[int], str], seed: int = 42
 ) -> DriftComparison:
     """Compare a batch with the reference; both profiles are of one classifier. seed: of the draws of chance."""
-    sizes: dict[str, Any] = {
-        "rows": batch.rows,
-        "effective_rows": batch.effective_rows(),
-        "reference_rows": reference.rows,
-    }
-    compared = partial(DriftComparison, **sizes)
+    sizes = batch.rows, batch.effective_rows(), reference.rows
     for name, profile in (("reference", reference), ("batch", batch)):
         size, rows = profile.effective_rows(), profile.rows
         if size < config.min_rows:
             alike = f", worth {max(1, round(size)):,} different rows" if size < 0.99 * rows else ""
             few = f"the {name} has {rows:,} with a text{alike}; at least {config.min_rows} are needed"
-            return compared("not judged", f"Too few rows to compare: {few}.", figures=[])
+            return DriftComparison("not judged", f"Too few rows to compare: {few}.", *sizes, [])
     statistics = _statistics(reference, batch, config, token_name, seed)
     beyond = [f"{one.what} {one.value:.2f} (limit {one.threshold:.2f})" for one in statistics if one.drifted]
     if beyond:
-        return compared("drifted", f"Beyond their limits: {', '.join(beyond)}.", figures=statistics)
-    return compared("stable", f"All {STATISTICS} statistics are within their limits.", figures=statistics)
+        return DriftComparison("drifted", f"Beyond their limits: {', '.join(beyond)}.", *sizes, statistics)
+    return DriftComparison("stable", f"All {STATISTICS} statistics are within their limits.", *sizes, statistics)
 
 
 def _statistics(

@@ -85,7 +85,7 @@ def _metrics(label_ids: Int, predicted_ids: Int, num_classes: int, resampling: R
 
 def _buckets(places: Int, names: Sequence[str]) -> Buckets:
     """Return the buckets of rows: int[N] places in names; buckets without rows are left out."""
-    return pd.Categorical.from_codes(places, names).remove_unused_categories()
+    return pd.Categorical.from_codes(places.tolist(), pd.Index(names)).remove_unused_categories()
 
 
 def _shown(value: str | None) -> str:

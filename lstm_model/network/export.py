@@ -71,9 +71,11 @@ def _lstm(graph: _Graph, config: ModelConfig, number: int, states: str) -> tuple
     inputs = [graph.constant(f"{name}_{part}", np.stack(kernel)) for part, kernel in zip("WRB", kernels, strict=True)]
     outputs = [f"{name}_states", f"{name}_final"]
     activation = "Tanh" if config.activation == "tanh" else "Relu"
-    attributes = {"direction": kind, "activations": ["Sigmoid", activation, activation] * directions}
-    attributes |= {"name": name, "hidden_size": config.lstm_units}
-    graph.nodes.append(helper.make_node("LSTM", [states, *inputs, "lengths"], outputs, **attributes))
+    node = helper.make_node(
+        "LSTM", [states, *inputs, "lengths"], outputs, name=name, direction=kind, hidden_size=config.lstm_units,
+        activations=["Sigmoid", activation, activation] * directions,
+    )  # fmt: skip
+    graph.nodes.append(node)
     width = directions * config.lstm_units
     shape = graph.constant(f"{name}_width", [0, 0, width])
     merged = graph.node("Reshape", [graph.node("Transpose", outputs[:1], perm=[0, 2, 1, 3]), shape])
