@@ -219,7 +219,7 @@ def _swallowed_row(path: Path, ending: str, suspects: Suspects, id_column: str |
     swallowed = "the rest of it" if line == start else f"line {line}"
     what = f" and the {name} {cell[:80]!r}" if len(header) > 1 else ""
     return ContentError(
-        f"A quoted field of {path} starts in line {start} and swallows {swallowed}, which has the header's width{what}.",
+        f"A quoted field in line {start} of {path} swallows {swallowed}, which has the header's width{what}.",
         f"Close the quote in line {start}, or write it twice inside a quoted field. Where quotes are ordinary "
         "characters pass --data.quoting none, and where the field really contains that line --data.quoting quoted "
         "(score and drift: --quoting).",

@@ -29,7 +29,7 @@ def honour_given_split(
     """Return the split that a column gives, and how many rows were left out of it (`None` there).
 
     Copies of test texts leave train and validation, copies of validation texts leave train: a model must not be
-    evaluated on texts it has seen. If no validation rows are left, some train rows take their place, as in `split_rows`.
+    evaluated on texts it has seen. If no validation rows are left, train rows become validation, as in `split_rows`.
 
     Raises ContentError for a value other than train, validation or test, and where train or test rows are missing.
     """
