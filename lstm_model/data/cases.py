@@ -28,11 +28,7 @@ def find_cases(data: DataConfig, evaluation: EvaluationConfig) -> Path | None:
 
 
 def read_cases(
-    path: Path,
-    *,
-    labels: Sequence[str] | None = None,
-    quoting: Quoting = "auto",
-    reading: Reading | None = None,
+    path: Path, *, labels: Sequence[str] | None = None, quoting: Quoting = "auto", reading: Reading | None = None
 ) -> pd.DataFrame:
     """Return the cases: text and label, one row each, strings.
 

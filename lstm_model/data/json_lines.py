@@ -35,7 +35,7 @@ def _decode(path: Path, number: int, line: str) -> dict[str, Any]:
         problem = f"{error.msg} at character {error.colno}"
     except RecursionError:
         problem = "values nested too deeply"
-    except ValueError:  # Python's limit on digits, the one other thing that json refuses.
+    except ValueError:  # Python's limit on digits, the only other thing that json rejects.
         problem = "an integer of more than 4,300 digits"
     raise ContentError(
         f"Line {number} of {path} is not one JSON object: {problem}.",

@@ -46,13 +46,12 @@ def wanted_columns(config: DataConfig) -> dict[str, str]:
 
 def missing_columns(config: DataConfig, columns: list[str]) -> ContentError:
     """Return the error for a file that lacks columns which the config names."""
-    flags = {"text": "text", "label": "label", "example_id": "id", "split": "split"}
     wanted = wanted_columns(config)
-    missing = [f"--data.{flags[name]}-column" for name, source in wanted.items() if source not in columns]
+    missing = [name.removeprefix("example_") for name, source in wanted.items() if source not in columns]
     return ContentError(
         f"{config.path} needs the columns {', '.join(map(repr, wanted.values()))} "
         f"(found: {', '.join(map(repr, columns))}).",
-        f"Name the right column with {' and '.join(missing)}.",
+        f"Name the right column with {' and '.join(f'--data.{name}-column' for name in missing)}.",
     )
 
 

@@ -90,7 +90,7 @@ def test_integer_labels_in_parquet_become_digits_but_integer_texts_are_refused(t
     pd.DataFrame({"id": [1, 2], "text": ["a", "b"], "label": [0, 1]}).to_parquet(tmp_path / "a.parquet")
     assert list(read(tmp_path / "a.parquet")["label"]) == ["0", "1"]
     pd.DataFrame({"text": [1, 2]}).to_parquet(tmp_path / "b.parquet")
-    with pytest.raises(ContentError, match="Column 'text' of .* has type int64, not strings"):
+    with pytest.raises(ContentError, match=r"Column 'text' of .* has type int64, not strings"):
         read(tmp_path / "b.parquet")
 
 
