@@ -1,1 +1,1 @@
-"""The configuration: a file per section, and the tree of all of them in pipeline.py."""
+"""The configuration: one file per section, and the tree of all of them in pipeline.py."""

@@ -1,11 +1,11 @@
-"""Where the labelled rows are, and what is accepted as a row."""
+"""The labelled file and its rows."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from lstm_model.config.section import Count, Section
+from lstm_model.config.section import Count, Section, Share
 
 Quoting = Literal["auto", "quoted", "none"]
 
@@ -23,7 +23,7 @@ class DataConfig(Section):
     """Name of the column with the row's id. Unset: `id` if the file has it, otherwise the row number from 1."""
     quoting: Quoting = "auto"
     """Whether double quotes enclose fields of CSV and TSV. auto: in CSV; in TSV only if the whole file fits that.
-    quoted, none: as said, whatever the file looks like."""
+    quoted, none: always or never, without a look at the file."""
     split_column: str | None = None
     """Name of a column that says train, validation or test for each row. Unset: the rows are split here."""
     labels: tuple[str, ...] | None = None
@@ -32,9 +32,9 @@ class DataConfig(Section):
     """Fewest characters in a text, white space at both ends not counted."""
     max_characters: Count = 100_000
     """Most characters in a text; a longer one is usually a broken file."""
-    max_labels: Annotated[int, Field(ge=2)] = 1_000
-    """Most different labels; more usually means that the wrong column was named."""
+    max_labels: int = Field(1_000, ge=2)
+    """Most different labels; more usually means that you named the wrong column."""
     on_bad_rows: Literal["stop", "quarantine"] = "stop"
     """stop: any bad row ends the run. quarantine: bad rows are set aside and recorded."""
-    max_bad_fraction: Annotated[float, Field(ge=0, le=1)] = 0.05
+    max_bad_fraction: Share = 0.05
     """With quarantine: the largest share of rows that may be set aside."""

@@ -1,7 +1,6 @@
-"""How the classifier is evaluated on the test rows."""
+"""The evaluation on the test rows."""
 
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field
 
@@ -10,23 +9,23 @@ from lstm_model.config.section import Count, Fraction, Section
 
 
 class EvaluationConfig(Section):
-    """How the classifier is judged on the test rows."""
+    """How the classifier is evaluated on the test rows."""
 
-    calibration_bins: Annotated[int, Field(ge=2)] = 15
+    calibration_bins: int = Field(15, ge=2)
     """Bins of equal width for the expected calibration error and the reliability diagram."""
     confidence: Fraction = 0.95
-    """How sure an interval is: the share of resampled figures that it holds."""
-    bootstrap_rounds: Annotated[int, Field(ge=100)] = 2_000
+    """Confidence level of the intervals: the share of resampled metrics inside them."""
+    bootstrap_rounds: int = Field(2_000, ge=100)
     """Resamplings of the test rows behind each interval."""
     bootstrap_seed: int = 42
     """Decides which rows are drawn."""
     baseline: bool = True
-    """Fit TF-IDF with a linear SVM on the same train rows, to tell what the network is worth."""
+    """Fit TF-IDF with a linear SVM on the same train rows, to show what the network is worth."""
     slice_column: str | None = None
-    """Name of a column of the labelled file; figures are also given for the rows of each of its values."""
+    """Name of a column of the labelled file; metrics are also given for the rows of each of its values."""
     cases: Path | None = None
-    """File with columns text and label that any good model answers right. Unset: NAME.cases.csv beside data.path."""
+    """File with columns text and label that any good model answers right. Unset: NAME.cases.csv next to data.path."""
     cases_quoting: Quoting = "auto"
-    """As data.quoting, for the file with the cases."""
+    """Like data.quoting, for the file with the cases."""
     shown_mistakes: Count = 50
     """Rows in the tables of confident mistakes and of likely label errors."""

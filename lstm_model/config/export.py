@@ -1,6 +1,4 @@
-"""From the trained network to the classifier that is served."""
-
-from typing import Annotated
+"""The export to ONNX."""
 
 from pydantic import Field
 
@@ -10,7 +8,7 @@ from lstm_model.config.section import Count, Section
 class ExportConfig(Section):
     """From the trained network to the classifier that is served."""
 
-    max_difference: Annotated[float, Field(gt=0)] = 1e-5
+    max_difference: float = Field(1e-5, gt=0)
     """Largest difference of a probability between Keras and ONNX Runtime on validation rows."""
     compared_rows: Count = 512
     """Validation rows on which the two are compared."""

@@ -1,6 +1,6 @@
-"""The network: embedding, LSTM layers, pooling, dense head."""
+"""The network."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -23,11 +23,11 @@ class ModelConfig(Section):
     pooling: Literal["last", "max", "mean"] = "max"
     """How the states of all tokens become one vector: the last state, or the maximum or mean over the tokens."""
     embedding_skip: bool = True
-    """Pool the embeddings beside the LSTM's states (not with pooling=last)."""
-    dense_units: Annotated[int, Field(ge=0)] = 0
+    """Pool the embeddings together with the LSTM's states (not with pooling=last)."""
+    dense_units: int = Field(0, ge=0)
     """Units of a dense relu layer before the output; 0 leaves it out."""
     dropout_rate: Rate = 0.3
-    """Dropout behind each LSTM layer (behind the pooling for the topmost) and behind the dense layer."""
+    """Dropout after each LSTM layer (after the pooling for the topmost) and after the dense layer."""
     word_dropout_rate: Rate = 0.2
     """Share of tokens replaced by [UNK] while training."""
 

@@ -1,7 +1,7 @@
 """All sections of a training run, the presets, and their flat names.
 
-One frozen tree is the flow's parameters, the command line's flags, the YAML file and MLflow's params. What changes the
-model is here; what changes where it runs (addresses, schedules) is environment or deployments/.
+This one frozen tree is the flow's parameters, the command line's flags, the YAML file and MLflow's params. Settings
+that change the model are here; where it runs (addresses, schedules) is set in the environment or in deployments/.
 """
 
 from typing import Any
@@ -32,11 +32,11 @@ class PipelineConfig(Section):
     model: ModelConfig = ModelConfig()
     """The network."""
     training: TrainingConfig = TrainingConfig()
-    """Fitting it."""
+    """Training it."""
     export: ExportConfig = ExportConfig()
     """Making it servable."""
     evaluation: EvaluationConfig = EvaluationConfig()
-    """Judging it."""
+    """Evaluating it."""
     registration: RegistrationConfig = RegistrationConfig()
     """Registering it."""
     promotion: PromotionConfig = PromotionConfig()
@@ -79,7 +79,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def flatten(config: BaseModel, prefix: str = "") -> dict[str, Any]:
-    """Return the tree as {"model.lstm_units": 32, ...}, the names MLflow's params and the command line use."""
+    """Return the tree as {"model.lstm_units": 32, ...}, the names of MLflow's params and of the flags."""
     flat: dict[str, Any] = {}
     for name in type(config).model_fields:
         value = getattr(config, name)

@@ -1,25 +1,24 @@
-"""The configuration as a run recorded it: config.json, perhaps of an earlier release."""
+"""The configuration that a run recorded in config.json, perhaps with an earlier release."""
 
 import json
 from typing import Any
 
 from lstm_model.config.pipeline import PipelineConfig
 
-# Settings that releases before this one had, with their defaults.
+# Settings of earlier releases, with their defaults.
 REMOVED = {"export.quantize": "none", "export.max_disagreement": 0.005}
 
 
 def flat_settings(recorded: str) -> dict[str, Any]:
-    """Return the settings in config.json by flat name, those that this release does not know included."""
-    return {
-        f"{section}.{name}": value for section, values in json.loads(recorded).items() for name, value in values.items()
-    }
+    """Return the settings in config.json by flat name, including those that this release does not know."""
+    sections = json.loads(recorded)
+    return {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
 
 
 def read_recorded(recorded: str) -> PipelineConfig:
     """Return the configuration in config.json without removed settings.
 
-    Raises pydantic.ValidationError where it holds anything else that this release does not take.
+    Raises pydantic.ValidationError if this release does not accept the rest.
     """
     sections = json.loads(recorded)
     for name in REMOVED:
@@ -30,5 +29,5 @@ def read_recorded(recorded: str) -> PipelineConfig:
 
 def removed_settings(recorded: str) -> dict[str, Any]:
     """Return the removed settings in config.json that had another value than their default."""
-    found = flat_settings(recorded)
-    return {name: found[name] for name, default in REMOVED.items() if found.get(name, default) != default}
+    settings = flat_settings(recorded)
+    return {name: settings[name] for name, default in REMOVED.items() if settings.get(name, default) != default}

@@ -15,4 +15,4 @@ class RegistrationConfig(Section):
     model_name: ModelName = "text-classifier"
     """Name in the model registry."""
     experiment_name: str = "lstm-text"
-    """MLflow experiment that holds the runs."""
+    """MLflow experiment for the runs."""

@@ -1,4 +1,4 @@
-"""What a search tries: values and ranges of settings, held against the settings' own bounds before anything runs."""
+"""What a search tries: values and ranges of settings, checked against the settings' own bounds before anything runs."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,40 +15,49 @@ from lstm_model.errors import UsageError
 if TYPE_CHECKING:
     import optuna
 
-SECTIONS: dict[str, type[ModelConfig] | type[TrainingConfig]] = {"model": ModelConfig, "training": TrainingConfig}
-FIXED = {"training.seed": "it decides chance", "training.monitor": "trials are compared by it"}
+SETTINGS: dict[str, FieldInfo] = {
+    **{f"model.{name}": field for name, field in ModelConfig.model_fields.items()},
+    **{f"training.{name}": field for name, field in TrainingConfig.model_fields.items()},
+}
+FIXED = {"training.seed": "it decides chance", "training.monitor": "it is the metric that trials are compared by"}
 
 
 def check_space(tuning: TuningConfig, base: PipelineConfig) -> None:
-    """Raise UsageError for a setting that cannot be tried, and for a value that the setting refuses."""
+    """Raise UsageError for a setting that cannot be tried, and for a value that the setting does not accept."""
     if not tuning.space:
-        raise _refused("at least one setting", "none")
+        raise _space_error("needs at least one setting")
+    sections = [name.split(".")[0] for name in tuning.space]
     for name, tried in tuning.space.items():
-        field = _field(name)
-        if isinstance(tried, Range) and field.annotation not in (int, float):
-            raise _refused(f"a list of values for {name}, which is no number", "a range")
-        # Two settings may be refused together that are fine with others: such trials are told from bad values later.
-        alone = sum(other.split(".")[0] == name.split(".")[0] for other in tuning.space) == 1
-        values = [tried.low, tried.high] if isinstance(tried, Range) else tried
-        for value in values:
+        if name not in SETTINGS:
+            raise _space_error(f"has {name!r}, which is no setting of model or training ({', '.join(SETTINGS)})")
+        if name in FIXED:
+            raise _space_error(f"has {name}, which a search may not change: {FIXED[name]}")
+        if isinstance(tried, Range) and SETTINGS[name].annotation not in (int, float):
+            raise _space_error(f"has a range for {name}, which is no number. Give it a list of values")
+        # A validator may reject two settings together that are fine with others: such trials fail later.
+        alone = sections.count(name.split(".")[0]) == 1
+        for value in [tried.low, tried.high] if isinstance(tried, Range) else tried:
             try:
                 with_settings(base, {name: value})
             except ValidationError as error:
                 problem = error.errors()[0]
                 if alone or len(problem["loc"]) > 1:
-                    raise _refused(f"values that {name} takes", f"{value!r}: {problem['msg']}") from None
+                    raise _space_error(f"has {value!r} for {name}: {problem['msg']}") from None
+
+
+def _space_error(problem: str) -> UsageError:
+    return UsageError(f"tuning.space {problem}.", "See docs/tuning.md, what is tried.")
 
 
 def with_settings(base: PipelineConfig, settings: Mapping[str, Any]) -> PipelineConfig:
     """Return base with some settings replaced, by name as in "model.lstm_units".
 
-    Raises pydantic.ValidationError where they are refused together.
+    Raises pydantic.ValidationError if they do not fit together.
     """
     sections: dict[str, Any] = dict(base)
     for name, value in settings.items():
         section, key = name.split(".")
-        current = sections[section]
-        sections[section] = {**(current if isinstance(current, dict) else dict(current)), key: value}
+        sections[section] = {**dict(sections[section]), key: value}
     return PipelineConfig.model_validate(sections)
 
 
@@ -60,22 +69,8 @@ def suggest_settings(trial: "optuna.trial.BaseTrial", tuning: TuningConfig) -> d
 def _suggest(trial: "optuna.trial.BaseTrial", name: str, tried: Any) -> Any:
     if not isinstance(tried, Range):
         return trial.suggest_categorical(name, list(tried))
-    if _field(name).annotation is int:
+    if SETTINGS[name].annotation is int:
         step = 1 if tried.log else int(tried.step or 1)
         return trial.suggest_int(name, int(tried.low), int(tried.high), step=step, log=tried.log)
     value = trial.suggest_float(name, tried.low, tried.high, step=tried.step, log=tried.log)
-    return float(f"{value:.4g}")  # A person will read and copy it.
-
-
-def _field(name: str) -> FieldInfo:
-    section, _, key = name.partition(".")
-    if section not in SECTIONS or key not in SECTIONS[section].model_fields:
-        known = ", ".join(f"{s}.{k}" for s, kind in SECTIONS.items() for k in kind.model_fields)
-        raise _refused(f"names of settings of model and training ({known})", repr(name))
-    if name in FIXED:
-        raise _refused("settings that a search may change", f"{name}: {FIXED[name]}")
-    return SECTIONS[section].model_fields[key]
-
-
-def _refused(expected: str, found: str) -> UsageError:
-    return UsageError(expected=f"{expected} in tuning.space", found=found, remedy="See docs/tuning.md, what is tried.")
+    return float(f"{value:.4g}")  # Short enough to read and copy.

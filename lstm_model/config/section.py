@@ -1,4 +1,4 @@
-"""A section of the configuration: frozen, each field described, unknown names refused."""
+"""What all sections of the configuration share."""
 
 from typing import Annotated
 
@@ -6,29 +6,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
-
-WORDS = {
-    "lstm": "LSTM",
-    "id": "ID",
-    "f1": "F1",
-    "uri": "URI",
-    "dim": "dimension",
-    "vocab": "vocabulary",
-    "min": "minimum",
-    "max": "maximum",
-}
+UPPER_CASE = ("lstm", "id", "f1", "uri")
+WORDS = {"dim": "dimension", "vocab": "vocabulary", "min": "minimum", "max": "maximum"}
 
 
 def title(name: str) -> str:
     """Return a setting's name for a form: lstm_units is "LSTM units"."""
-    words = [WORDS.get(word, word) for word in name.split("_")]
-    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
+    words = " ".join(word.upper() if word in UPPER_CASE else WORDS.get(word, word) for word in name.split("_"))
+    return words[:1].upper() + words[1:]
 
 
 class Section(BaseModel):
-    """A group of settings: frozen, every field described, unknown names refused."""
+    """A group of settings: frozen, every field described, unknown names rejected."""
 
     model_config = ConfigDict(
         frozen=True,

@@ -1,4 +1,4 @@
-"""How rows are shared out between train, validation and test."""
+"""The split into train, validation and test rows."""
 
 from pydantic import model_validator
 
@@ -6,7 +6,7 @@ from lstm_model.config.section import Fraction, Section
 
 
 class SplitConfig(Section):
-    """How rows are shared out; a split column overrides the fractions it makes needless."""
+    """How rows are split; a split column overrides the fractions that it replaces."""
 
     test_fraction: Fraction = 0.15
     """Share of the rows of each label that becomes test rows."""

@@ -1,6 +1,6 @@
-"""How text becomes token_ids."""
+"""The tokenizer."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ class TokenizationConfig(Section):
 
     kind: Literal["word", "bpe"] = "word"
     """word: one token per word or punctuation mark. bpe: byte-pair encoding learned on the training rows."""
-    vocab_size: Annotated[int, Field(ge=3)] = 20_000
+    vocab_size: int = Field(20_000, ge=3)
     """Most tokens in the vocabulary, [PAD] and [UNK] included."""
     min_frequency: Count = 1
     """A token that occurs less often in the training rows is unknown."""

@@ -1,6 +1,6 @@
-"""How the network is fitted."""
+"""The training loop."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -14,16 +14,16 @@ class TrainingConfig(Section):
     """Most passes over the training rows."""
     batch_size: Count = 64
     """Rows per step."""
-    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
+    learning_rate: float = Field(3e-3, gt=0)
     """Adam's step size."""
-    average_epochs: Annotated[float, Field(ge=0)] = 1.0
-    """Epochs over which weights are averaged (exponentially); the average is judged and kept. 0: no average."""
-    gradient_clip_norm: Annotated[float, Field(ge=0)] = 1.0
+    average_epochs: float = Field(1.0, ge=0)
+    """Epochs over which weights are averaged (exponentially); the average is evaluated and kept. 0: no average."""
+    gradient_clip_norm: float = Field(1.0, ge=0)
     """Global norm that gradients are cut to; 0 leaves them."""
     patience: Count = 3
-    """Epochs without a better validation figure before training stops."""
+    """Epochs without a better validation metric before training stops."""
     monitor: Literal["log_loss", "macro_f1"] = "log_loss"
-    """The validation figure that picks the best epoch."""
+    """The validation metric that picks the best epoch."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: rows of rare labels weigh more, in inverse proportion to their number."""
     warm_start: Literal["none", "champion"] = "none"

@@ -1,4 +1,4 @@
-"""How settings are searched for."""
+"""The search for settings."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ class Range(Section):
     """The highest."""
     log: bool = False
     """Try as many between 0.001 and 0.01 as between 0.01 and 0.1."""
-    step: Annotated[float | None, Field(gt=0)] = None
+    step: float | None = Field(None, gt=0)
     """Distance of neighbours. Unset: 1 for whole numbers, otherwise none."""
 
     @model_validator(mode="after")
@@ -29,7 +29,7 @@ class Range(Section):
 
 
 Values = Annotated[tuple[str | int | float | bool, ...], Field(min_length=2)]
-# The tags tell which of the two is meant, so that an error speaks of that one alone.
+# The tags say which of the two is meant, so that an error is about that one alone.
 Tried = Annotated[
     Annotated[Values, Tag("values")] | Annotated[Range, Tag("range")],
     Discriminator(lambda given: "range" if isinstance(given, dict | Range) else "values"),
@@ -37,12 +37,12 @@ Tried = Annotated[
 
 
 class TuningConfig(Section):
-    """How settings are searched for. It decides no run's outcome by itself, so it is no part of PipelineConfig."""
+    """How settings are searched for. It decides no run's outcome, so it is no part of PipelineConfig."""
 
-    trials: Annotated[int, Field(ge=2)] = 20
-    """Trials in all: the configuration started from, and those of the same search before it was interrupted, count."""
-    minutes: Annotated[float | None, Field(gt=0)] = None
-    """No trial begins after this many minutes. Unset: only the number of trials ends the search."""
+    trials: int = Field(20, ge=2)
+    """Trials in all, with the first configuration and with those of the same search before it was interrupted."""
+    minutes: float | None = Field(None, gt=0)
+    """No trial starts after this many minutes. Unset: only the number of trials ends the search."""
     space: dict[str, Tried] = {  # noqa: RUF012  pydantic copies it
         "model.embedding_dim": (50, 100, 200, 300),
         "model.lstm_units": (16, 32, 64, 128),
@@ -55,10 +55,10 @@ class TuningConfig(Section):
     }
     """What is tried: settings of `model` and `training`, each with a list of values or a range."""
     random_trials: Count = 6
-    """Trials drawn at random before what was seen decides (and before the first one is cut short)."""
+    """Trials drawn at random before earlier results decide (and before the first one is cut short)."""
     prune: bool = True
     """Cut a trial short when after the same epoch it is worse than half of the trials before it."""
     warmup_epochs: Count = 3
-    """Epochs that a trial is left alone."""
+    """Epochs in which no trial is cut short."""
     seed: int = 42
-    """Decides what is tried, together with the number of the trial and what came of those before it."""
+    """Decides what is tried, together with the number of the trial and the results of those before it."""

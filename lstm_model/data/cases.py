@@ -1,4 +1,4 @@
-"""Cases: texts that any good model answers right, kept in a file that a person extends.
+"""Cases: texts that any good model answers right, in a file that you extend.
 
 Ribeiro et al. 2020, "Beyond accuracy: behavioral testing of NLP models with CheckList", call them minimum
 functionality tests.
@@ -18,55 +18,42 @@ COLUMNS = ("text", "label")
 
 
 def find_cases(data: DataConfig, evaluation: EvaluationConfig) -> Path | None:
-    """Return the file that evaluation.cases names; unset, NAME.cases.csv beside the labelled file if it is there."""
+    """Return evaluation.cases; if unset, NAME.cases.csv next to the labelled file, or None if there is none."""
     if evaluation.cases is not None:
         return evaluation.cases
     name = data.path.name
-    ending = max((ending for ending in FORMATS if name.lower().endswith(ending)), key=len, default="")
-    beside = data.path.with_name(f"{name[: len(name) - len(ending)]}.cases.csv")
-    return beside if beside.is_file() else None
+    ending = next((ending for ending in FORMATS if name.lower().endswith(ending)), "")
+    neighbour = data.path.with_name(f"{name[: len(name) - len(ending)]}.cases.csv")
+    return neighbour if neighbour.is_file() else None
 
 
 def read_cases(
-    path: Path,
-    *,
-    labels: Sequence[str] | None = None,
-    quoting: Quoting = "auto",
-    reading: Reading | None = None,
+    path: Path, *, labels: Sequence[str] | None = None, quoting: Quoting = "auto", reading: Reading | None = None
 ) -> pd.DataFrame:
     """Return the cases: text and label, one row each, strings.
 
-    labels: those that the model knows, once that is settled. quoting, reading: as `read_chunks` has them. Raises
+    labels: those that the model knows, or None to skip that check. quoting, reading: see `read_chunks`. Raises
     UsageError for a file that is missing or of another format, ContentError for one without the two columns, without a
     row, or with a row that no model could answer.
     """
     columns = read_columns(path, quoting=quoting)
-    if missing := [name for name in COLUMNS if name not in columns]:
+    if missing := [repr(name) for name in COLUMNS if name not in columns]:
         raise ContentError(
-            expected=f"the columns 'text' and 'label' in the cases file {path}",
-            found=", ".join(map(repr, columns)),
-            remedy=f"Add the column {' and '.join(map(repr, missing))}, or name another file with --evaluation.cases.",
+            f"The cases file {path} needs the columns 'text' and 'label' (found: {', '.join(map(repr, columns))}).",
+            f"Add the column {' and '.join(missing)}, or name another file with --evaluation.cases.",
         )
     chunks = list(read_chunks(path, {name: name for name in COLUMNS}, quoting=quoting, reading=reading))
     if not chunks:
-        raise ContentError(
-            expected=f"at least one case in {path}", found="a header only", remedy="Add rows, or remove the file."
-        )
+        raise ContentError(f"The cases file {path} has a header only.", "Add rows, or remove the file.")
     cases = pd.concat(chunks, ignore_index=True)
-    _check_rows(path, cases, labels)
-    return cases[list(COLUMNS)]
-
-
-def _check_rows(path: Path, cases: pd.DataFrame, labels: Sequence[str] | None) -> None:
-    for number, (text, label, problem) in enumerate(cases[["text", "label", "problem"]].itertuples(index=False), 1):
+    for number, (text, label, problem) in enumerate(cases[[*COLUMNS, "problem"]].itertuples(index=False), 1):
         if problem is not None:
-            raise ContentError(
-                expected=f"a text in row {number} of the cases file {path}", found=str(problem), remedy="Mend the row."
-            )
+            raise ContentError(f"Row {number} of the cases file {path} has no text: {problem}.", "Fix the row.")
         if labels is not None and label not in labels:
             known = ", ".join(map(repr, labels[:20])) + (", ..." if len(labels) > 20 else "")
             raise ContentError(
-                expected=f"one of the labels {known} in row {number} of the cases file {path}",
-                found=f"{label!r} for {text[:80]!r}",
-                remedy="Mend the row, or name the file that belongs to this data with --evaluation.cases.",
+                f"Row {number} of the cases file {path} has the label {label!r} for {text[:80]!r}, which is none of "
+                f"the labels {known}.",
+                "Fix the row, or name the file that belongs to this data with --evaluation.cases.",
             )
+    return cases[list(COLUMNS)]

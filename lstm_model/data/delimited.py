@@ -1,8 +1,8 @@
 """CSV and TSV as rows of fields; every line is accounted for, so that no row swallows another.
 
 A quote that somebody typed looks like one that encloses a field: read as quoting, it joins lines into one field until
-the next quote. So a file is looked through before it is read. A TSV counts as quoted only if the whole file is; in
-either format, a quoted field that holds a line which would be a row by itself is refused.
+the next quote. So a file is checked before it is read. A TSV counts as quoted only if the whole file is. In both
+formats, a quoted field with a line in it that could be a row is an error.
 """
 
 import csv
@@ -17,32 +17,32 @@ from lstm_model.config.data import Quoting
 from lstm_model.data.lines import blocks, numbered_lines
 from lstm_model.errors import ContentError
 
-Place = tuple[int, int]  # The line where a quoted field begins, and one that it runs over.
 Row = tuple[int, list[str], list[str]]  # The number of its first line, its fields, the lines it was read from.
+# Lines inside quoted fields: by key column and its cell there, the line where the field starts and the line itself.
+Suspects = dict[tuple[str, str], tuple[int, int]]
 
 
 @dataclass
 class Lines:
-    """How lines became rows. Filled when the last row was read."""
+    """How lines became rows; complete after the last row."""
 
     total: int = 0
     blank: int = 0
     joined: int = 0
     """Lines that continue the row of the line before, inside a quoted field."""
     first_joined: int | None = None
-    """The line in which the first row of several lines begins."""
+    """The line in which the first row of several lines starts."""
     why: str | None = None
-    """Why quotes were read as they were, where the file has some."""
+    """Why quotes were read as they were, if the file has some."""
 
     def __str__(self) -> str:
-        parts = [f"{self.total:,} lines", "1 header", f"{self.total - 1 - self.blank - self.joined:,} rows"]
+        parts = [f"{self.total:,} lines: 1 header", f"{self.total - 1 - self.blank - self.joined:,} rows"]
         parts += [f"{self.blank:,} blank"] if self.blank else []
         parts += [f"{self.joined:,} inside quoted fields (from line {self.first_joined})"] if self.joined else []
-        return f"{parts[0]}: {', '.join(parts[1:])}" + (f"; {self.why}" if self.why else "")
+        return ", ".join(parts) + (f"; {self.why}" if self.why else "")
 
 
-def separator(ending: str) -> str:
-    """Return what separates fields in a file of this ending."""
+def _separator(ending: str) -> str:
     return "\t" if ending.startswith(".tsv") else ","
 
 
@@ -51,62 +51,57 @@ def read_rows(
 ) -> Iterator[Row]:
     """Yield the rows, the header first; every row has the header's width. Blank lines are left out.
 
-    The list of lines is valid until the next row is asked for. Raises ContentError naming the line.
+    The list of lines is valid until you ask for the next row. Raises ContentError with the line.
     """
-    csv.field_size_limit(sys.maxsize)  # The default refuses cells over 128 KiB with a message that helps nobody.
+    csv.field_size_limit(sys.maxsize)  # By default, csv rejects cells over 128 KiB.
+    lines = lines or Lines()
     raw: list[str] = []
-    total = blank = joined = 0
-    first_joined = None
 
     def texts() -> Iterator[str]:
-        nonlocal total
-        for total, line in numbered_lines(path, digest):  # noqa: B007  the count is read below
+        for _, line in numbered_lines(path, digest):
             raw.append(line)
             yield line
 
-    reader = csv.reader(
-        texts(), delimiter=separator(ending), strict=True, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    )
+    quotes = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    reader = csv.reader(texts(), delimiter=_separator(ending), strict=True, quoting=quotes)
     width, start = 0, 1
     try:
         for row in reader:
-            if not row:
-                blank += len(raw)
-            else:
+            if row:
                 width = width or len(row)
                 if len(row) != width:
-                    raise _other_width(path, start, width, len(row), quoted=quoted)
+                    raise _wrong_width(path, start, width, len(row), quoted=quoted)
                 if len(raw) > 1:
-                    joined += len(raw) - 1
-                    first_joined = first_joined or start
+                    lines.joined += len(raw) - 1
+                    lines.first_joined = lines.first_joined or start
                 yield start, row, raw
-            start = total + 1
+            else:
+                lines.blank += len(raw)
+            lines.total = reader.line_num
+            start = reader.line_num + 1
             raw.clear()
     except csv.Error as error:
         raise ContentError(
-            expected=f"well-formed {ending[1:4].upper()} in line {start} of {path}",
-            found=str(error),
-            remedy='Write a double quote inside a quoted field twice (""), and close every quoted field. Where quotes '
+            f"Line {start} of {path} is not well-formed {ending[1:4].upper()}: {error}.",
+            'Write a double quote inside a quoted field twice (""), and close every quoted field. Where quotes '
             "are ordinary characters pass --data.quoting none (score and drift: --quoting none).",
         ) from None
     if not width:
-        raise ContentError(expected=f"a header line in {path}", found="an empty file", remedy="Check the export.")
-    if lines is not None:
-        lines.total, lines.blank, lines.joined, lines.first_joined = total, blank, joined, first_joined
+        raise ContentError(f"{path} is an empty file: it has no header line.", "Check the export.")
 
 
-def _other_width(path: Path, start: int, width: int, found: int, *, quoted: bool) -> ContentError:
-    remedy = (
-        "Put a field that holds the separator or a line break in double quotes."
-        if quoted
-        else "Quotes are ordinary characters here. Where they enclose fields that hold the separator or a line break "
-        "pass --data.quoting quoted (score and drift: --quoting quoted)."
-    )
-    return ContentError(expected=f"{width} fields in line {start} of {path}", found=str(found), remedy=remedy)
+def _wrong_width(path: Path, start: int, width: int, fields: int, *, quoted: bool) -> ContentError:
+    remedy = "Put a field that contains the separator or a line break in double quotes."
+    if not quoted:
+        remedy = (
+            "Quotes are ordinary characters here. Where they enclose fields with the separator or a line break in "
+            "them pass --data.quoting quoted (score and drift: --quoting quoted)."
+        )
+    return ContentError(f"Line {start} of {path} has {fields} fields instead of {width}.", remedy)
 
 
 def read_header(path: Path, ending: str, quoting: Quoting) -> list[str]:
-    """Return the column names, which may stand in quotes whatever the rows do."""
+    """Return the column names, which may be quoted even where the rows are not."""
     header = next(read_rows(path, ending, quoted=False))[1]
     if quoting != "none" and any('"' in name for name in header):
         header = next(read_rows(path, ending, quoted=True))[1]
@@ -116,32 +111,32 @@ def read_header(path: Path, ending: str, quoting: Quoting) -> list[str]:
 def choose_quoting(
     path: Path, ending: str, quoting: Quoting, *, keys: Sequence[str], id_column: str | None
 ) -> tuple[bool, str | None]:
-    """Return whether quotes enclose fields in this file, and why, for the log; None where it holds none.
+    """Return whether quotes enclose fields in this file, and why, for the log; None where it has no quotes.
 
-    keys: the columns that tell a row from a piece of text: the label's, or all but the text's; id_column: which of them
-    holds ids. Raises ContentError where a quoted field holds a line that would be a row by itself, and where a TSV can
-    be read neither way.
+    keys: the columns that show whether a line is a row: the label's, or all but the text's. id_column: which of them
+    has ids. Raises ContentError where a quoted field contains a line that could be a row, and for a TSV that can be
+    read neither way.
     """
     if quoting != "auto":
-        return quoting == "quoted", f"quoting is {quoting}, as was asked for"
+        return quoting == "quoted", f"quoting is set to {quoting}"
     if not any(b'"' in block for block in blocks(path)):
         return True, None
-    tabs = separator(ending) == "\t"
-    suspects: dict[tuple[str, str], Place] = {}
-    problem = None
+    suspects: Suspects = {}
     try:
         suspects = _lines_inside_fields(path, ending, keys)
         problem = _swallowed_row(path, ending, suspects, id_column)
     except ContentError as error:
         problem = error
-    if tabs and (problem or suspects):
+    if ending.startswith(".tsv") and (problem or suspects):
         width, misfit = _misfit(path)
         if misfit is None and width > 1:
-            why = problem.found if problem else "lines inside a field have the header's width, as all lines do"
-            return False, f"quotes are ordinary characters, since as quoting they do not fit: {why}"
+            why = "lines inside a field have the header's width, as all lines do"
+            if problem:
+                why = problem.message.replace(f" of {path}", "").removesuffix(".")
+            return False, f"quotes are ordinary characters, because they do not fit as quoting: {why}"
         if misfit and problem:
-            found = f"{problem.found}; without quoting, line {misfit[0]} has {misfit[1]} fields instead of {width}"
-            problem = ContentError(expected=problem.expected, found=found, remedy=problem.remedy)
+            unquoted = f"Without quoting, line {misfit[0]} has {misfit[1]} fields instead of {width}."
+            problem = ContentError(f"{problem.message} {unquoted}", problem.remedy)
     if problem:
         raise problem
     return True, "quotes enclose fields"
@@ -151,28 +146,28 @@ def _misfit(path: Path) -> tuple[int, tuple[int, int] | None]:
     """Return the width of a TSV's header read without quoting, and the first line of another: number and width."""
     width = 0
     for number, line in numbered_lines(path):
-        if stripped := line.rstrip("\r\n"):
-            found = stripped.count("\t") + 1
-            width = width or found
-            if found != width:
-                return width, (number, found)
+        if line.rstrip("\r\n"):
+            fields = line.count("\t") + 1
+            width = width or fields
+            if fields != width:
+                return width, (number, fields)
     return width, None
 
 
-def _lines_inside_fields(path: Path, ending: str, keys: Sequence[str]) -> dict[tuple[str, str], Place]:
-    """Return lines inside quoted fields with the header's width, by each key column and what they have there.
+def _lines_inside_fields(path: Path, ending: str, keys: Sequence[str]) -> Suspects:
+    """Return the lines inside quoted fields that have the header's width.
 
     A TSV of one column has no keys: any further line of a field could be a row. Raises ContentError where the file is
     not well-formed with quoting.
     """
     rows = read_rows(path, ending, quoted=True)
     header = next(rows)[1]
-    alone = len(header) == 1 and separator(ending) == "\t"
+    alone = len(header) == 1 and ending.startswith(".tsv")
     columns = {name: header.index(name) for name in (header if alone else keys) if name in header}
-    suspects: dict[tuple[str, str], Place] = {}
+    suspects: Suspects = {}
     for start, _, raw in rows:
         if len(raw) > 1:
-            for number, cells in _lines_inside(raw, separator(ending), len(header)):
+            for number, cells in _lines_inside(raw, _separator(ending), len(header)):
                 for name, column in columns.items():
                     cell = cells[column]
                     if cell is not None and cell.strip():
@@ -180,41 +175,37 @@ def _lines_inside_fields(path: Path, ending: str, keys: Sequence[str]) -> dict[t
     return suspects
 
 
-def _lines_inside(raw: list[str], between: str, width: int) -> Iterator[tuple[int, list[str | None]]]:
-    """Yield the lines of a row that have the header's width: number from 0, and each cell that lies inside the field.
+def _lines_inside(raw: list[str], separator: str, width: int) -> Iterator[tuple[int, list[str | None]]]:
+    """Yield the lines of a row that have the header's width: number from 0, and its cells.
 
-    A cell that reaches out of the quoted field is None. In a file of one column, every further line is a row's.
+    A cell that reaches out of the quoted field is None. In a file of one column, every further line is a cell.
     """
     inside = False
     for number, line in enumerate(raw):
         cells: list[str | None] = []
-        for cell in line.rstrip("\r\n").split(between):
-            began = inside
+        for cell in line.rstrip("\r\n").split(separator):
+            was_inside = inside
             if inside or cell.startswith('"'):
                 inside ^= cell.count('"') % 2 == 1
-            cells.append(cell if (began and inside) or (width == 1 and number) else None)
+            cells.append(cell if (was_inside and inside) or (width == 1 and number) else None)
         if len(cells) == width:
             yield number, cells
 
 
-def _swallowed_row(
-    path: Path, ending: str, suspects: dict[tuple[str, str], Place], id_column: str | None
-) -> ContentError | None:
-    """Return the error for the first suspect that is a row: it has what other rows have in the key column.
+def _swallowed_row(path: Path, ending: str, suspects: Suspects, id_column: str | None) -> ContentError | None:
+    """Return the error for the first suspect that is a row: its key cell is one that other rows have, or a new id.
 
-    An id is another row's if it looks like the ids there, holds a digit, and is none of them. In a TSV of one column
-    every suspect could be a row.
+    In a file of one column every suspect could be a row.
     """
     if not suspects:
         return None
     rows = read_rows(path, ending, quoted=True)
     header = next(rows)[1]
     if len(header) > 1:
-        names = {name for name, _ in suspects}
-        columns = [(name, header.index(name)) for name in names]
-        seen: dict[str, set[str]] = {name: set() for name in names}
+        columns = {name: header.index(name) for name, _ in suspects}
+        seen: dict[str, set[str]] = {name: set() for name in columns}
         for _, row, _ in rows:
-            for name, column in columns:
+            for name, column in columns.items():
                 seen[name].add(row[column])
         shapes = {_shape(value) for value in seen.get(id_column or "", ())}
         suspects = {
@@ -226,17 +217,17 @@ def _swallowed_row(
         return None
     (name, cell), (start, line) = min(suspects.items(), key=lambda item: item[1])
     swallowed = "the rest of it" if line == start else f"line {line}"
+    what = f" and the {name} {cell[:80]!r}" if len(header) > 1 else ""
     return ContentError(
-        expected=f"rows that keep to their own lines in {path}",
-        found=f"a quoted field that begins in line {start} and swallows {swallowed}, which has the header's width"
-        + (f" and the {name} {cell[:80]!r}" if len(header) > 1 else ""),
-        remedy=f"Close the quote in line {start}, or write it twice inside a quoted field. Where quotes are ordinary "
-        "characters pass --data.quoting none, and where the field really holds that line --data.quoting quoted "
+        f"A quoted field in line {start} of {path} swallows {swallowed}, which has the header's width{what}.",
+        f"Close the quote in line {start}, or write it twice inside a quoted field. Where quotes are ordinary "
+        "characters pass --data.quoting none, and where the field really contains that line --data.quoting quoted "
         "(score and drift: --quoting).",
     )
 
 
 def _is_new_id(cell: str, ids: set[str], shapes: set[str]) -> bool:
+    """Return whether a cell looks like the ids, has a digit, and is none of them."""
     return any(map(str.isdigit, cell)) and cell not in ids and _shape(cell) in shapes
 
 

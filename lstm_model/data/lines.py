@@ -1,4 +1,4 @@
-"""A text file as numbered lines: opened, unpacked, decoded, and hashed on the way."""
+"""A text file as numbered lines: opened, unpacked, decoded and hashed on the way."""
 
 import gzip
 import io
@@ -13,35 +13,34 @@ BLOCK = 1 << 20
 BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
-class _Hashed(io.RawIOBase):
-    """An open file whose bytes go through a hash as they are read."""
+class _HashedFile(io.FileIO):
+    """A file whose bytes go through a hash as a buffered reader reads them."""
 
-    def __init__(self, file: io.FileIO, digest: Any) -> None:
-        self.file, self.digest = file, digest
-
-    def readable(self) -> bool:
-        return True
+    def __init__(self, path: Path, digest: Any) -> None:
+        super().__init__(path)
+        self.digest = digest
 
     def readinto(self, buffer: Any) -> int:
-        size = self.file.readinto(buffer)
+        size = super().readinto(buffer)
         self.digest.update(memoryview(buffer)[:size])
         return size
 
-    def close(self) -> None:
-        self.file.close()
-        super().close()
+
+def no_permission(path: Path) -> UsageError:
+    """Return the error for a file that you must not read."""
+    return UsageError(f"You have no permission to read {path}.", "Change its permissions with chmod.")
 
 
 def open_bytes(path: Path, digest: Any = None) -> IO[bytes]:
     """Return the file's content, unpacked if its name ends in .gz.
 
-    digest: a hash object that sees each byte of the file itself, once. Raises UsageError without permission to read.
+    digest: a hash object that gets each byte of the file itself, once. Raises UsageError without permission to read.
     """
     try:
-        file = path.open("rb", buffering=0)
+        file = io.FileIO(path) if digest is None else _HashedFile(path, digest)
     except PermissionError:
-        raise UsageError(expected=f"a readable file at {path}", found="no permission", remedy="chmod it.") from None
-    plain = io.BufferedReader(file if digest is None else _Hashed(file, digest), BLOCK)
+        raise no_permission(path) from None
+    plain = io.BufferedReader(file, BLOCK)
     return cast(IO[bytes], gzip.GzipFile(fileobj=plain) if path.name.lower().endswith(".gz") else plain)
 
 
@@ -55,24 +54,18 @@ def numbered_lines(path: Path, digest: Any = None) -> Iterator[tuple[int, str]]:
         try:
             for number, line in enumerate(file, start=1):
                 if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                    raise ContentError(
-                        expected=f"UTF-8 text in {path}",
-                        found="a UTF-16 byte-order mark",
-                        remedy="Convert it: iconv -f UTF-16 -t UTF-8.",
-                    )
+                    problem = f"{path} must be UTF-8, but it starts with a UTF-16 byte-order mark."
+                    raise ContentError(problem, "Convert it: iconv -f UTF-16 -t UTF-8.")
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
+            byte, position = error.object[error.start], error.start + 1
             raise ContentError(
-                expected=f"UTF-8 text in {path}",
-                found=f"byte 0x{error.object[error.start]:02x} at position {error.start + 1} of line {number}",
-                remedy="Convert the file to UTF-8 (for example iconv -f WINDOWS-1252 -t UTF-8), or correct that line.",
+                f"{path} is not UTF-8: byte 0x{byte:02x} at position {position} of line {number}.",
+                "Convert the file to UTF-8 (for example iconv -f WINDOWS-1252 -t UTF-8), or correct that line.",
             ) from None
         except BROKEN_GZIP as error:
-            raise ContentError(
-                expected=f"a complete gzip file at {path}",
-                found=f"{error} after line {number}",
-                remedy="The file is cut off or damaged: copy or download it again.",
-            ) from None
+            problem = f"{path} is not a complete gzip file: {error} after line {number}."
+            raise ContentError(problem, "It is cut off or damaged. Copy or download it again.") from None
 
 
 def blocks(path: Path) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ import json
 
 
 def text_problem(value: object) -> str | None:
-    """Return why a value is no text, or None for a string that UTF-8 can hold."""
+    """Return why a value is no text, or None for a string that UTF-8 can encode."""
     if value is None:
         return "null"
     if not isinstance(value, str):

@@ -104,7 +104,7 @@ def test_bad_usage_exits_with_2_and_names_the_setting(case: str, capfd: pytest.C
     ("flags", "words"),
     [
         (["--evaluation.slice-column", "region"], ["column 'region'", "'id', 'text', 'label'", "slice-column"]),
-        (["--evaluation.cases", "{folder}/cases.csv"], ["'cat', 'dog', 'owl' in row 2", "'cow' for 'moo'"]),
+        (["--evaluation.cases", "{folder}/cases.csv"], ["Row 2 of", "'cow' for 'moo'", "'cat', 'dog', 'owl'"]),
     ],
 )
 def test_what_the_evaluation_will_need_is_checked_before_anything_is_trained(
@@ -182,7 +182,7 @@ def test_a_file_that_grows_while_it_is_read_is_refused_and_nothing_of_it_kept(
     monkeypatch.setattr(load_examples, "read_chunks", growing(load_examples.read_chunks, path))
     before = set((stages_root() / "raw").glob("*"))
     assert main(["train", "--data.path", str(path)]) == 3
-    assert "found a file that changed meanwhile" in capfd.readouterr().err
+    assert "changed while it was read" in capfd.readouterr().err
     assert set((stages_root() / "raw").glob("*")) == before
 
 

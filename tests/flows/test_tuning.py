@@ -179,7 +179,7 @@ def test_a_bad_space_ends_the_command_before_anything_starts(
     path = write_tiny_file(tmp_path / "tiny.csv")
     bad = json.dumps({"model.lstm_units": [16, 0]})
     assert main(["tune", "--data.path", str(path), "--tuning.space", bad]) == 2
-    assert "0: Input should be greater than or equal to 1" in capsys.readouterr().err
+    assert "0 for model.lstm_units: Input should be greater than or equal to 1" in capsys.readouterr().err
 
 
 def test_an_output_that_exists_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
