@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lstm_model.config.data import Quoting
 from lstm_model.data.lines import blocks, numbered_lines
@@ -62,8 +62,8 @@ def read_rows(
             raw.append(line)
             yield line
 
-    quotes = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    reader = csv.reader(texts(), delimiter=_separator(ending), strict=True, quoting=quotes)
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    reader = csv.reader(texts(), delimiter=_separator(ending), strict=True, quoting=quoting)
     width, start = 0, 1
     try:
         for row in reader:
