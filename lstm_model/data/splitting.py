@@ -63,9 +63,8 @@ def _deal_labels(text_digests: pd.Series, labels: pd.Series, fractions: dict[str
                 f"Label {label!r} has {len(sizes)} different texts; it needs at least {needed}, one for each split.",
                 "Add rows with this label, or remove the label.",
             )
-        groups = sorted(
-            sizes.to_dict().items(), key=lambda group: hashlib.sha256(f"{seed}/{group[0]}".encode()).digest()
-        )
+        groups = [(str(digest), int(size)) for digest, size in sizes.items()]
+        groups.sort(key=lambda group: hashlib.sha256(f"{seed}/{group[0]}".encode()).digest())
         targets = {side: fraction * len(digests) for side, fraction in fractions.items()}
         split[digests.index] = digests.map(_deal(groups, targets))
     return split
