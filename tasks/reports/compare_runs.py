@@ -1,6 +1,7 @@
 """Compare two MLflow runs by the artifacts that they logged."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
@@ -30,7 +31,10 @@ def compare_runs(run_a: str, run_b: str | None) -> RunComparison:
     a, b = _find_both(run_a, run_b)
     labels = _common_labels(a, b)
     rows_a, rows_b, counts = _common_rows(a, b)
-    resampling = resampling_of(a.config.evaluation if a.config else EvaluationConfig())
+    config = None
+    with suppress(ModelError):  # Another release has settings that this one does not know.
+        config = a.config
+    resampling = resampling_of(config.evaluation if config else EvaluationConfig())
     metrics, per_class = compare_figures(rows_a, rows_b, labels, resampling)
     agreement, only_a, only_b = compare_answers(rows_a, rows_b, shown=SHOWN_EXAMPLES)
     settings = _side_by_side(*({name: str(value) for name, value in run.settings.items()} for run in (a, b)))

@@ -56,7 +56,7 @@ def test_no_rows() -> None:
 
 @pytest.mark.parametrize("options", [{"top_k": -1}, {"threshold": 1.1}, {"threshold": float("nan")}])
 def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="Expected"):
+    with pytest.raises(ValueError, match="it must be"):
         AnswerOptions(**options)  # type: ignore[arg-type]
 
 
