@@ -42,7 +42,7 @@ def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> 
     manifest = rows[["example_id", "label"]].assign(split=split.fillna(LEFT_OUT))
     manifest.insert(1, "text_digest", digests)
     manifest.to_parquet(folder / "splits.parquet", index=False)
-    kept = rows.drop(columns="split", errors="ignore")
+    kept = rows[["example_id", "text", "label", *rows.columns.intersection(["slice"])]]
     for name in SPLITS:
         kept[split == name].to_parquet(folder / f"{name}.parquet", index=False)
     table = split_counts(split, labels)

@@ -96,7 +96,9 @@ def test_a_version_without_its_description_or_example_is_not_servable(registered
 
 
 def test_a_server_that_ends_tells_its_error(registered: Path) -> None:
-    (registered / "code" / "lstm_model" / "classifier" / "classifier.py").write_text("raise RuntimeError('no such weights')\n")
+    (registered / "code" / "lstm_model" / "classifier" / "classifier.py").write_text(
+        "raise RuntimeError('no such weights')\n"
+    )
     reason = find_servability(NAME, "1", None).reason
     assert reason is not None and reason.startswith("its server ended with exit code 1: ")
     assert "Error: no such weights." in reason
