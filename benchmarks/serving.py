@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -347,7 +348,7 @@ def cold_starts(stock: tuple[str, bytes], ours: tuple[str, bytes], rounds: int) 
         server.stop()
         return server.cold_start
 
-    seconds = take_turns({name: lambda what=what: start(*what) for name, what in commands.items()}, rounds)
+    seconds = take_turns({name: partial(start, *what) for name, what in commands.items()}, rounds)
     slowest = next(iter(seconds.values()))
     print("\n| command to first answer | seconds | ratio |\n| --- | ---: | ---: |")
     for name, value in seconds.items():
@@ -422,15 +423,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round instead of three")
     arguments = parser.parse_args()
     rounds = 1 if arguments.quick else 3
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     texts = pd.concat(list(islice(read_chunks(arguments.file, {"text": "text"}), 2)))["text"].tolist()
     path = Path(SCRATCH.name) / "texts.csv"
     write_file(path, texts, arguments.rows)
     some = [texts[i % len(texts)] for i in range(4_000)]
     module = "lstm_model.classifier.classifier"
-    print(
-        f"{arguments.file.name}, {available_cores()} cores; `import {module}`: {import_seconds(module):.2f} s",
-        flush=True,
-    )
+    print(f"{arguments.file.name}, {available_cores()} cores; `import {module}`: {import_seconds(module):.2f} s")
     mlflow.set_experiment("bench")
     for preset in ("default", "article"):
         print(f"\n### Network `{preset}`")
@@ -444,8 +443,7 @@ def main() -> None:
         stock, ours = log_models(stock_network(config.model, vocab_size), folder, texts)
         tokenized = stock_body(classifier, config.tokenization.max_length)
         served({"stock Keras flavour": (stock, tokenized), "lstm-text": (ours, plain_body)}, some, rounds)
-        cold_starts((stock, tokenized(some[:1])), (ours, plain_body(some[:1])), max(rounds, 3))
-        sys.stdout.flush()
+        cold_starts((stock, tokenized(some[:1])), (ours, plain_body(some[:1])), rounds)
 
 
 if __name__ == "__main__":
