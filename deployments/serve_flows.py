@@ -1,9 +1,9 @@
-"""The deployments of prefect.yaml without a work pool and a worker: one process that runs what is due.
+"""Run the deployments of prefect.yaml in one process, without a work pool and a worker.
 
     python deployments/serve_flows.py [--limit 2] [--take-over]
 
-Run it from the root of a checkout, with a Prefect server (`make ui` starts one). Ctrl-C ends it. At the next start,
-each schedule gives one run for the slots that it missed.
+Needs a running Prefect server (`make ui` starts one). Ctrl-C stops this process. When you start it again, each schedule
+makes up for all missed times with one run.
 """
 
 import argparse
@@ -26,10 +26,10 @@ DEFAULT_API = "http://127.0.0.1:4200/api"
 def main(arguments: list[str]) -> int:
     """Serve until interrupted and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=int, default=2, help="runs at the same time, of all flows together (default 2)")
-    parser.add_argument("--take-over", action="store_true", help="replace deployments of these names in work pools")
+    parser.add_argument("--limit", type=int, default=2, help="maximum number of runs at the same time (default 2)")
+    parser.add_argument("--take-over", action="store_true", help="replace deployments with these names in work pools")
     given = parser.parse_args(arguments)
-    os.chdir(PROJECT)  # Paths in prefect.yaml start here.
+    os.chdir(PROJECT)  # Paths in prefect.yaml are relative to it.
     os.environ.setdefault("PREFECT_API_URL", DEFAULT_API)
     use_local_state()
     from prefect import serve
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     try:
         deployments = [deployment(entry) for entry in entries]
         release([f"{served.flow_name}/{served.name}" for served in deployments], take_over=given.take_over)
-        # Not paused when it ends: a paused schedule forgets the slots that it missed.
+        # Schedules stay active after the end, because a paused schedule forgets the times that it missed.
         serve(*deployments, limit=given.limit, pause_on_shutdown=False)
     except LstmTextError as error:
         print(error, file=sys.stderr)
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
 
 
 def deployment(entry: dict[str, Any]) -> Any:
-    """Return an entry of prefect.yaml as a deployment that `serve` takes."""
+    """Return an entry of prefect.yaml as a deployment for `serve`."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig
     from prefect.events import DeploymentEventTrigger
     from prefect.flows import load_flow_from_entrypoint
@@ -67,9 +67,9 @@ def deployment(entry: dict[str, Any]) -> Any:
 
 
 def release(names: list[str], *, take_over: bool) -> None:
-    """Delete deployments of these names that are in a work pool, and their automations.
+    """Delete deployments with these names that are in a work pool, and their automations.
 
-    Raises ModelError where there are any and take_over is not set, or where no Prefect server answers.
+    Raises ModelError if there are any and take_over is false, or if no Prefect server answers.
     """
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
@@ -79,7 +79,7 @@ def release(names: list[str], *, take_over: bool) -> None:
             raise ModelError(
                 f"No Prefect server answers at {os.environ['PREFECT_API_URL']} (PREFECT_API_URL): "
                 f"{type(trouble).__name__}: {trouble}.",
-                "make ui starts one.",
+                "Start one with make ui.",
             )
         for name in names:
             try:

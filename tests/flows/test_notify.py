@@ -114,6 +114,20 @@ def test_a_failed_run_sends_one_message_and_ctrl_c_and_other_flows_none(
     assert "ValueError: boom" in reason and "/runs/flow-run/" in link
 
 
+def test_a_disabled_automation_stays_disabled(
+    server: dict[str, str], client: Any, webhook: tuple[str, list[dict[str, Any]]]
+) -> None:
+    save_block("hook", webhook[0])
+    save_automation("custom-webhook/hook")
+    (automation,) = client.read_automations_by_name(NAME)
+    client.pause_automation(automation.id)
+    again = notify(server, "custom-webhook/hook")
+    assert again.returncode == 0 and "is disabled" in again.stdout, again.stderr
+    assert [found.enabled for found in client.read_automations()] == [False]
+    client.resume_automation(automation.id)
+    assert save_automation("custom-webhook/hook")
+
+
 @pytest.mark.parametrize(
     ("block", "words"),
     [
