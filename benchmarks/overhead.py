@@ -47,7 +47,7 @@ def bare(path: Path) -> None:
     from lstm_model.digests import digest_text
     from lstm_model.evaluation.baseline import predict_with_baseline
     from lstm_model.evaluation.behaviour import check_cases, check_invariance
-    from lstm_model.evaluation.evaluation import judge_answers, judge_slices
+    from lstm_model.evaluation.evaluation import evaluate_answers, evaluate_slices
     from lstm_model.evaluation.mistakes import confident_mistakes, label_errors
     from lstm_model.network.export import write_onnx
     from lstm_model.network.network import build_network
@@ -102,8 +102,8 @@ def bare(path: Path) -> None:
     answered["baseline_predicted"] = predict_with_baseline(
         train_texts=train["text"].tolist(), train_labels=train["label"].tolist(), texts=test["text"].tolist()
     )
-    judged = judge_answers(answered, labels=labels, config=config.evaluation)
-    judge_slices(answered, labels=labels, config=config.evaluation)
+    evaluated = evaluate_answers(answered, labels=labels, config=config.evaluation)
+    evaluate_slices(answered, labels=labels, config=config.evaluation)
     check_invariance(served.predict_probabilities, answered, labels=labels)
     if cases := find_cases(config.data, config.evaluation):
         check_cases(served.predict_probabilities, read_cases(cases, labels=labels), labels=labels)
@@ -111,7 +111,7 @@ def bare(path: Path) -> None:
     label_errors(
         pd.concat([answered.assign(split="test"), answers(validation).assign(split="validation")]), labels=labels
     )
-    print(json.dumps({"imports": imported, "accuracy": judged["candidate"]["accuracy"]}))
+    print(json.dumps({"imports": imported, "accuracy": evaluated["candidate"]["accuracy"]}))
 
 
 @contextmanager

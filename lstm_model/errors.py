@@ -13,11 +13,9 @@ class LstmTextError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str = "", remedy: str = "", *, expected: str = "", found: str = "") -> None:
-        self.message = message or f"Expected {expected}; found {found}."
-        self.expected, self.found = expected, found or message
-        self.remedy = remedy
-        super().__init__(f"{self.message} {remedy}")
+    def __init__(self, message: str, remedy: str) -> None:
+        self.message, self.remedy = message, remedy
+        super().__init__(f"{message} {remedy}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.message, self.remedy)  # Prefect pickles exceptions between processes.

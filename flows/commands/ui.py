@@ -15,6 +15,6 @@ class Settings(CommandSettings):
 
 
 def run(settings: Settings) -> int:
-    from tasks.serving.model_server import serve_pages
+    from tasks.serving.ui_pages import serve_pages
 
     return serve_pages(**settings.without())

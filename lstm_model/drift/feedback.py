@@ -25,7 +25,7 @@ class RealAccuracy:
         return asdict(self)
 
 
-def judge_accuracy(*, right: int, rows: int, test_right: int, test_rows: int, config: DriftConfig) -> RealAccuracy:
+def compare_accuracy(*, right: int, rows: int, test_right: int, test_rows: int, config: DriftConfig) -> RealAccuracy:
     """Compare real accuracy with test accuracy: drifted if lower by more than accuracy_margin, beyond chance (95 %)."""
     accuracy, test_accuracy = right / max(1, rows), test_right / max(1, test_rows)
     low, high = wilson_interval(right, rows)

@@ -10,7 +10,7 @@ from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.evaluation.baseline import NAME as BASELINE
 from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
 from lstm_model.evaluation.metrics import classification_metrics, guessing_macro_f1, ids_of, label_metrics
-from lstm_model.evaluation.slices import length_buckets, slice_figures, unknown_buckets, value_buckets
+from lstm_model.evaluation.slices import length_buckets, slice_metrics, unknown_buckets, value_buckets
 
 
 def resampling_of(config: EvaluationConfig) -> Resampling:
@@ -18,7 +18,7 @@ def resampling_of(config: EvaluationConfig) -> Resampling:
     return Resampling(rounds=config.bootstrap_rounds, seed=config.bootstrap_seed, confidence=config.confidence)
 
 
-def judge_answers(answers: pd.DataFrame, *, labels: Sequence[str], config: EvaluationConfig) -> dict[str, Any]:
+def evaluate_answers(answers: pd.DataFrame, *, labels: Sequence[str], config: EvaluationConfig) -> dict[str, Any]:
     """Return candidate, intervals, guessing and baseline (or None) as JSON values, as in `record.Evaluation`.
 
     answers: label, predicted, a probability column per label and, if there is a baseline, baseline_predicted.
@@ -53,7 +53,7 @@ def judge_answers(answers: pd.DataFrame, *, labels: Sequence[str], config: Evalu
     return {"candidate": candidate, "intervals": intervals, "guessing": guessing, "baseline": baseline}
 
 
-def judge_slices(answers: pd.DataFrame, *, labels: Sequence[str], config: EvaluationConfig) -> list[dict[str, Any]]:
+def evaluate_slices(answers: pd.DataFrame, *, labels: Sequence[str], config: EvaluationConfig) -> list[dict[str, Any]]:
     """Return metrics by bucket. answers: tokens, unknown_rate, label, predicted; slice with evaluation.slice_column."""
     slices = [
         ("length", length_buckets(answers["tokens"].to_numpy())),
@@ -61,7 +61,7 @@ def judge_slices(answers: pd.DataFrame, *, labels: Sequence[str], config: Evalua
     ]
     if config.slice_column is not None:
         slices.append((config.slice_column, value_buckets(answers["slice"].tolist())))
-    return slice_figures(
+    return slice_metrics(
         slices,
         label_ids=ids_of(answers["label"], labels),
         predicted_ids=ids_of(answers["predicted"], labels),

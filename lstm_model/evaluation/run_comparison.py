@@ -86,7 +86,7 @@ def match_rows(
     return a.iloc[fair["place_a"]].reset_index(drop=True), b.iloc[fair["place_b"]].reset_index(drop=True), counts
 
 
-def compare_figures(
+def compare_metrics(
     a: pd.DataFrame, b: pd.DataFrame, labels: Sequence[str], resampling: Resampling
 ) -> tuple[Rows, Rows]:
     """Return the metrics of matched rows, and the F1 of each label; log loss and calibration error lack an interval."""

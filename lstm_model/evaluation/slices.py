@@ -52,7 +52,7 @@ def value_buckets(values: Sequence[str | None]) -> Buckets:
     return _buckets(np.array([places.get(name, len(kept)) for name in names], dtype=int), [*kept, OTHER])
 
 
-def slice_figures(
+def slice_metrics(
     slices: Sequence[tuple[str, Buckets]],
     *,
     label_ids: Int,

@@ -8,7 +8,7 @@ from prefect import get_run_logger
 from lstm_model.config.data import Quoting
 from lstm_model.config.drift import DriftConfig
 from lstm_model.data.reading import Reading, read_chunks, read_columns
-from lstm_model.drift.feedback import judge_accuracy
+from lstm_model.drift.feedback import compare_accuracy
 from lstm_model.drift.profile import Reference
 from lstm_model.errors import ContentError
 from tasks.monitoring.drift_history import Series
@@ -82,7 +82,7 @@ def compare_feedback(
     feedback: Feedback, reference: Reference, series: Series, config: DriftConfig, *, path: Path, digest: str
 ) -> DriftOutcome:
     """Compare real accuracy with accuracy on test rows and log it. path, digest: of the answered input."""
-    real = judge_accuracy(
+    real = compare_accuracy(
         right=feedback.right,
         rows=feedback.rows,
         test_right=reference.test_right,

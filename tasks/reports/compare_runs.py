@@ -12,7 +12,7 @@ from lstm_model.config.registration import RegistrationConfig
 from lstm_model.errors import ModelError, UsageError
 from lstm_model.evaluation.champion_comparison import SEEN_PARTS
 from lstm_model.evaluation.evaluation import resampling_of
-from lstm_model.evaluation.run_comparison import RowCounts, RunComparison, compare_answers, compare_figures, match_rows
+from lstm_model.evaluation.run_comparison import RowCounts, RunComparison, compare_answers, compare_metrics, match_rows
 from tasks.registry.registered_model import resolve_model
 from tasks.runs.find_run import find_run, known_runs, moment
 from tasks.runs.past_run import EVALUATION, PREDICTIONS, PastRun
@@ -35,7 +35,7 @@ def compare_runs(run_a: str, run_b: str | None) -> RunComparison:
     with suppress(ModelError):  # Another release has settings that this one does not know.
         config = a.config
     resampling = resampling_of(config.evaluation if config else EvaluationConfig())
-    metrics, per_class = compare_figures(rows_a, rows_b, labels, resampling)
+    metrics, per_class = compare_metrics(rows_a, rows_b, labels, resampling)
     agreement, only_a, only_b = compare_answers(rows_a, rows_b, shown=SHOWN_EXAMPLES)
     settings = _side_by_side(*({name: str(value) for name, value in run.settings.items()} for run in (a, b)))
     return RunComparison(

@@ -6,16 +6,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import IO
+from typing import IO, ParamSpec
 
 from tasks.runtime.streams import child_encoding
 
 STOP_SECONDS = 10.0
 BIN = Path(sys.executable).parent
 Process = subprocess.Popen[bytes]
+P = ParamSpec("P")
 # Linux sends the child SIGTERM when its parent ends, by `kill -9` too. The request survives exec.
 _TIED = (
     "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM); os.execv(sys.argv[1], sys.argv[1:])"
@@ -61,6 +63,20 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def until_interrupted(serve: Callable[P, int]) -> Callable[P, int]:
+    """Make Ctrl-C and SIGTERM end a serving function with exit code 130."""
+
+    @wraps(serve)
+    def call(*args: P.args, **kwargs: P.kwargs) -> int:
+        with interruptible():
+            try:
+                return serve(*args, **kwargs)
+            except KeyboardInterrupt:
+                return 130
+
+    return call
 
 
 def _stop(process: Process) -> None:

@@ -1,4 +1,4 @@
-"""Servers as child processes: a registered version over HTTP, and the MLflow and Prefect pages."""
+"""The server of a registered version over HTTP, as a child process."""
 
 import http.client
 import json
@@ -7,25 +7,19 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ParamSpec
 
 import mlflow
 from mlflow.pyfunc.scoring_server import get_cmd
 
-from lstm_model.errors import ModelError
 from tasks.registry.registered_model import whole_version
-from tasks.runtime.child_processes import BIN, Process, child_process, interruptible
-from tasks.runtime.ports import LOOPBACK, check_port
-from tasks.runtime.state.credentials import without_password
-from tasks.runtime.state.local_state import artifacts_root
+from tasks.runtime.child_processes import Process, child_process
+from tasks.runtime.ports import LOOPBACK
 
-P = ParamSpec("P")
 SCRATCH = "lstm-text-serve-"
 # Starts `uvicorn` with its imports done before it reads the arguments and the environment, which name the model.
 _SERVER = """
@@ -34,20 +28,6 @@ arguments, variables = json.load(sys.stdin)
 os.environ.update(variables)
 uvicorn.main.main(arguments)
 """
-
-
-def until_interrupted(serve: Callable[P, int]) -> Callable[P, int]:
-    """Make Ctrl-C and SIGTERM end a serving function with exit code 130."""
-
-    @wraps(serve)
-    def call(*args: P.args, **kwargs: P.kwargs) -> int:
-        with interruptible():
-            try:
-                return serve(*args, **kwargs)
-            except KeyboardInterrupt:
-                return 130
-
-    return call
 
 
 @dataclass(frozen=True)
@@ -135,33 +115,3 @@ def last_error(log: str) -> str:
     # The last line is from `mlflow`, about the server that it started, without a reason.
     reasons = [error for error in errors if "returned non zero return code" not in error]
     return reasons[-1][:300] if reasons else ""
-
-
-@until_interrupted
-def serve_pages(*, mlflow_port: int, prefect_port: int) -> int:
-    """Run the MLflow and Prefect servers on loopback until one ends or Ctrl-C; return the exit code."""
-    for port in (mlflow_port, prefect_port):
-        check_port(LOOPBACK, port)
-    uri = mlflow.get_tracking_uri()
-    # Without the parameter MLflow opens its pages for agents; runs are behind the switch at the top left.
-    mlflow_pages = f"http://{LOOPBACK}:{mlflow_port}/#/experiments?workflowType=machine_learning"
-    print(f"MLflow   {mlflow_pages}\nPrefect  http://{LOOPBACK}:{prefect_port}", file=sys.stderr)
-    if uri.startswith("http"):
-        raise ModelError(
-            f"MLFLOW_TRACKING_URI is {without_password(uri)}, a server that has its own pages.",
-            "Open its address, and start `prefect server start` alone.",
-        )
-    tracking = [f"{BIN}/mlflow", "server", "--artifacts-destination", str(artifacts_root())]
-    tracking += ["--host", LOOPBACK, "--workers", "1", "--port", str(mlflow_port)]
-    prefect = [sys.executable, "-P", "-m", "tasks.runtime.state.prefect_database", "prefect", "server", "start"]
-    prefect += ["--host", LOOPBACK, "--port", str(prefect_port)]
-    environment = {
-        "MLFLOW_TRACKING_URI": uri,
-        "MLFLOW_BACKEND_STORE_URI": uri,  # Not on the command line, where `ps` would show a password.
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "PREFECT_UI_API_URL": f"http://{LOOPBACK}:{prefect_port}/api",
-    }
-    with child_process(tracking, environment) as one, child_process(prefect, environment) as other:
-        while one.poll() is None and other.poll() is None:
-            time.sleep(0.2)
-        return int(other.returncode if one.returncode is None else one.returncode)

@@ -6,8 +6,9 @@ import time
 
 from lstm_model.errors import LstmTextError, ModelError
 from tasks.registry.registered_model import resolve_model
+from tasks.runtime.child_processes import until_interrupted
 from tasks.runtime.ports import check_port
-from tasks.serving.model_server import ModelServer, start_server, until_interrupted, waiting_server
+from tasks.serving.model_server import ModelServer, start_server, waiting_server
 
 UP_SECONDS = 120.0  # For a version that the alias moved to; after that, the previous version is started again.
 

@@ -17,7 +17,7 @@ from lstm_model.data.reading import file_format, unchanged_file
 from lstm_model.digests import digest_text
 from lstm_model.evaluation.baseline import predict_with_baseline
 from lstm_model.evaluation.behaviour import check_cases, check_invariance
-from lstm_model.evaluation.evaluation import judge_answers, judge_slices
+from lstm_model.evaluation.evaluation import evaluate_answers, evaluate_slices
 from lstm_model.evaluation.metrics import calibration_error, ids_of, reliability
 from lstm_model.evaluation.mistakes import confident_mistakes, label_errors
 from lstm_model.evaluation.record import Evaluation
@@ -49,14 +49,14 @@ def evaluate_classifier(
     answers, logits = _answer(served, read_rows(splits, "test"))
     held_out = _table(served, read_rows(splits, "validation"), np.load(classifier.file(VALIDATION_LOGITS)))
     seconds = _answer_with_baseline(answers, read_rows(splits, "train")) if config.baseline else None
-    evaluation = {"labels": labels, **judge_answers(answers, labels=labels, config=config)}
+    evaluation = {"labels": labels, **evaluate_answers(answers, labels=labels, config=config)}
     if seconds is not None:
         evaluation["baseline"]["seconds"] = seconds
     before = reliability(
         label_ids=ids_of(answers["label"], labels), probabilities=softmax(logits), bins=config.calibration_bins
     )
     evaluation["calibration"] = _calibration(classifier.facts["calibration"], before, evaluation["candidate"])
-    evaluation["slices"] = judge_slices(answers, labels=labels, config=config)
+    evaluation["slices"] = evaluate_slices(answers, labels=labels, config=config)
     evaluation["behaviour"] = _behaviour(served, answers, find_cases(data, config), config, run)
     both = pd.concat([answers.assign(split="test"), held_out.assign(split="validation")], ignore_index=True)
     suspects = label_errors(both, labels=labels)

@@ -31,7 +31,7 @@ from tasks.reports.compare_runs import compare_runs
 from tasks.runs.past_run import PastRun
 from tasks.runtime.state.tracking_database import prepare_tracking_database
 from tasks.scoring.predict_texts import predict_texts
-from tests.judged import SERVABLE
+from tests.evaluated import SERVABLE
 
 NAME = "text-classifier"
 STATE = Path(__file__).with_name("earlier_release.tar.xz")

@@ -9,7 +9,7 @@ import pytest
 
 from lstm_model.config.drift import DriftConfig
 from lstm_model.config.tokenization import TokenizationConfig
-from lstm_model.drift.feedback import highest_difference, judge_accuracy, wilson_interval
+from lstm_model.drift.feedback import compare_accuracy, highest_difference, wilson_interval
 from lstm_model.drift.profile import Profile, ProfileBuilder, Reference
 from lstm_model.drift.statistics import DriftComparison, compare_profiles, equal_groups, stability_index
 from lstm_model.drift.word_shift import chance_spread, word_shift
@@ -219,7 +219,7 @@ def test_a_folder_without_a_reference_has_none_and_a_damaged_one_is_told(tmp_pat
 
 
 def judged(right: int, rows: int) -> str:
-    return judge_accuracy(right=right, rows=rows, test_right=900, test_rows=1_000, config=CONFIG).verdict
+    return compare_accuracy(right=right, rows=rows, test_right=900, test_rows=1_000, config=CONFIG).verdict
 
 
 def test_real_accuracy_is_lower_only_beyond_margin_and_chance() -> None:

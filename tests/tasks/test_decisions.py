@@ -31,7 +31,7 @@ from tasks.promotion.decision_record import Decision, read_decisions
 from tasks.promotion.history import history_text, read_history
 from tasks.registry.aliases import list_versions, read_aliases
 from tasks.runtime.locks import hold, shared_lock
-from tests.judged import BALANCED_SEEDS, ROWS, SERVABLE, answers_of, candidate, register_judged, relabelled
+from tests.evaluated import BALANCED_SEEDS, ROWS, SERVABLE, answers_of, candidate, register_evaluated, relabelled
 from tests.models import register, write_classifier
 
 MANUAL: dict[str, Any] = {"trigger": "manual"}
@@ -58,7 +58,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> None:
 def enter(folder: Path, name: str, truth: list[str], **options: Any) -> Decision:
     """Register a version and have it decided on, as a training does."""
     changes = {key: options.pop(key) for key in ("servable", "promotion") if key in options}
-    version, run_id = register_judged(folder, name, truth, **options)
+    version, run_id = register_evaluated(folder, name, truth, **options)
     return decide(candidate(name, version, run_id, **changes), run_id=run_id, **MANUAL)
 
 
@@ -112,7 +112,7 @@ def test_too_few_unseen_rows_are_a_rejection_that_says_how_many(models: list[Pat
 def test_a_champion_without_a_manifest_is_compared_on_all_rows_and_it_is_told(
     models: list[Path], truth: list[str]
 ) -> None:
-    version, _ = register_judged(models[1], "unknown", truth, manifest=False)
+    version, _ = register_evaluated(models[1], "unknown", truth, manifest=False)
     MlflowClient().set_registered_model_alias("unknown", "champion", version)
     decision = enter(models[0], "unknown", truth)
     assert decision.comparison is not None and not decision.comparison.manifest_found
@@ -185,7 +185,7 @@ def test_nothing_to_roll_back_to_and_what_does_not_exist_are_told(models: list[P
     for ask in (lambda: roll_back("nowhere", note="x"), lambda: read_history("nowhere")):
         with pytest.raises(ModelError, match="The registry has no model nowhere"):
             ask()
-    version, _ = register_judged(models[0], "headless", truth)
+    version, _ = register_evaluated(models[0], "headless", truth)
     with pytest.raises(ModelError, match=r"champion: none, previous: none.*There is: 1\."):
         roll_back("headless", note="x")
     assert version == "1" and read_decisions("headless") == []
@@ -226,7 +226,7 @@ def test_a_decision_is_an_artifact_of_the_run_and_a_tag_of_the_version(models: l
 
 def test_a_long_reason_is_whole_in_the_artifact_and_cut_in_the_tag(models: list[Path], truth: list[str]) -> None:
     enter(models[1], "long", truth)
-    _, _ = register_judged(models[0], "long", truth)
+    _, _ = register_evaluated(models[0], "long", truth)
     decision = promote_version("long", "2", force=True, note="\U0001f600 weil " * 2_000)
     tags = next(one for one in list_versions("long") if str(one.version) == "2").tags
     assert max(map(len, tags.values())) <= 5_000
@@ -260,7 +260,7 @@ def test_a_run_that_holds_too_little_can_be_forced_but_not_judged(models: list[P
 def test_a_run_of_an_earlier_release_can_be_forced_but_not_judged(
     models: list[Path], truth: list[str], tmp_path: Path
 ) -> None:
-    version, run_id = register_judged(models[0], "early", truth)
+    version, run_id = register_evaluated(models[0], "early", truth)
     pd.DataFrame({"example_id": ["1"], "label": ["cat"]}).to_parquet(tmp_path / "predictions.parquet")
     MlflowClient().log_artifact(run_id, str(tmp_path / "predictions.parquet"), "evaluation")
     with pytest.raises(ModelError, match=r"has no evaluation/predictions\.parquet that this release reads"):
@@ -279,7 +279,7 @@ def test_a_run_that_is_deleted_does_not_hinder_a_rollback(models: list[Path], tr
 @pytest.fixture(scope="module")
 def three_versions(models: list[Path], truth: list[str]) -> list[tuple[str, str]]:
     """Version and run id of three versions, the last of them the best."""
-    return [register_judged(folder, "crash", truth) for folder in reversed(models)]
+    return [register_evaluated(folder, "crash", truth) for folder in reversed(models)]
 
 
 @pytest.mark.parametrize("step", range(6))
@@ -322,7 +322,7 @@ def test_a_crash_at_any_step_leaves_what_the_next_command_goes_on_from(
 
 def test_two_trainings_that_end_at_once_lose_nothing(models: list[Path], truth: list[str]) -> None:
     """Three versions in three threads: whoever comes first, the best ends as champion and each decision is recorded."""
-    entered = [register_judged(folder, "race", truth) for folder in models]
+    entered = [register_evaluated(folder, "race", truth) for folder in models]
     candidates = [(candidate("race", version, run_id), run_id) for version, run_id in entered]
     decisions: list[Decision] = []
     threads = [

@@ -33,7 +33,7 @@ def decided(judged: dict[str, Any]) -> SimpleNamespace:
     return SimpleNamespace(model_dump=lambda mode: decision(judged), summary="is not promoted: worse")
 
 
-def judged_version(name: str, judged: dict[str, Any]) -> tuple[Any, StageRecord, Run]:
+def evaluated_version(name: str, judged: dict[str, Any]) -> tuple[Any, StageRecord, Run]:
     """Return a version in the registry, a record of its evaluation, and a run with two epochs of curves."""
     client, experiment = MlflowClient(), ensure_experiment("reported")
     run_id = client.create_run(experiment, run_name="tiny", tags={"data_digest": "ab" * 32}).info.run_id
@@ -55,7 +55,7 @@ def judged_version(name: str, judged: dict[str, Any]) -> tuple[Any, StageRecord,
 
 def test_report_card_and_link_lead_to_the_run(links: list[dict[str, str]]) -> None:
     judged = evaluation(["cat", "dog"])
-    version, record, run = judged_version("reported", judged)
+    version, record, run = evaluated_version("reported", judged)
     address = module.write_report.__wrapped__(version, record, decided(judged), CONFIG, run)
 
     page = Path(mlflow.artifacts.download_artifacts(run_id=run.run_id, artifact_path="report.html"))
@@ -70,7 +70,7 @@ def test_report_card_and_link_lead_to_the_run(links: list[dict[str, str]]) -> No
 def test_a_temperature_that_was_not_kept_has_one_diagram(links: list[dict[str, str]]) -> None:
     judged = evaluation(["cat", "dog"])
     judged["calibration"]["kept"] = False
-    version, record, run = judged_version("kept-not", judged)
+    version, record, run = evaluated_version("kept-not", judged)
     module.write_report.__wrapped__(version, record, decided(judged), CONFIG, run)
     page = Path(mlflow.artifacts.download_artifacts(run_id=run.run_id, artifact_path="report.html")).read_text("utf-8")
     assert page.count("Reliability diagram") == 1 and "a temperature does not help" in page

@@ -16,7 +16,7 @@ from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.digests import digest_text
-from lstm_model.evaluation.evaluation import judge_answers
+from lstm_model.evaluation.evaluation import evaluate_answers
 from tasks.promotion.apply_gate import Candidate
 from tasks.promotion.check_servable import Servability
 from tasks.runs.past_run import PastRun
@@ -36,7 +36,7 @@ def answers_of(folder: Path) -> list[str]:
     return [classifier.labels[best] for best in classifier.predict_probabilities(ROWS).argmax(axis=1)]
 
 
-def register_judged(
+def register_evaluated(
     folder: Path, name: str, truth: Sequence[str], *, seen: Sequence[str] = (), manifest: bool = True
 ) -> tuple[str, str]:
     """Register a classifier, without an alias, whose run holds its evaluation on ROWS; return version and run id.
@@ -85,7 +85,7 @@ def _evaluation(classifier: Classifier, truth: Sequence[str]) -> tuple[dict[str,
     rows = {"example_id": [str(n) for n in range(len(ROWS))], "text": ROWS, "text_digest": map(digest_text, ROWS)}
     known = [label if label in labels else labels[0] for label in truth]
     table = pd.concat([pd.DataFrame({**rows, "label": known}), answers], axis=1)
-    return {"labels": labels, **judge_answers(table, labels=labels, config=CONFIG)}, table
+    return {"labels": labels, **evaluate_answers(table, labels=labels, config=CONFIG)}, table
 
 
 def _log_table(table: pd.DataFrame, artifact: str) -> None:
