@@ -42,19 +42,15 @@ def own_variables() -> dict[str, str]:
 @cache
 def databases() -> Path:
     """Return a folder with the databases of a new run state, made once for all workers of this test session."""
-    folder = Path(
-        tempfile.gettempdir(), f"lstm-text-databases-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
-    )
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID", os.getpid())
+    folder = Path(tempfile.gettempdir(), f"lstm-text-databases-{session}")
     (folder / "prefect").mkdir(parents=True, exist_ok=True)
-    make = "from tasks.runtime.state import {0}; {0}.prepare_{0}()"
+    code = "from tasks.runtime.state import local_state, {0}; local_state.use_local_state(); {0}.prepare_{0}()"
+    variables = {**own_variables(), "LSTM_TEXT_STATE": str(folder)}
     with FileLock(folder / "lock"):
         for name, module in DATABASES.items():
             if not (folder / name).exists():
-                code = (
-                    f"from tasks.runtime.state.local_state import use_local_state as use; use(); {make.format(module)}"
-                )
-                variables = {**own_variables(), "LSTM_TEXT_STATE": str(folder)}
-                subprocess.run([sys.executable, "-c", code], env=variables, check=True)
+                subprocess.run([sys.executable, "-c", code.format(module)], env=variables, check=True)
     return folder
 
 
