@@ -137,7 +137,8 @@ def _compare(recorded: PastRun, rerun: PastRun) -> list[Item]:
         return Item(name, values[0] == values[1], *shown)
 
     def settings(run: PastRun) -> dict[str, Any]:
-        return {name: value for name, value in run.settings.items() if name not in ("data.path", *REMOVED)}
+        # The params, which nobody can change: an edit of config.json shows here.
+        return {name: value for name, value in run.run.data.params.items() if name not in ("data.path", *REMOVED)}
 
     return [
         tag("data", "data_digest"),

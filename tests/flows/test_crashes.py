@@ -130,7 +130,7 @@ def test_ctrl_c_ends_within_seconds_and_the_run_goes_on_later(data: Path, tmp_pa
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # A background shell ignores it.
         )  # fmt: skip
         deadline = time.monotonic() + 240
-        while "epoch 2:" not in (tmp_path / "stderr").read_text() and time.monotonic() < deadline:
+        while "Epoch 2:" not in (tmp_path / "stderr").read_text() and time.monotonic() < deadline:
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)  # As a terminal does: the whole group, Prefect's server included.
         assert process.wait(timeout=30) == 130

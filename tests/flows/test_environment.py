@@ -19,7 +19,7 @@ import pytest
 
 from tests.flows.trainings import FLAGS, answer, environment
 from tests.samples import write_tiny_file
-from tests.team.servers import free_port, running
+from tests.team.servers import free_port, prefect_server, running
 
 BIN = Path(sys.executable).parent
 SECRET = "planted-säcret/1"
@@ -223,7 +223,8 @@ def test_a_password_is_used_behind_a_proxy_and_written_nowhere(
         **plain, "HTTP_PROXY": f"http://127.0.0.1:{gateway.server_port}",
         "MLFLOW_TRACKING_URI": "http://planted:planted-s%C3%A4cret%2F1@tracking.example",
     }  # fmt: skip
-    with running(server, {**plain, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, tmp_path / "server.log"):
+    quiet = {**plain, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with prefect_server(tmp_path) as proxied["PREFECT_API_URL"], running(server, quiet, tmp_path / "server.log"):
         wait_for_server(port)
         train = lstm_text("train", "--data.path", str(data), *FLAGS, environment=proxied)
         wrong = lstm_text("compare", "0" * 32, environment=proxied)

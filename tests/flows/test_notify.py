@@ -20,7 +20,7 @@ from flows.monitoring import watch_drift
 from flows.scoring import score_texts
 from flows.training import train_text_classifier
 from flows.tuning import tune_text_classifier
-from tests.team.servers import PROJECT, free_port, plain_environment, running, wait_until
+from tests.team.servers import PROJECT, plain_environment, prefect_server
 
 FLOW = """
 import sys
@@ -37,14 +37,9 @@ ends()
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A Prefect server with its event services; yields the environment of its clients."""
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
-    api = f"http://127.0.0.1:{port}/api"
-    environment = plain_environment(folder, PREFECT_HOME=str(folder / "prefect"), PREFECT_API_URL=api)
-    command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    healthy = [sys.executable, "-c", f"from urllib.request import urlopen; urlopen('{api}/health', timeout=5)"]
-    with running(command, environment, folder / "log") as process:
-        wait_until(healthy, process, environment)
-        yield environment
+    folder = tmp_path_factory.mktemp("server")
+    with prefect_server(folder) as api:
+        yield plain_environment(folder, PREFECT_HOME=str(folder / "prefect"), PREFECT_API_URL=api)
 
 
 @pytest.fixture

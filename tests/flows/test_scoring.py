@@ -96,7 +96,7 @@ def test_a_broken_line_is_named_and_nothing_is_left(model: tuple[str, Path], tmp
     write_rows(tmp_path / "in.csv")
     with (tmp_path / "in.csv").open("a") as file:
         file.write("one,field,too many\n")
-    with pytest.raises(ContentError, match="line 42"):
+    with pytest.raises(ContentError, match="Line 42"):
         score(tmp_path / "in.csv", tmp_path / "out.parquet", model[0])
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 

@@ -67,7 +67,7 @@ FULL_DISK = """
 mount -t tmpfs -o size=200m tmpfs "$1" || exit 90
 state=$1 kept=$2 free_again=$3; shift 3
 "$@" > "$kept/stdout" 2> "$kept/stderr" & training=$!
-until grep -q "epoch 1:" "$kept/stderr"; do kill -0 $training || exit 91; sleep 0.05; done
+until grep -q "Epoch 1:" "$kept/stderr"; do kill -0 $training || exit 91; sleep 0.05; done
 head -c 1G /dev/zero > "$state/filler" 2> "$kept/filled"
 grep -q "No space left" "$kept/filled" || exit 92
 if [ "$free_again" = yes ]; then
