@@ -20,7 +20,7 @@ from flows.monitoring import watch_drift
 from flows.scoring import score_texts
 from flows.training import train_text_classifier
 from flows.tuning import tune_text_classifier
-from tests.team.servers import PROJECT, plain_environment, prefect_server
+from tests.team.servers import PROJECT, free_port, plain_environment, prefect_server
 
 FLOW = """
 import sys
