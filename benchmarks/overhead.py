@@ -1,15 +1,14 @@
-"""What the flow costs beside the bare library doing the same work: cold on the sample, and with everything cached.
+"""Compare the time of `lstm-text train` with that of the library alone: with nothing cached, and with all cached.
 
-    python benchmarks/overhead.py [FILE]
+    python benchmarks/overhead.py [FILE] [--rounds N]
 
-cold: a process that calls lstm_model alone, and `lstm-text train` in an empty state folder, one after the other; both
-times include their imports. Not counted as overhead: the gate's server (`seconds.check_servable`). cached: the same
-command again, with a Prefect server up; beside it, what its imports alone take. Medians of the rounds.
+cold: a process that only uses lstm_model, then `lstm-text train` in an empty state folder. Both times include imports.
+The overhead excludes the server that the promotion gate starts (`seconds.check_servable`). cached: the same command
+again, with a running Prefect server, compared with the time of its imports. Figures are medians of the rounds.
 """
 
 import argparse
 import json
-import os
 import socket
 import statistics
 import subprocess
@@ -17,41 +16,45 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-BIN = Path(sys.executable).parent
-# What a training imports when everything is cached; the two stores come with MLflow's first request.
+from commands import TRAIN, environment, timed
+
+# What a training imports when everything is cached. MLflow imports the two stores at its first request.
 STORES = "mlflow.store.tracking.sqlalchemy_store, mlflow.store.model_registry.sqlalchemy_store"
 IMPORTS = f"import atexit, gc, flows.cli, flows.training, mlflow.pyfunc, {STORES}; atexit.register(gc.freeze)"
 
 
 def bare(path: Path) -> None:
-    """The library's part of a training: read, check, split, tokenize, train, export, evaluate. Prints its seconds."""
+    """Read, check, split, tokenize, train, export and evaluate; print the seconds of the imports and the accuracy."""
     started = time.monotonic()
     import keras
     import numpy as np
     import pandas as pd
 
-    from lstm_model.answers import answer_table
-    from lstm_model.baseline import predict_with_baseline
-    from lstm_model.behaviour import check_cases, check_invariance
-    from lstm_model.calibration import calibrate
-    from lstm_model.cases import find_cases, read_cases
-    from lstm_model.classifier import Classifier, ClassifierDescription
-    from lstm_model.config import DataConfig, PipelineConfig
+    from lstm_model.classifier.answers import answer_table
+    from lstm_model.classifier.calibration import calibrate
+    from lstm_model.classifier.classifier import Classifier, ClassifierDescription
+    from lstm_model.config.data import DataConfig
+    from lstm_model.config.pipeline import PipelineConfig
+    from lstm_model.data.cases import find_cases, read_cases
+    from lstm_model.data.reading import read_chunks
+    from lstm_model.data.row_rules import derive_columns, list_bad_rows, row_rules
+    from lstm_model.data.splitting import split_rows
     from lstm_model.digests import digest_text
-    from lstm_model.encoded import EncodedRows
-    from lstm_model.evaluation import judge_answers, judge_slices
-    from lstm_model.export import write_onnx
-    from lstm_model.mistakes import confident_mistakes, label_errors
-    from lstm_model.network import build_network
-    from lstm_model.reading import read_chunks
-    from lstm_model.rules import derive_columns, list_bad_rows, row_rules
-    from lstm_model.splitting import split_rows
-    from lstm_model.text_encoder import encode_texts
-    from lstm_model.tokenization import fit_tokenizer, unknown_rates
-    from lstm_model.training import train_network
+    from lstm_model.evaluation.baseline import predict_with_baseline
+    from lstm_model.evaluation.behaviour import check_cases, check_invariance
+    from lstm_model.evaluation.evaluation import evaluate_answers, evaluate_slices
+    from lstm_model.evaluation.mistakes import confident_mistakes, label_errors
+    from lstm_model.network.export import write_onnx
+    from lstm_model.network.network import build_network
+    from lstm_model.network.training import train_network
+    from lstm_model.tokens.encoded_rows import EncodedRows
+    from lstm_model.tokens.text_encoder import encode_texts
+    from lstm_model.tokens.tokenizer import fit_tokenizer, unknown_rates
 
     imported = time.monotonic() - started
     config = PipelineConfig(data=DataConfig(path=path))
@@ -59,7 +62,7 @@ def bare(path: Path) -> None:
     rows.insert(0, "example_id", [str(number) for number in range(1, len(rows) + 1)])
     rules = row_rules(config.data, given_validation=False)
     if len(list_bad_rows(rows, derive_columns(rows, config.data), rules)):
-        raise SystemExit("the file has bad rows")
+        raise SystemExit(f"{path} has bad rows. Fix them, or use another file.")
     split = split_rows(text_digests=rows["text"].map(digest_text), labels=rows["label"], config=config.split)
     labels = sorted(set(rows["label"]))
     train, validation, test = (rows[split == name].reset_index(drop=True) for name in ("train", "validation", "test"))
@@ -99,8 +102,8 @@ def bare(path: Path) -> None:
     answered["baseline_predicted"] = predict_with_baseline(
         train_texts=train["text"].tolist(), train_labels=train["label"].tolist(), texts=test["text"].tolist()
     )
-    judged = judge_answers(answered, labels=labels, config=config.evaluation)
-    judge_slices(answered, labels=labels, config=config.evaluation)
+    evaluated = evaluate_answers(answered, labels=labels, config=config.evaluation)
+    evaluate_slices(answered, labels=labels, config=config.evaluation)
     check_invariance(served.predict_probabilities, answered, labels=labels)
     if cases := find_cases(config.data, config.evaluation):
         check_cases(served.predict_probabilities, read_cases(cases, labels=labels), labels=labels)
@@ -108,68 +111,60 @@ def bare(path: Path) -> None:
     label_errors(
         pd.concat([answered.assign(split="test"), answers(validation).assign(split="validation")]), labels=labels
     )
-    print(json.dumps({"imports": imported, "accuracy": judged["candidate"]["accuracy"]}))
+    print(json.dumps({"imports": imported, "accuracy": evaluated["candidate"]["accuracy"]}))
 
 
-def timed(command: list[str], environment: dict[str, str]) -> tuple[float, dict[str, Any]]:
-    """Run a command; return its seconds and the JSON object on its last line."""
-    started = time.monotonic()
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    seconds = time.monotonic() - started
-    if result.returncode:
-        raise SystemExit(f"{' '.join(command)}\n{result.stderr[-3_000:]}")
-    return seconds, json.loads(result.stdout.strip().splitlines()[-1]) if result.stdout.strip() else {}
-
-
-class PrefectServer:
-    """A Prefect server on a free loopback port, with its state in a folder."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.api = f"http://127.0.0.1:{port}/api"
-        command = [str(BIN / "prefect"), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-        self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-
-    def __enter__(self) -> str:
-        for _ in range(600):
+@contextmanager
+def prefect_server(variables: dict[str, str]) -> Iterator[str]:
+    """Run a Prefect server on a free port until the block ends; yield the address of its API."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    api = f"http://127.0.0.1:{port}/api"
+    command = [str(Path(sys.executable).with_name("prefect")), "server", "start", "--host=127.0.0.1", f"--port={port}"]
+    process = subprocess.Popen(
+        command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while True:
             try:
-                urllib.request.urlopen(f"{self.api}/health", timeout=2)
-                return self.api
+                urllib.request.urlopen(f"{api}/health", timeout=2)
+                break
             except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit(f"The Prefect server does not start: {' '.join(command)}") from None
                 time.sleep(0.2)
-        raise SystemExit("the Prefect server does not start")
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.wait(30)
+        yield api
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def measure(path: Path, state: Path) -> dict[str, Any]:
     """Return the seconds of one round."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
-    environment = {**kept, "LSTM_TEXT_STATE": str(state), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    train = [str(BIN / "lstm-text"), "train", "--data.path", str(path), "--json"]
-    alone, library = timed([sys.executable, __file__, str(path), "--bare"], environment)
-    cold, first = timed(train, environment)
-    if abs(first["metrics"]["accuracy"] - library["accuracy"]) > 1e-9:
-        raise SystemExit(f"not the same work: accuracy {first['metrics']['accuracy']} and {library['accuracy']}")
+    variables, train = environment(state), [*TRAIN, "--data.path", str(path)]
+    alone, library = timed([sys.executable, __file__, str(path), "--bare"], variables)
+    cold, first = timed(train, variables)
+    ours, bare_accuracy = first["metrics"]["accuracy"], library["accuracy"]
+    if abs(ours - bare_accuracy) > 1e-9:
+        raise SystemExit(
+            f"The command reached accuracy {ours}, the library alone {bare_accuracy}. Update bare() in "
+            f"{Path(__file__).name} so that both do the same work."
+        )
     homes = {"PREFECT_HOME": str(state / "prefect"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
-    with PrefectServer({**environment, **homes}) as api:
-        cached, again = timed(train, {**environment, "PREFECT_API_URL": api})
-    imports, _ = timed([sys.executable, "-c", IMPORTS], environment)
+    with prefect_server({**variables, **homes}) as api:
+        cached, again = timed(train, {**variables, "PREFECT_API_URL": api})
+    imports, _ = timed([sys.executable, "-c", IMPORTS], variables)
     return {"alone": alone, "library_imports": library["imports"], "cold": cold, "first": first["seconds"],
             "cached": cached, "again": again["seconds"], "imports": imports}  # fmt: skip
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("file", nargs="?", type=Path, default=Path("data/headlines.csv"))
-    parser.add_argument("--bare", action="store_true", help="the library's part alone")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", type=Path, default=Path("data/headlines.csv"), help="a labelled file")
+    parser.add_argument("--bare", action="store_true", help="run the library alone, once")
+    parser.add_argument("--rounds", type=int, default=3, help="how often to repeat everything (default 3)")
     arguments = parser.parse_args()
     if arguments.bare:
         bare(arguments.file)
@@ -179,25 +174,21 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="bench-overhead-") as state:
             found.append(measure(arguments.file, Path(state)))
 
-    def median(name: str) -> float:
-        return statistics.median(one[name] for one in found)
+    def median(seconds: Callable[[dict[str, Any]], float]) -> float:
+        return statistics.median(map(seconds, found))
 
-    def gate(which: str) -> float:
-        return statistics.median(one[which]["check_servable"] for one in found)
-
-    overhead = statistics.median(one["cold"] - one["alone"] - one["first"]["check_servable"] for one in found)
-    rest = statistics.median(one["cached"] - one["imports"] - one["again"]["check_servable"] for one in found)
-    print("| cold, on the sample | seconds |\n| --- | ---: |")
-    print(f"| `lstm-text train`, whole | {median('cold'):.1f} |")
-    print(f"| of it the gate's server | {gate('first'):.1f} |")
-    print(f"| the library alone, imports ({median('library_imports'):.1f} s) included | {median('alone'):.1f} |")
-    print(f"| overhead | {overhead:.1f} |")
-    print("\n| everything cached, Prefect's server up | seconds |\n| --- | ---: |")
-    print(f"| `lstm-text train`, whole | {median('cached'):.1f} |")
-    print(f"| of it the gate's server | {gate('again'):.1f} |")
-    print(f"| of it imports | {median('imports'):.1f} |")
-    print(f"| overhead beside imports | {rest:.1f} |")
-    print("\n| step, with its report | cold | cached |\n| --- | ---: | ---: |")
+    print("| nothing cached | seconds |\n| --- | ---: |")
+    print(f"| `lstm-text train` | {median(lambda one: one['cold']):.1f} |")
+    print(f"| of which the gate's server | {median(lambda one: one['first']['check_servable']):.1f} |")
+    print(f"| the library alone | {median(lambda one: one['alone']):.1f} |")
+    print(f"| of which imports | {median(lambda one: one['library_imports']):.1f} |")
+    print(f"| overhead | {median(lambda one: one['cold'] - one['alone'] - one['first']['check_servable']):.1f} |")
+    print("\n| everything cached, Prefect server running | seconds |\n| --- | ---: |")
+    print(f"| `lstm-text train` | {median(lambda one: one['cached']):.1f} |")
+    print(f"| of which the gate's server | {median(lambda one: one['again']['check_servable']):.1f} |")
+    print(f"| of which imports | {median(lambda one: one['imports']):.1f} |")
+    print(f"| overhead | {median(lambda one: one['cached'] - one['imports'] - one['again']['check_servable']):.1f} |")
+    print("\n| step with its report | seconds, nothing cached | seconds, everything cached |\n| --- | ---: | ---: |")
     for name in found[0]["first"]:
         cold, cached = (statistics.median(one[which].get(name, 0.0) for one in found) for which in ("first", "again"))
         print(f"| {name.replace('_', ' ')} | {cold:.2f} | {cached:.2f} |")

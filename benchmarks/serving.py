@@ -1,10 +1,10 @@
-"""From text to label, side by side in one run: stock MLflow Keras flavour, this project, raw ONNX Runtime, Keras.
+"""Compare the speed of this project, raw ONNX Runtime, Keras and MLflow's Keras flavour, from text to label.
 
     python benchmarks/serving.py [FILE] [--rows N] [--quick]
 
-FILE has a column text (default: data/headlines.csv, its rows repeated). Networks are the default and the `article`
-preset with fresh weights: speed does not depend on their values. Every figure is a median of several rounds in which
-the candidates take turns, because machines are noisy; compare the ratios.
+FILE has a column text (default: data/headlines.csv); its rows are repeated as needed. The networks are the presets
+`default` and `article` with untrained weights, which are as fast as trained ones. Every figure is the median of several
+rounds, in which the candidates take turns because machines are noisy. Compare the ratios.
 """
 
 import argparse
@@ -19,17 +19,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-from tasks.local_state import use_local_state
+from tasks.runtime.state.local_state import use_local_state
 
 SCRATCH = tempfile.TemporaryDirectory(prefix="bench-serving-")
-os.environ["LSTM_TEXT_STATE"] = SCRATCH.name  # Its own run state, tracking database included.
+os.environ["LSTM_TEXT_STATE"] = SCRATCH.name  # Run state and tracking database of this benchmark.
 for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
     os.environ.pop(name, None)
 use_local_state()
@@ -43,50 +46,48 @@ import pyarrow.parquet as pq  # noqa: E402
 from mlflow.models import ModelSignature  # noqa: E402
 from mlflow.types import Schema, TensorSpec  # noqa: E402
 
-from lstm_model.batches import length_batches, pad_batch  # noqa: E402
-from lstm_model.classifier import BATCH_ROWS, Classifier, ClassifierDescription, softmax  # noqa: E402
-from lstm_model.config import PRESETS, ModelConfig, PipelineConfig  # noqa: E402
-from lstm_model.encoded import EncodedRows  # noqa: E402
-from lstm_model.profile import ProfileBuilder  # noqa: E402
-from lstm_model.reading import read_chunks  # noqa: E402
-from lstm_model.scores import score_rows, scores_schema  # noqa: E402
-from lstm_model.text_encoder import encode_texts  # noqa: E402
-from lstm_model.tokenization import fit_tokenizer  # noqa: E402
-from tasks.register_classifier import log_classifier  # noqa: E402
+from lstm_model.classifier.classifier import (  # noqa: E402
+    BATCH_ROWS,
+    Classifier,
+    ClassifierDescription,
+    available_cores,
+    softmax,
+)
+from lstm_model.classifier.scores import score_rows, scores_schema  # noqa: E402
+from lstm_model.config.model import ModelConfig  # noqa: E402
+from lstm_model.config.pipeline import PRESETS, PipelineConfig  # noqa: E402
+from lstm_model.data.reading import CHUNK_ROWS, read_chunks  # noqa: E402
+from lstm_model.digests import digest_file  # noqa: E402
+from lstm_model.drift.profile import ProfileBuilder  # noqa: E402
+from lstm_model.tokens.batches import length_batches, pad_batch  # noqa: E402
+from lstm_model.tokens.tokenizer import fit_tokenizer  # noqa: E402
+from tasks.promotion.register_classifier import log_classifier  # noqa: E402
 
 LABELS = ["business", "science", "sports", "world"]
 MADE_BY = {"model_name": "bench", "model_version": "1", "run_id": "bench"}
 
 
-def build(preset: str, texts: list[str], folder: Path) -> tuple[Any, dict[str, Path]]:
-    """Return the Keras network and the folders of its float and int8 classifiers."""
-    # Imported here: the processes that only score are without TensorFlow.
-    from lstm_model.export import write_onnx
-    from lstm_model.network import build_network
-    from lstm_model.quantization import write_int8_onnx
+def build(preset: str, texts: list[str]) -> tuple[Any, Path]:
+    """Return the Keras network and the folder of its classifier."""
+    # Imported here, because the processes that only score do not load TensorFlow.
+    from lstm_model.network.export import write_onnx
+    from lstm_model.network.network import build_network
 
     config = PipelineConfig.model_validate(PRESETS[preset])
     tokenizer = fit_tokenizer(texts, config.tokenization)
     network = build_network(config.model, vocab_size=tokenizer.get_vocab_size(), num_classes=len(LABELS), seed=1)
-    folders = {kind: folder / f"{preset}-{kind}" for kind in ("float", "int8")}
-    for kind, place in folders.items():
-        place.mkdir(parents=True)
-        tokenizer.save(str(place / "tokenizer.json"))
-        ClassifierDescription(labels=LABELS).write(place)
-        if kind == "float":
-            write_onnx(network, config.model, place / "model.onnx")
-        else:
-            token_ids, offsets = encode_texts(tokenizer, texts[:1_000])
-            rows = EncodedRows(token_ids, offsets, np.zeros(len(offsets) - 1, np.int32))
-            write_int8_onnx(network, config.model, place / "model.onnx", rows=rows)
-    network.save(folders["float"] / "model.keras")
-    return network, folders
+    folder = Path(SCRATCH.name) / preset
+    folder.mkdir()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    ClassifierDescription(labels=LABELS).write(folder)
+    write_onnx(network, config.model, folder / "model.onnx")
+    return network, folder
 
 
 def take_turns(candidates: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each candidate; all run once before anything is timed.
+    """Return the median seconds of each candidate, after one round that does not count.
 
-    A candidate that returns a float has taken its own time, in a process of its own.
+    A candidate that returns a float has measured its seconds itself, in another process.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for number in range(rounds + 1):
@@ -98,10 +99,10 @@ def take_turns(candidates: dict[str, Callable[[], object]], rounds: int) -> dict
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def predict_alone(network: Any, folders: dict[str, Path], texts: list[str], rounds: int) -> None:
-    """The network alone, on the same token_ids."""
-    classifiers = {kind: Classifier.load(folder) for kind, folder in folders.items()}
-    token_ids, offsets = classifiers["float"].encoder.encode(texts)
+def predict_alone(network: Any, folder: Path, texts: list[str], rounds: int) -> None:
+    """Print the speed of the network alone, on the same token_ids."""
+    classifier = Classifier.load(folder)
+    token_ids, offsets = classifier.encoder.encode(texts)
     lengths = np.diff(offsets)
     padded = pad_batch(token_ids, offsets, np.arange(len(texts)))
     batches = list(length_batches(lengths, BATCH_ROWS))
@@ -109,14 +110,13 @@ def predict_alone(network: Any, folders: dict[str, Path], texts: list[str], roun
         {"token_ids": pad_batch(token_ids, offsets, rows), "lengths": lengths[rows].astype(np.int32)}
         for rows in batches
     ]
-    raw = {kind: onnxruntime.InferenceSession((f / "model.onnx").read_bytes()) for kind, f in folders.items()}
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
     runs: dict[str, Callable[[], object]] = {
         "Keras predict, batch 32": lambda: network.predict(padded, batch_size=32, verbose=0),
         "Keras predict, batch 256": lambda: network.predict(padded, batch_size=256, verbose=0),
+        "raw ONNX Runtime": lambda: [session.run(None, feed) for feed in feeds],
+        "classifier": lambda: classifier.predict_encoded(token_ids, offsets),
     }
-    for kind in folders:
-        runs[f"raw ONNX Runtime, {kind}"] = lambda kind=kind: [raw[kind].run(None, feed) for feed in feeds]
-        runs[f"classifier, {kind}"] = lambda kind=kind: classifiers[kind].predict_encoded(token_ids, offsets)
     seconds = take_turns(runs, rounds)
     print("\n| the network alone | rows/s |\n| --- | ---: |")
     for name, value in seconds.items():
@@ -124,20 +124,17 @@ def predict_alone(network: Any, folders: dict[str, Path], texts: list[str], roun
 
 
 def in_a_process(job: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a job in a new process, as a user's command would: without TensorFlow's threads and objects."""
+    """Run a job in a new process, like a user's command: without TensorFlow's threads and objects."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(job, *arguments).result()
 
 
-def steps(folders: dict[str, Path], path: Path, rounds: int) -> None:
-    """Print the share of each step."""
-    print("\n| one chunk after the other, texts not seen before | read | tokenize | predict | write |")
-    print("| --- | ---: | ---: | ---: | ---: |")
-    for kind, folder in folders.items():
-        spent = [in_a_process(time_steps, folder, path) for _ in range(rounds)]
-        shares = [{name: value / sum(one.values()) for name, value in one.items()} for one in spent]
-        cells = [f"{statistics.median(share[name] for share in shares):.1%}" for name in shares[0]]
-        print(f"| {kind} | " + " | ".join(cells) + " |")
+def steps(folder: Path, path: Path, rounds: int) -> None:
+    """Print each step's share of the time, chunk by chunk in a new process."""
+    spent = [in_a_process(time_steps, folder, path) for _ in range(rounds)]
+    print("\n| step | share of the time |\n| --- | ---: |")
+    for name in spent[0]:
+        print(f"| {name} | {statistics.median(one[name] / sum(one.values()) for one in spent):.1%} |")
 
 
 def time_steps(folder: Path, path: Path) -> dict[str, float]:
@@ -154,18 +151,20 @@ def time_steps(folder: Path, path: Path) -> dict[str, float]:
             marks.append(time.perf_counter())
             encoded = classifier.encoder.encode(chunk["text"].tolist())
             marks.append(time.perf_counter())
-            known = _Answered(classifier.predict_encoded(*encoded))
+            probabilities = classifier.predict_encoded(*encoded)
             marks.append(time.perf_counter())
-            writer.write_table(score_rows(chunk, known, first_row=1, made_by=MADE_BY))  # type: ignore[arg-type]
+            writer.write_table(scores(chunk, probabilities))
             marks.append(time.perf_counter())
             for name, begin, end in zip(spent, marks, marks[1:], strict=False):
                 spent[name] += end - begin
 
 
 def time_score(folder: Path, path: Path) -> float:
-    """Return the seconds of `lstm-text score`'s engine: all of it but loading and Prefect."""
-    from tasks import score_file
-    from tasks.scoring_job import ScoringJob, ScoringRequest
+    """Return the seconds that `lstm-text score` takes without loading the model and without Prefect."""
+    from prefect.logging import disable_run_logger
+
+    from tasks.scoring import score_file
+    from tasks.scoring.scoring_job import ScoringJob, ScoringRequest
 
     classifier = Classifier.load(folder)
     score_file._loaded = lambda job: (folder, classifier)  # type: ignore[assignment]
@@ -173,71 +172,66 @@ def time_score(folder: Path, path: Path) -> float:
         path=path, output=folder / "out.parquet", model_uri="models:/bench/1", text_column="text", id_column="id",
         threshold=0, abstain_label="abstain",
     )  # fmt: skip
-    made = {"model_name": "bench", "version": "1", "run_id": "bench"}
-    job = ScoringJob(request=request, input_sha256="", chunk_rows=10_000, **made)
+    job = ScoringJob(
+        request=request, input_sha256=digest_file(path), model_name="bench", version="1", run_id="bench",
+        chunk_rows=CHUNK_ROWS,
+    )  # fmt: skip
     job.folder.mkdir()
     started = time.perf_counter()
-    with score_file._local(job) as (submit, window):
-        # As by default, the rows are profiled on the way, for the comparison with the training reference.
-        builder = ProfileBuilder(classifier.labels, classifier.encoder)
+    # The rows are profiled for the comparison with the training reference, as by default.
+    builder = ProfileBuilder(classifier.labels, classifier.encoder)
+    with disable_run_logger(), score_file._local(job) as (submit, window):
         chunks = score_file._score_chunks(job, submit, window, _Quiet(), builder)  # type: ignore[arg-type]
-    job.publish(job.tables(chunks), scores_schema(LABELS))
+    job.publish(score_file._count_answers(job.tables(chunks), Counter(), builder), scores_schema(LABELS))
     return time.perf_counter() - started
 
 
-class _Answered:
-    """A classifier that has answered already."""
-
-    labels = LABELS
-
-    def __init__(self, probabilities: np.ndarray) -> None:
-        self.probabilities = probabilities
-
-    def predict_probabilities(self, texts: list[str]) -> np.ndarray:
-        return self.probabilities
+def scores(chunk: pd.DataFrame, probabilities: np.ndarray) -> pa.Table:
+    """Return the rows of a chunk with answers that are already predicted."""
+    answered = SimpleNamespace(labels=LABELS, predict_probabilities=lambda texts: probabilities)
+    return score_rows(chunk, answered, first_row=1, made_by=MADE_BY)  # type: ignore[arg-type]
 
 
 class _Quiet:
-    """A progress that shows nothing."""
+    """A progress bar that shows nothing."""
 
     def set(self, done: int) -> None: ...
 
     def skip(self, done: int) -> None: ...
 
 
-def end_to_end(network: Any, folders: dict[str, Path], path: Path, rows: int, rounds: int) -> None:
-    """Read, tokenize, predict and write a file: `lstm-text score`'s engine, and Keras fed by the same tokenizer."""
+def end_to_end(network: Any, folder: Path, path: Path, rows: int, rounds: int) -> None:
+    """Print the speed of reading, tokenizing, predicting and writing a file: `lstm-text score`, and Keras."""
 
     def with_keras(batch_size: int) -> None:
-        encoder = Classifier.load(folders["float"]).encoder
+        encoder = Classifier.load(folder).encoder
         with pq.ParquetWriter(Path(SCRATCH.name) / "keras.parquet", scores_schema(LABELS)) as writer:
             for chunk in read_chunks(path, {"text": "text", "id": "id"}):
                 token_ids, offsets = encoder.encode(chunk["text"].tolist())
                 padded = pad_batch(token_ids, offsets, np.arange(len(chunk)))
-                answered = _Answered(softmax(network.predict(padded, batch_size=batch_size, verbose=0)))
-                table: pa.Table = score_rows(chunk, answered, first_row=1, made_by=MADE_BY)  # type: ignore[arg-type]
-                writer.write_table(table)
+                logits = network.predict(padded, batch_size=batch_size, verbose=0)
+                writer.write_table(scores(chunk, softmax(logits)))
 
     seconds = take_turns(
         {
             "Keras predict, batch 32": lambda: with_keras(32),
             "Keras predict, batch 256": lambda: with_keras(256),
-            "lstm-text score, float": lambda: in_a_process(time_score, folders["float"], path),
-            "lstm-text score, int8": lambda: in_a_process(time_score, folders["int8"], path),
+            "lstm-text score": lambda: in_a_process(time_score, folder, path),
         },
         rounds,
     )
     fastest = min(value for name, value in seconds.items() if name.startswith("Keras"))
-    print(f"\n| file of {rows:,} rows: read, tokenize, predict, write | rows/s | beside the faster Keras |")
+    print(f"\n| file of {rows:,} rows: read, tokenize, predict, write | rows/s | ratio to the faster Keras |")
     print("| --- | ---: | ---: |")
     for name, value in seconds.items():
         print(f"| {name} | {rows / value:,.0f} | {fastest / value:.1f}x |")
 
 
 class Server:
-    """`mlflow models serve` of one model, or `lstm-text serve`, asked over a kept connection."""
+    """`mlflow models serve` or `lstm-text serve` of one model, on a free port."""
 
     def __init__(self, model: str, first: bytes, *, command: str = "mlflow models serve") -> None:
+        """Start the server and wait for its answer to the first request."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -256,12 +250,12 @@ class Server:
             except OSError:
                 if self.process.poll() is not None or time.perf_counter() - started > 120:
                     log = Path(self.log.name).read_text()[-3_000:]
-                    raise SystemExit(f"no answer from {' '.join(line)}\n{log}") from None
+                    raise SystemExit(f"The server does not answer: {' '.join(line)}\n{log}") from None
                 time.sleep(0.02)
         self.cold_start = time.perf_counter() - started
 
     def resident(self) -> float:
-        """Return the MB that the process which answers holds."""
+        """Return the resident memory of the process that answers, in MB."""
         for status in Path("/proc").glob("[0-9]*/status"):
             try:
                 text, command = status.read_text(), (status.parent / "cmdline").read_bytes()
@@ -282,7 +276,7 @@ def ask(port: int, body: bytes, connection: http.client.HTTPConnection | None = 
     response = connection.getresponse()
     answer = response.read()
     if response.status != 200:
-        raise SystemExit(f"{response.status}: {answer[:300]!r}")
+        raise SystemExit(f"The server answers with status {response.status}: {answer[:300]!r}")
 
 
 def timed_requests(port: int, bodies: list[bytes]) -> list[float]:
@@ -296,7 +290,7 @@ def timed_requests(port: int, bodies: list[bytes]) -> list[float]:
 
 
 def served(models: dict[str, tuple[str, Callable[[list[str]], bytes]]], texts: list[str], rounds: int) -> None:
-    """Each model behind the same command; request bodies are made before the clock runs."""
+    """Print the speed and memory of each model behind `mlflow models serve`. Making request bodies is not timed."""
     figures: dict[str, dict[str, list[float]]] = {name: {} for name in models}
     for _ in range(rounds):
         for name, (model, body) in models.items():
@@ -309,16 +303,17 @@ def served(models: dict[str, tuple[str, Callable[[list[str]], bytes]]], texts: l
                 server.stop()
             for figure, value in found.items():
                 figures[name].setdefault(figure, []).append(value)
-    names = list(figures)
-    print("\n| `mlflow models serve` | " + " | ".join(names) + " | ratio |")
-    print("| --- | " + " | ".join("---:" for _ in names) + " | ---: |")
-    for figure in figures[names[0]]:
-        values = [statistics.median(figures[name][figure]) for name in names]
-        ratio = values[0] / values[1] if "/s" not in figure else values[1] / values[0]
-        print(f"| {figure} | " + " | ".join(f"{value:,.1f}" for value in values) + f" | {ratio:.1f}x |")
+    print("\n| `mlflow models serve` | " + " | ".join(figures) + " | ratio |")
+    print("| --- | ---: | ---: | ---: |")
+    stock, ours = figures.values()
+    for figure in stock:
+        theirs, own = statistics.median(stock[figure]), statistics.median(ours[figure])
+        ratio = own / theirs if "/s" in figure else theirs / own
+        print(f"| {figure} | {theirs:,.1f} | {own:,.1f} | {ratio:.1f}x |")
 
 
 def measure(server: Server, ones: list[bytes], many: list[bytes]) -> dict[str, float]:
+    """Return the figures of a running server, after a few requests that do not count."""
     timed_requests(server.port, ones[:20])
     single = sorted(timed_requests(server.port, ones))
     timed_requests(server.port, many[:1])
@@ -339,7 +334,7 @@ def measure(server: Server, ones: list[bytes], many: list[bytes]) -> dict[str, f
 
 
 def cold_starts(stock: tuple[str, bytes], ours: tuple[str, bytes], rounds: int) -> None:
-    """From the start of a command to the first answer, each with the version in the registry."""
+    """Print the seconds from the start of a command to its first answer, with models from the registry."""
     versions = [mlflow.register_model(uri, f"bench-{number}") for number, (uri, _) in enumerate((stock, ours))]
     addresses = [f"models:/{version.name}/{version.version}" for version in versions]
     commands = {
@@ -353,16 +348,19 @@ def cold_starts(stock: tuple[str, bytes], ours: tuple[str, bytes], rounds: int) 
         server.stop()
         return server.cold_start
 
-    seconds = take_turns({name: lambda what=what: start(*what) for name, what in commands.items()}, rounds)
+    seconds = take_turns({name: partial(start, *what) for name, what in commands.items()}, rounds)
     slowest = next(iter(seconds.values()))
     print("\n| command to first answer | seconds | ratio |\n| --- | ---: | ---: |")
     for name, value in seconds.items():
         print(f"| {name} | {value:.1f} | {slowest / value:.1f}x |")
 
 
-def stock_body(tokenizer_folder: Path, max_length: int) -> Callable[[list[str]], bytes]:
-    """Tokenize outside the server, as the Keras flavour asks for, padded to a fixed length."""
-    classifier = Classifier.load(tokenizer_folder)
+def plain_body(texts: list[str]) -> bytes:
+    return json.dumps({"inputs": texts}).encode()
+
+
+def stock_body(classifier: Classifier, max_length: int) -> Callable[[list[str]], bytes]:
+    """Return a function from texts to a request body. The Keras flavour needs token_ids, padded to a fixed length."""
 
     def body(texts: list[str]) -> bytes:
         token_ids, offsets = classifier.encoder.encode(texts)
@@ -375,7 +373,7 @@ def stock_body(tokenizer_folder: Path, max_length: int) -> Callable[[list[str]],
 
 
 def stock_network(config: ModelConfig, vocab_size: int) -> Any:
-    """Return a network of the same sizes from Keras's own layers: the flavour does not load a project's layers."""
+    """Return a network of the same sizes with Keras's own layers, because the flavour loads no others."""
     import keras
 
     layers = keras.layers
@@ -394,23 +392,20 @@ def stock_network(config: ModelConfig, vocab_size: int) -> Any:
     return keras.Model(token_ids, layers.Dense(len(LABELS), "softmax")(hidden))
 
 
-def log_models(network: Any, folders: dict[str, Path], texts: list[str]) -> dict[str, str]:
-    """Log the stock flavour and this project's models; return their addresses."""
+def log_models(network: Any, folder: Path, texts: list[str]) -> tuple[str, str]:
+    """Log a model of the stock flavour and one of this project; return their URIs."""
     example = pd.DataFrame({"text": texts[:2]})
     token_ids = TensorSpec(np.dtype("int32"), (-1, -1))
     probabilities = TensorSpec(np.dtype("float32"), (-1, len(LABELS)))
     signature = ModelSignature(Schema([token_ids]), Schema([probabilities]))
     with mlflow.start_run():
         stock = mlflow.keras.log_model(network, name="stock", signature=signature, pip_requirements=["keras"])
-        ours = {}
-        for kind, folder in folders.items():
-            served_files = [file for file in folder.iterdir() if file.suffix != ".keras"]
-            ours[kind] = log_classifier(served_files, example, metadata={"labels": LABELS})
-    return {"stock": stock.model_uri, **ours}
+        files = [folder / name for name in ("tokenizer.json", "model.onnx", "classifier.json")]
+        return str(stock.model_uri), log_classifier(files, example, metadata={"labels": LABELS})
 
 
-def import_seconds() -> float:
-    command = [sys.executable, "-c", "import lstm_model.classifier"]
+def import_seconds(module: str) -> float:
+    command = [sys.executable, "-c", f"import {module}"]
     return take_turns({"import": lambda: subprocess.run(command, check=True)}, 5)["import"]
 
 
@@ -420,38 +415,35 @@ def write_file(path: Path, texts: list[str], rows: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("file", nargs="?", type=Path, default=Path("data/headlines.csv"))
-    parser.add_argument("--rows", type=int, default=20_000, help="rows of the file that is scored")
-    parser.add_argument("--quick", action="store_true", help="one round of everything")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "file", nargs="?", type=Path, default=Path("data/headlines.csv"), help="file with a column text"
+    )
+    parser.add_argument("--rows", type=int, default=20_000, help="rows to score from a file (default 20000)")
+    parser.add_argument("--quick", action="store_true", help="one round instead of three")
     arguments = parser.parse_args()
     rounds = 1 if arguments.quick else 3
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     texts = pd.concat(list(islice(read_chunks(arguments.file, {"text": "text"}), 2)))["text"].tolist()
     path = Path(SCRATCH.name) / "texts.csv"
     write_file(path, texts, arguments.rows)
     some = [texts[i % len(texts)] for i in range(4_000)]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"{arguments.file.name}, {cores} cores; `import lstm_model.classifier`: {import_seconds():.2f} s", flush=True)
+    module = "lstm_model.classifier.classifier"
+    print(f"{arguments.file.name}, {available_cores()} cores; `import {module}`: {import_seconds(module):.2f} s")
     mlflow.set_experiment("bench")
     for preset in ("default", "article"):
         print(f"\n### Network `{preset}`")
-        network, folders = build(preset, texts, Path(SCRATCH.name))
-        predict_alone(network, folders, some, rounds)
-        steps(folders, path, rounds)
-        end_to_end(network, folders, path, arguments.rows, rounds)
+        network, folder = build(preset, texts)
+        predict_alone(network, folder, some, rounds)
+        steps(folder, path, rounds)
+        end_to_end(network, folder, path, arguments.rows, rounds)
         config = PipelineConfig.model_validate(PRESETS[preset])
-        vocab_size = Classifier.load(folders["float"]).tokenizer.get_vocab_size()
-        uris = log_models(stock_network(config.model, vocab_size), folders, texts)
-        plain = lambda some: json.dumps({"inputs": some}).encode()  # noqa: E731
-        models: dict[str, tuple[str, Any]] = {
-            "stock Keras flavour": (uris["stock"], stock_body(folders["float"], config.tokenization.max_length)),
-            "lstm-text": (uris["float"], plain),
-            "lstm-text int8": (uris["int8"], plain),
-        }
-        served(models, some, rounds)
-        stock, ours = (models[name] for name in ("stock Keras flavour", "lstm-text"))
-        cold_starts((stock[0], stock[1](some[:1])), (ours[0], ours[1](some[:1])), max(rounds, 3))
-        sys.stdout.flush()
+        classifier = Classifier.load(folder)
+        vocab_size = classifier.tokenizer.get_vocab_size()
+        stock, ours = log_models(stock_network(config.model, vocab_size), folder, texts)
+        tokenized = stock_body(classifier, config.tokenization.max_length)
+        served({"stock Keras flavour": (stock, tokenized), "lstm-text": (ours, plain_body)}, some, rounds)
+        cold_starts((stock, tokenized(some[:1])), (ours, plain_body(some[:1])), rounds)
 
 
 if __name__ == "__main__":

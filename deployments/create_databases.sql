@@ -1,3 +1,3 @@
--- One database for each server, so that each migrates, is backed up and is restored on its own.
+-- One database for each server, so that you can migrate, back up and restore them separately.
 CREATE DATABASE mlflow;
 CREATE DATABASE prefect;

@@ -1,4 +1,4 @@
-"""Write docs/configuration.md from the config tree; with --check, exit with 1 if the page is out of date."""
+"""Write docs/configuration.md from lstm_model/config/; with --check, exit with 1 if the page is out of date."""
 
 import sys
 from pathlib import Path
@@ -8,46 +8,53 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
-from lstm_model.config import PRESETS, DriftConfig, PipelineConfig, Range, Section, TuningConfig, flatten
+from lstm_model.config.drift import DriftConfig
+from lstm_model.config.pipeline import PRESETS, PipelineConfig, flatten
+from lstm_model.config.section import Section
+from lstm_model.config.tuning import Range, TuningConfig
 
 PAGE = Path(__file__).with_name("configuration.md")
 
 INTRODUCTION = """\
 # Configuration
 
-Written by `make docs` from `lstm_model/config.py`; edit that file, not this page.
+`make docs` writes this page from `lstm_model/config/`; edit the files there.
 
-Every setting is a flag of `lstm-text train`, a key of a YAML file, a field of a parameter of the Prefect flow (one
-parameter per section) and a param of the MLflow run (`model.lstm_units`). Unknown names are refused.
+You can give each setting as a flag of `lstm-text train`, as a key of a YAML file, or as a field of a parameter of the
+Prefect flow (one parameter per section). MLflow runs record it as a param (`model.lstm_units`). Unknown names are
+rejected.
 """
 
 HOW_TO_WRITE = """\
-On the command line, a setting that is true or false is switched on by its flag and off by `--no-` before the name
-(`--no-model.bidirectional`); several values are separated by commas (`--data.labels ham,spam`), so a label that holds
-a comma has to be given in a file. A setting that is unset by default is left unset by leaving it out.
+On the command line:
 
-Two rules span settings: `split.test_fraction` and `split.validation_fraction` add up to less than 1, and
-`model.embedding_skip` needs `model.pooling` `max` or `mean`.
+- A setting that is true or false has two flags: `--model.bidirectional` and `--no-model.bidirectional`.
+- Separate several values by commas: `--data.labels ham,spam`. Give a label that contains a comma in a file.
+- To leave a setting unset, omit it.
+
+Some settings depend on each other: `split.test_fraction` and `split.validation_fraction` must add up to less than 1,
+`model.embedding_skip` needs `model.pooling` `max` or `mean`, and `promotion.baseline` `require` needs
+`evaluation.baseline`.
 """
 
 PRECEDENCE = """\
-## Which value counts
+## Precedence
 
-From strongest to weakest: the command line, the file that `--config` names, the preset, the defaults. They are merged
-setting by setting: a file that gives `training.epochs` leaves the rest of `training` alone. The file may choose the
-preset; `--preset` overrides it. The process environment is not read for settings.
+The command line overrides the file given with `--config`, which overrides the preset, which overrides the defaults.
+Settings are merged one by one: a file with `training.epochs` does not change the rest of `training`. A file can contain
+`preset`; `--preset` overrides it. Environment variables are not read for settings.
 
-A deployment has no file and no preset. There, `-p 'training={"epochs": 5}'` replaces the whole section: what the
-JSON leaves out has its default.
+A deployment has no file and no preset. There, `-p 'training={"epochs": 5}'` replaces the whole section: settings that
+the JSON omits get their defaults.
 
-A file, with underscores where the flags have hyphens:
+In a file, names have underscores instead of hyphens:
 
 ```yaml
 {example}```
 
     lstm-text train --config my.yaml --training.epochs 10
 
-trains for at most 10 epochs, with 64 units, the rest from the preset `article`.
+trains for at most 10 epochs with 64 units; the other settings come from the preset `article`.
 """
 
 EXAMPLE = """\
@@ -62,29 +69,28 @@ training:
 """
 
 TUNING_NOTE = """
-This section is not one of training: `lstm-text tune` and its flow have it. How to write a space:
-[tuning.md](tuning.md#what-is-tried).
+`lstm-text tune` and its flow have this section, training does not. [tuning.md](tuning.md) shows how to write a space.
 """
 
 DRIFT_NOTE = """
-This section is not one of training: `lstm-text score`, `lstm-text drift` and their flows have it. What the figures are:
-[monitoring.md](monitoring.md).
+`lstm-text score`, `lstm-text drift` and their flows have this section, training does not.
+[monitoring.md](monitoring.md) explains the figures.
 """
 
-PRESET_NOTES = {"article": "The stacked LSTM of the tutorial this project grew from."}
+PRESET_NOTES = {"article": "The stacked LSTM of the tutorial that this project started from."}
 SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, or compare it with what would be written."""
+    """Write the page, or check that it is up to date; return the exit code."""
     page = whole_page()
     if arguments == ["--check"]:
         if PAGE.is_file() and PAGE.read_text("utf-8") == page:
             return 0
-        print(f"Expected {PAGE.name} as lstm_model/config.py gives it; found another. Run make docs.", file=sys.stderr)
+        print("docs/configuration.md is out of date. Run make docs.", file=sys.stderr)
         return 1
     if arguments:
-        print(f"Expected --check or nothing; found {' '.join(arguments)}.", file=sys.stderr)
+        print(f"Unknown arguments: {' '.join(arguments)}. The only option is --check.", file=sys.stderr)
         return 2
     PAGE.write_text(page, encoding="utf-8")
     return 0
@@ -96,13 +102,13 @@ def whole_page() -> str:
     sections.append(section_table("tuning", TuningConfig()) + TUNING_NOTE)
     sections.append(section_table("drift", DriftConfig()) + DRIFT_NOTE)
     given = {name: values for name, values in yaml.safe_load(EXAMPLE).items() if name != "preset"}
-    PipelineConfig.model_validate(given)  # An example that the config refuses stops here.
+    PipelineConfig.model_validate(given)  # Fails if the example is not valid.
     parts = [INTRODUCTION, HOW_TO_WRITE, *sections, presets(), PRECEDENCE.replace("{example}", EXAMPLE)]
     return "\n".join(parts)
 
 
 def section_table(name: str, section: Section) -> str:
-    """Return heading and table of one section."""
+    """Return the heading and the table of one section."""
     rows = [
         [f"`{flag(name, key)}`", kind(field), shown(field.default), field.description or ""]
         for key, field in type(section).model_fields.items()
@@ -111,9 +117,9 @@ def section_table(name: str, section: Section) -> str:
 
 
 def presets() -> str:
-    """Return what each preset changes, beside the default."""
+    """Return a table for each preset with the settings that it changes and their defaults."""
     defaults = flatten(PipelineConfig())
-    parts = ["## Presets\n\n`--preset NAME` starts from a named configuration; `default` changes nothing.\n"]
+    parts = ["## Presets\n\n`--preset NAME` starts from a named configuration. The preset `default` changes nothing.\n"]
     for preset, sections in PRESETS.items():
         if not sections:
             continue
@@ -128,7 +134,7 @@ def presets() -> str:
 
 
 def flag(section: str, key: str) -> str:
-    """Return the command line's name of a setting."""
+    """Return the flag of a setting."""
     return f"--{section}.{key}".replace("_", "-")
 
 
@@ -161,7 +167,7 @@ def type_name(annotation: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value as a YAML file would hold it."""
+    """Return a value as it is written in a YAML file."""
     if value is None:
         return "unset"
     if value == {}:

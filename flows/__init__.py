@@ -1,1 +1,1 @@
-"""Composition only: the flows, and `cli.py`, the `lstm-text` command."""
+"""The flows, and `cli.py`, the `lstm-text` command. They only compose tasks."""

@@ -1,4 +1,4 @@
-"""How a flow's parameters read in the form of Prefect's UI."""
+"""Readable names for a flow's parameters in the form of Prefect's UI."""
 
 import inspect
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
-from lstm_model.config import title
+from lstm_model.config.section import title
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def readable(function: Function) -> Function:
-    """Give each parameter a title: text_column is "Text column". Below `@flow`, which takes titles from names."""
+    """Give each parameter a title: text_column is "Text column". Put it below `@flow`, which uses names as titles."""
     for name, parameter in inspect.signature(function).parameters.items():
         label = Field(json_schema_extra={"title": title(name)})
         function.__annotations__[name] = Annotated[parameter.annotation, label]

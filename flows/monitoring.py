@@ -1,18 +1,17 @@
-"""The monitoring flow: new texts beside those that the champion was judged on, and answers beside true labels."""
+"""The monitoring flow: compare new texts with the champion's training reference, and answers with true labels."""
 
 from pathlib import Path
 
 from prefect import flow
 
 from flows.forms import readable
-from lstm_model.config import DriftConfig
-from lstm_model.delimited import Quoting
-from tasks.notifications import tell_failure
-from tasks.training_run import recorded_flow
-from tasks.watch_file import WatchOutcome, WatchRequest, completed, watch_file
+from lstm_model.config.data import Quoting
+from lstm_model.config.drift import DriftConfig
+from tasks.monitoring.monitor_file import MonitorOutcome, MonitorRequest, completed, monitor_file
+from tasks.runs.flow_run import recorded_flow
 
 
-@flow(name="watch-drift", flow_run_name="{path}", on_failure=[tell_failure], on_crashed=[tell_failure])
+@flow(name="watch-drift", flow_run_name="{path}")
 @readable
 def watch_drift(
     path: Path,
@@ -24,30 +23,24 @@ def watch_drift(
     feedback_quoting: Quoting = "auto",
     drift: DriftConfig = DriftConfig(),
     repeat: bool = False,
-) -> WatchOutcome:
+) -> MonitorOutcome:
     """Compare a file of texts with the training reference of a registered version, and its answers with feedback.
 
     Args:
-        path: The file with the texts, or what lstm-text score wrote of them (then feedback is needed). A file that is
-            not there, or was compared before, ends the run as Completed, with a message.
+        path: The file with the texts, or the output of lstm-text score (then feedback is needed). If the file is
+            missing or was compared before, the run ends as Completed, with a message.
         model_uri: The registered model, as models:/NAME@ALIAS or models:/NAME/VERSION.
         feedback: A file with the columns id and label: true labels of rows of the file.
         text_column: Name of the column with the text.
-        id_column: Name of the column with the id; left out, `id` if the file has it, otherwise the row number.
+        id_column: Name of the column with the id. Unset: `id` if the file has it, otherwise the row number.
         quoting: Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of training.
         feedback_quoting: The same for the feedback.
-        drift: When texts count as other than the reference.
+        drift: Limits of the comparison with the reference.
         repeat: Compare again what was compared before; nothing is logged twice.
     """
     with recorded_flow():
-        request = WatchRequest(
-            path=path,
-            model_uri=model_uri,
-            text_column=text_column,
-            id_column=id_column,
-            quoting=quoting,
-            feedback_quoting=feedback_quoting,
-            feedback=feedback,
-            repeat=repeat,
-        )
-        return completed(watch_file(request, drift))
+        request = MonitorRequest(
+            path=path, model_uri=model_uri, text_column=text_column, id_column=id_column, quoting=quoting,
+            feedback_quoting=feedback_quoting, feedback=feedback, repeat=repeat,
+        )  # fmt: skip
+        return completed(monitor_file(request, drift))

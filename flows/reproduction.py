@@ -1,4 +1,4 @@
-"""What `lstm-text reproduce` runs in a process with run state of its own: a recorded training, up to its evaluation."""
+"""`lstm-text reproduce` runs this in a process with its own run state: a recorded training, up to its evaluation."""
 
 import sys
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 from prefect import flow
 
 from flows.training import build_and_evaluate
-from lstm_model.config import PipelineConfig
+from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.errors import LstmTextError
-from tasks.prefect_server import use_prefect_server
-from tasks.training_run import training_run
+from tasks.runs.training_run import training_run
+from tasks.runtime.prefect_server import use_prefect_server
 
 
 @flow(name="reproduce-text-classifier")
 def rebuild_text_classifier(config: PipelineConfig) -> None:
-    """Train and evaluate as the settings say; register nothing.
+    """Train and evaluate with these settings; register nothing.
 
     Args:
         config: The settings of the recorded run.

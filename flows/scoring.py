@@ -1,4 +1,4 @@
-"""The scoring flow: a file of texts answered by the registered champion."""
+"""The scoring flow: answer a file of texts with the registered champion."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,16 +7,15 @@ from prefect import flow
 from pydantic import Field
 
 from flows.forms import readable
-from lstm_model.config import DriftConfig
-from lstm_model.delimited import Quoting
-from tasks.compare_batch import compare_scored
-from tasks.notifications import tell_failure
-from tasks.score_file import Engine, ScoringOutcome, open_scoring, score_file
-from tasks.scoring_job import ScoringRequest, check_output, sole_writer
-from tasks.training_run import recorded_flow
+from lstm_model.config.data import Quoting
+from lstm_model.config.drift import DriftConfig
+from tasks.monitoring.batch_drift import compare_scored
+from tasks.runs.flow_run import recorded_flow
+from tasks.scoring.score_file import Engine, ScoringOutcome, score_file
+from tasks.scoring.scoring_job import ScoringRequest, check_output, open_job, sole_writer
 
 
-@flow(name="score-texts", flow_run_name="{path}", on_failure=[tell_failure], on_crashed=[tell_failure])
+@flow(name="score-texts", flow_run_name="{path}")
 @readable
 def score_texts(
     path: Path,
@@ -33,35 +32,29 @@ def score_texts(
     scheduler: str | None = None,
     drift: DriftConfig | None = DriftConfig(),
 ) -> ScoringOutcome:
-    """Answer every row of a file with a registered model, ids and order kept.
+    """Answer every row of a file with a registered model; ids and order stay.
 
     Args:
         path: The file with the texts: .csv, .tsv, .jsonl (each also .gz) or .parquet.
-        output: Where the answers go: .parquet or .csv.
+        output: Where to write the answers: .parquet or .csv.
         model_uri: The registered model, as models:/NAME@ALIAS or models:/NAME/VERSION.
         text_column: Name of the column with the text.
-        id_column: Name of the column with the id; left out, `id` if the file has it, otherwise the row number.
+        id_column: Name of the column with the id. Unset: `id` if the file has it, otherwise the row number.
         quoting: Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of training.
         threshold: Answers with a lower score get abstain_label instead of a label.
-        abstain_label: What stands in the place of a label below the threshold.
+        abstain_label: The label of answers below the threshold.
         overwrite: Replace an output that exists.
-        resume: Go on with an unfinished scoring of the same input, by the version that it began with.
-        engine: Where the chunks are answered: local (all cores), or dask (an existing cluster).
+        resume: Continue an unfinished scoring of the same input, with the version that it started with.
+        engine: Where chunks are answered: local (all cores), or dask (an existing cluster).
         scheduler: Address of the Dask scheduler, such as tcp://127.0.0.1:8786.
-        drift: When the texts count as other than those that the version was judged on; null leaves the comparison out.
+        drift: Limits of the comparison with the version's training reference; null skips the comparison.
     """
     with recorded_flow(), sole_writer(output):
         check_output(output, overwrite=overwrite)
         request = ScoringRequest(
-            path=path,
-            output=output,
-            model_uri=model_uri,
-            text_column=text_column,
-            id_column=id_column,
-            quoting=quoting,
-            threshold=threshold,
-            abstain_label=abstain_label,
-        )
-        job = open_scoring(request, resume=resume)
-        scored = score_file(job, engine=engine, scheduler=scheduler, watched=drift is not None)
-        return scored.with_drift(compare_scored(scored.batch, drift))
+            path=path, output=output, model_uri=model_uri, text_column=text_column, id_column=id_column,
+            quoting=quoting, threshold=threshold, abstain_label=abstain_label,
+        )  # fmt: skip
+        job = open_job(request, resume=resume)
+        outcome, batch = score_file(job, engine=engine, scheduler=scheduler, profiled=drift is not None)
+        return outcome.model_copy(update={"drift": compare_scored(batch, drift)})

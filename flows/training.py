@@ -1,4 +1,4 @@
-"""The training flow: from a labelled file to a registered, judged, served classifier."""
+"""The training flow: from a labelled file to a registered, evaluated, servable classifier."""
 
 from pathlib import Path
 from typing import Literal
@@ -8,55 +8,48 @@ from prefect.runtime import flow_run
 from prefect.states import State
 
 from flows.forms import readable
-from lstm_model.config import (
-    DataConfig,
-    EvaluationConfig,
-    ExportConfig,
-    ModelConfig,
-    PipelineConfig,
-    PromotionConfig,
-    RegistrationConfig,
-    SplitConfig,
-    TokenizationConfig,
-    TrainingConfig,
-)
-from tasks.check_cases_file import check_cases_file
-from tasks.check_servable import check_servable
-from tasks.decide_promotion import decide_promotion
-from tasks.describe_reference import describe_reference
-from tasks.evaluate_classifier import evaluate_classifier
-from tasks.export_classifier import export_classifier
-from tasks.fetch_start import fetch_start
-from tasks.load_examples import load_examples
-from tasks.notifications import tell_failure
-from tasks.outcome import TrainingOutcome, training_outcome
-from tasks.register_classifier import register_classifier
-from tasks.split_examples import split_examples
-from tasks.stages import StageRecord
-from tasks.tokenize_and_pad import tokenize_and_pad
-from tasks.tracking import Run
-from tasks.train_model import train_model
-from tasks.training_run import training_run
-from tasks.unchanged import unchanged_state
-from tasks.validate_examples import validate_examples
-from tasks.write_report import write_report
+from lstm_model.config.data import DataConfig
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.config.export import ExportConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.pipeline import PipelineConfig
+from lstm_model.config.promotion import PromotionConfig
+from lstm_model.config.registration import RegistrationConfig
+from lstm_model.config.split import SplitConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.config.training import TrainingConfig
+from tasks.promotion.check_servable import check_servable
+from tasks.promotion.decide_promotion import decide_promotion
+from tasks.promotion.outcome import TrainingOutcome, training_outcome
+from tasks.promotion.register_classifier import register_classifier
+from tasks.promotion.unchanged import unchanged_state
+from tasks.reports.write_report import write_report
+from tasks.runs.training_run import training_run
+from tasks.runtime.stage_store import StageRecord
+from tasks.runtime.tracking import Run
+from tasks.training.check_cases_file import check_cases_file
+from tasks.training.describe_reference import describe_reference
+from tasks.training.evaluate_classifier import evaluate_classifier
+from tasks.training.export_classifier import export_classifier
+from tasks.training.fetch_start import fetch_start
+from tasks.training.load_examples import load_examples
+from tasks.training.split_examples import split_examples
+from tasks.training.tokenize_and_pad import tokenize_and_pad
+from tasks.training.train_model import train_model
+from tasks.training.validate_examples import validate_examples
 
 Trigger = Literal["manual", "schedule", "drift", "feedback"]
 
 
-def name_run(what: str) -> str:
-    """Return the flow run's name: its data, what it is, when it was due."""
+def name_run(kind: str) -> str:
+    """Return the flow run's name: its data, its kind, its scheduled start."""
     data = flow_run.parameters.get("data") or DataConfig()
     path = data.get("path", DataConfig().path) if isinstance(data, dict) else data.path
     started = flow_run.scheduled_start_time.strftime("%Y-%m-%d %H:%M:%S")
-    return f"{Path(path).stem} {what} {started}"
+    return f"{Path(path).stem} {kind} {started}"
 
 
-def _run_name() -> str:
-    return name_run(flow_run.parameters.get("trigger", "manual"))
-
-
-@flow(name="train-text-classifier", flow_run_name=_run_name, on_failure=[tell_failure], on_crashed=[tell_failure])
+@flow(name="train-text-classifier", flow_run_name=lambda: name_run(flow_run.parameters.get("trigger", "manual")))
 @readable
 def train_text_classifier(
     data: DataConfig = DataConfig(),
@@ -72,21 +65,21 @@ def train_text_classifier(
     use_cache: bool = True,
     force_retrain: bool = False,
 ) -> TrainingOutcome | State[TrainingOutcome]:
-    """Train a text classifier on a labelled file, judge it on held-out rows, register it, and promote it if it is good.
+    """Train a text classifier on a labelled file, evaluate and register it, and promote it if it passes the gate.
 
     Args:
-        data: The labelled file and what is accepted as a row.
+        data: The labelled file and its rules for rows.
         tokenization: How text becomes token ids.
-        split: How rows are shared out between train, validation and test.
+        split: How rows are divided into train, validation and test.
         model: The network.
         training: How the network is fitted to the train rows.
-        export: How the network becomes the classifier that is served.
-        evaluation: How the classifier is judged.
+        export: How the network becomes the served classifier.
+        evaluation: How the classifier is evaluated.
         registration: Name of the registered model, and of the experiment.
         promotion: When the new version becomes champion.
         trigger: What started this run.
-        use_cache: Use what earlier runs left in the stage store; off, everything is computed anew.
-        force_retrain: Train on schedule also if data, config and code are those of the last decided run.
+        use_cache: Reuse stages of earlier runs from the stage store; off, every stage runs again.
+        force_retrain: Train on schedule even if data, config and code are those of the last decided run.
     """
     config = PipelineConfig(
         data=data, tokenization=tokenization, split=split, model=model, training=training,
@@ -95,26 +88,24 @@ def train_text_classifier(
     if unchanged := unchanged_state(config, trigger=trigger, force_retrain=force_retrain):
         return unchanged
     with training_run(config, trigger=trigger, use_cache=use_cache) as run:
-        examples, splits, classifier, judged = build_and_evaluate(config, run)
-        reference = describe_reference(classifier, examples, splits, run=run)
-        version = register_classifier(classifier, judged, reference, examples, splits, config.registration, run=run)
-        servable = check_servable(version, judged, run=run)
-        decision = decide_promotion(version, judged, servable, config.promotion, config.evaluation, run=run)
-        write_report(version, judged, decision, run=run)
-        return training_outcome(run, examples, splits, judged, version, decision)
+        examples, splits, classifier, evaluated = build_and_evaluate(config, run)
+        reference = describe_reference(classifier, evaluated, splits, run=run)
+        version = register_classifier(classifier, evaluated, reference, splits, config.registration, run=run)
+        servable = check_servable(version, evaluated, run=run)
+        decision = decide_promotion(version, evaluated, splits, servable, config.promotion, config.evaluation, run=run)
+        write_report(version, evaluated, decision, config, run=run)
+        return training_outcome(run, examples, splits, evaluated, decision)
 
 
 def build_and_evaluate(config: PipelineConfig, run: Run) -> tuple[StageRecord, StageRecord, StageRecord, StageRecord]:
-    """Return examples, splits, classifier and evaluation; what `lstm-text reproduce` runs again."""
+    """Return examples, splits, classifier and evaluation. `lstm-text reproduce` runs this part again."""
     raw = load_examples(config.data, config.evaluation.slice_column, run=run)
     examples = validate_examples(raw, config.data, run=run)
     check_cases_file(examples, config.data, config.evaluation, run=run)
     splits = split_examples(examples, config.split, run=run)
-    encoded = tokenize_and_pad(examples, splits, config.tokenization, run=run)
+    encoded = tokenize_and_pad(splits, config.tokenization, run=run)
     start = fetch_start(config.training, config.registration, run=run)
     trained = train_model(encoded, start, config.model, config.training, run=run)
-    classifier = export_classifier(
-        trained, encoded, examples, splits, config.model, config.tokenization, config.export, run=run
-    )
-    judged = evaluate_classifier(classifier, examples, splits, config.data, config.evaluation, run=run)
-    return examples, splits, classifier, judged
+    classifier = export_classifier(trained, encoded, config.model, config.tokenization, config.export, run=run)
+    evaluated = evaluate_classifier(classifier, splits, config.data, config.evaluation, run=run)
+    return examples, splits, classifier, evaluated

@@ -1,4 +1,4 @@
-"""The tuning flow: settings searched for on validation rows; the best become a configuration to train with."""
+"""The tuning flow: search for settings on validation rows and write the best as a configuration for training."""
 
 from pathlib import Path
 
@@ -6,37 +6,29 @@ from prefect import flow
 
 from flows.forms import readable
 from flows.training import name_run, train_text_classifier
-from lstm_model.config import (
-    DataConfig,
-    EvaluationConfig,
-    ExportConfig,
-    ModelConfig,
-    PipelineConfig,
-    PromotionConfig,
-    RegistrationConfig,
-    SplitConfig,
-    TokenizationConfig,
-    TrainingConfig,
-    TuningConfig,
-)
-from lstm_model.search_space import check_space
-from tasks.conclude_search import TuningOutcome, best_config, conclude_search
-from tasks.fetch_start import fetch_start
-from tasks.load_examples import load_examples
-from tasks.notifications import tell_failure
-from tasks.run_trials import run_trials
-from tasks.search import open_search
-from tasks.split_examples import split_examples
-from tasks.tokenize_and_pad import tokenize_and_pad
-from tasks.validate_examples import validate_examples
+from lstm_model.config.data import DataConfig
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.config.export import ExportConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.pipeline import PipelineConfig
+from lstm_model.config.promotion import PromotionConfig
+from lstm_model.config.registration import RegistrationConfig
+from lstm_model.config.search_space import check_space
+from lstm_model.config.split import SplitConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.config.training import TrainingConfig
+from lstm_model.config.tuning import TuningConfig
+from tasks.training.fetch_start import fetch_start
+from tasks.training.load_examples import load_examples
+from tasks.training.split_examples import split_examples
+from tasks.training.tokenize_and_pad import tokenize_and_pad
+from tasks.training.validate_examples import validate_examples
+from tasks.tuning.best_settings import TuningOutcome, best_config, conclude_search
+from tasks.tuning.study import open_search
+from tasks.tuning.trials import run_trials
 
 
-@flow(
-    name="tune-text-classifier",
-    flow_run_name=lambda: name_run("tuning"),
-    on_failure=[tell_failure],
-    on_crashed=[tell_failure],
-)
+@flow(name="tune-text-classifier", flow_run_name=lambda: name_run("tuning"))
 @readable
 def tune_text_classifier(
     data: DataConfig = DataConfig(),
@@ -52,21 +44,21 @@ def tune_text_classifier(
     output: Path | None = None,
     train: bool = False,
 ) -> TuningOutcome:
-    """Search for better settings of model and training, judged on validation rows; test rows are not looked at.
+    """Search for better settings of model and training on validation rows; test rows are not used.
 
     Args:
-        data: The labelled file and what is accepted as a row.
-        tuning: What is tried, and for how long.
+        data: The labelled file and its rules for rows.
+        tuning: The search space, and how long to search.
         tokenization: How text becomes token ids.
-        split: How rows are shared out between train, validation and test.
+        split: How rows are divided into train, validation and test.
         model: The network that the search starts from.
-        training: How the network is fitted; monitor says by which figure trials are compared.
-        export: How the network becomes the classifier that is served; used with train.
-        evaluation: How differences are judged.
+        training: How the network is fitted; monitor is the metric that compares trials.
+        export: How the network becomes the served classifier; used with train.
+        evaluation: How differences are evaluated.
         registration: Name of the registered model, and of the experiment.
         promotion: When the new version becomes champion; used with train.
-        output: Where the best configuration goes, a YAML file. Unset: tuned/NAME.yaml in the folder of run state.
-        train: Train with the best configuration right after, through the usual gate.
+        output: Where to write the best configuration, a YAML file. Unset: tuned/NAME.yaml in the folder of run state.
+        train: Train with the best configuration afterwards, through the usual gate.
     """
     base = PipelineConfig(
         data=data, tokenization=tokenization, split=split, model=model, training=training,
@@ -77,7 +69,7 @@ def tune_text_classifier(
         raw = load_examples(base.data, base.evaluation.slice_column, run=search.run)
         examples = validate_examples(raw, base.data, run=search.run)
         splits = split_examples(examples, base.split, run=search.run)
-        encoded = tokenize_and_pad(examples, splits, base.tokenization, run=search.run)
+        encoded = tokenize_and_pad(splits, base.tokenization, run=search.run)
         start = fetch_start(base.training, base.registration, run=search.run)
         run_trials(search, encoded, start)
         outcome = conclude_search(search, encoded, start, output)

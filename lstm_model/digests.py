@@ -24,5 +24,5 @@ def digest_json(value: Any) -> str:
 
 
 def digest_sources(paths: Iterable[Path]) -> str:
-    """Return one digest over names and contents of source files; comments count, since they cannot be told apart."""
+    """Return one digest over names and contents of source files; comments count, since no parser removes them."""
     return digest_json(sorted((path.name, digest_file(path)) for path in paths))

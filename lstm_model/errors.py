@@ -9,21 +9,16 @@ LstmTextError
 
 
 class LstmTextError(Exception):
-    """A message for a person in three parts: what was expected, what was found, what to do."""
+    """A message for a person: what is wrong, in one or two plain sentences, and what to do about it."""
 
     exit_code = 1
 
-    def __init__(self, *, expected: str, found: str, remedy: str) -> None:
-        self.expected, self.found, self.remedy = expected, found, remedy
-        super().__init__(f"Expected {expected}; found {found}. {remedy}")
+    def __init__(self, message: str, remedy: str) -> None:
+        self.message, self.remedy = message, remedy
+        super().__init__(f"{message} {remedy}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Prefect pickles exceptions between processes; keyword-only arguments need the long way round.
-        return _rebuild, (type(self), self.expected, self.found, self.remedy)
-
-
-def _rebuild(kind: type[LstmTextError], expected: str, found: str, remedy: str) -> LstmTextError:
-    return kind(expected=expected, found=found, remedy=remedy)
+        return type(self), (self.message, self.remedy)  # Prefect pickles exceptions between processes.
 
 
 class UsageError(LstmTextError):

@@ -1,1 +1,1 @@
-"""One file per stage: a library call plus its side effect. Prefect, MLflow and Great Expectations live here."""
+"""A library call plus its side effect: Prefect, MLflow and Great Expectations live here. Folders follow the journey."""

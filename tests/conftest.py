@@ -13,7 +13,7 @@ os.environ["LSTM_TEXT_STATE"] = tempfile.mkdtemp(prefix="lstm-text-tests-")
 for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "PREFECT_LOCAL_STORAGE_PATH"):
     os.environ.pop(name, None)
 
-from tasks.local_state import state_root, use_local_state  # noqa: E402
+from tasks.runtime.state.local_state import state_root, use_local_state  # noqa: E402
 
 use_local_state()
 # Prefect's console handler keeps the stream of the test it was made in, which pytest has closed since.

@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_model.bootstrap import Resampling, bootstrap, interval
+from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.digests import digest_text
-from lstm_model.metrics import classification_metrics
-from lstm_model.run_facts import RunFacts
+from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
+from lstm_model.evaluation.metrics import classification_metrics
+from lstm_model.evaluation.record import Evaluation
+from lstm_model.pages.run_facts import RunFacts
 
 RESAMPLING = Resampling(rounds=200)
 
@@ -110,6 +112,11 @@ def evaluation(labels: list[str], table: pd.DataFrame | None = None) -> dict[str
     }  # fmt: skip
 
 
+def typed(content: dict[str, Any]) -> Evaluation:
+    """Return what readers of evaluation.json get."""
+    return Evaluation.model_validate(content)
+
+
 def decision(judged: dict[str, Any], *, first: bool = False, **changes: Any) -> dict[str, Any]:
     """Return a Decision as JSON: of a first model, or of one that was compared with a champion and rejected."""
     ours = {**judged["candidate"], "f1": {label: row["f1"] for label, row in judged["candidate"]["per_class"].items()}}
@@ -154,7 +161,7 @@ def run_facts(**changes: Any) -> RunFacts:
         "name": "headlines manual 2030-01-01",
         "url": "http://127.0.0.1:5001/#/experiments/1/runs/0123456789abcdef0123456789abcdef",
         "started": "2030-01-01 00:00:00 UTC",
-        "params": {"model.lstm_units": "64", "training.seed": "42"},
+        "config": PipelineConfig(model={"lstm_units": 64}, training={"seed": 42}),
         "tags": {"data_file": "data/headlines.csv", "data_digest": "ab" * 32, "git_commit": "c0ffee", "user": "ada",
                  "git_dirty": "true", "lock_digest": "cd" * 32, "trigger": "manual",
                  "prefect.flow_run_url": "http://127.0.0.1:4200/runs/flow-run/6f9e"},

@@ -6,24 +6,22 @@ import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 
-from lstm_model.classifier import ClassifierDescription
-from lstm_model.config import ModelConfig, TokenizationConfig
-from lstm_model.encoded import EncodedRows
-from lstm_model.text_encoder import encode_texts
+from lstm_model.classifier.classifier import ClassifierDescription
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.tokenization import TokenizationConfig
 
 LABELS = ["cat", "dog", "owl"]
 WORDS = ["purr", "bark", "hoot", "meow", "woof"]
 TEXTS = [f"the {word} came at {n} and {m} left" for n, word in enumerate(WORDS) for m in "abc"]
 
 
-def write_classifier(folder: Path, *, seed: int = 1, int8: bool = False) -> Path:
+def write_classifier(folder: Path, *, seed: int = 1) -> Path:
     """Write a whole classifier folder, model.keras included; return it."""
     import numpy as np
 
-    from lstm_model.export import write_onnx
-    from lstm_model.network import build_network
-    from lstm_model.quantization import write_int8_onnx
-    from lstm_model.tokenization import fit_tokenizer
+    from lstm_model.network.export import write_onnx
+    from lstm_model.network.network import build_network
+    from lstm_model.tokens.tokenizer import fit_tokenizer
 
     folder.mkdir(parents=True)
     config = ModelConfig(embedding_dim=16, lstm_units=8)
@@ -34,20 +32,15 @@ def write_classifier(folder: Path, *, seed: int = 1, int8: bool = False) -> Path
     for weight in network.trainable_variables:  # Fresh weights would answer every text nearly alike.
         weight.assign(rng.normal(0, 0.6, weight.shape))
     network.save(folder / "model.keras")
-    if int8:
-        token_ids, offsets = encode_texts(tokenizer, TEXTS)
-        rows = EncodedRows(token_ids, offsets, np.zeros(len(TEXTS), np.int32))
-        write_int8_onnx(network, config, folder / "model.onnx", rows=rows)
-    else:
-        write_onnx(network, config, folder / "model.onnx")
+    write_onnx(network, config, folder / "model.onnx")
     ClassifierDescription(labels=LABELS).write(folder)
     return folder
 
 
 def register(folder: Path, name: str) -> str:
     """Register a classifier folder as the next version and give it the alias champion; return the version."""
-    from tasks.register_classifier import log_classifier
-    from tasks.tracking import ensure_experiment
+    from tasks.promotion.register_classifier import log_classifier
+    from tasks.runtime.tracking import ensure_experiment
 
     with mlflow.start_run(experiment_id=ensure_experiment("models-for-tests")):
         uri = log_classifier(list(folder.iterdir()), pd.DataFrame({"text": TEXTS[:2]}), metadata={"labels": LABELS})

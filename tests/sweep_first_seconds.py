@@ -1,8 +1,8 @@
-"""Kills the first command of a new state folder after 0.2 s, 0.4 s, ...; the next command must work each time.
+"""Kill the first command in a new state folder after 0.2 s, 0.4 s, ...; check that the next command works each time.
 
     python tests/sweep_first_seconds.py [--step 0.2] [--first 0.2]
 
-It ends when the command was killed a second after both of its databases were there. Each row takes half a minute.
+Ends after the first kill that comes a second or more after both databases exist. Each row takes half a minute.
 """
 
 import argparse
@@ -18,24 +18,24 @@ PROJECT = Path(__file__).resolve().parents[1]
 DATABASES = ("mlflow.db", "prefect/prefect.db")
 COMMAND = [sys.executable, "-m", "flows.cli"]
 FIRST = [*COMMAND, "train", "--data.path", "data/headlines.csv", "--training.epochs", "1"]
-# Needs both databases, and ends early: the state is new, so no model is registered.
+# Needs both databases and ends early, because no model is registered.
 NEXT = [*COMMAND, "score", "data/headlines.csv", "--output"]
 
 
 def main() -> int:
-    """Print a row for each kill; return 0 if the next command worked after all of them."""
+    """Print a row for each kill; return 0 if the next command worked after each of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--step", type=float, default=0.2, help="seconds between two kills (default 0.2)")
-    parser.add_argument("--first", type=float, default=0.2, help="seconds to the first kill (default 0.2)")
+    parser.add_argument("--step", type=float, default=0.2, help="seconds by which the kill moves (default 0.2)")
+    parser.add_argument("--first", type=float, default=0.2, help="seconds before the first kill (default 0.2)")
     given = parser.parse_args()
-    print(f"{'killed after':>12}  {'was there':30}  next command", flush=True)
+    print(f"{'killed after':>12}  {'databases':30}  next command", flush=True)
     seconds, failed, settled = given.first, 0, False
     while not settled:
         with tempfile.TemporaryDirectory(prefix="lstm-text-sweep-", ignore_cleanup_errors=True) as folder:
             there, settled = kill_first(Path(folder), seconds)
-            trouble = run_next(Path(folder))
-        failed += bool(trouble)
-        print(f"{seconds:>10.1f} s  {', '.join(there) or '-':30}  {trouble or 'works'}", flush=True)
+            problem = run_next(Path(folder))
+        failed += bool(problem)
+        print(f"{seconds:>10.1f} s  {', '.join(there) or '-':30}  {problem or 'works'}", flush=True)
         seconds += given.step
     print(f"{failed} failed")
     return 1 if failed else 0
@@ -47,7 +47,7 @@ def environment(state: Path) -> dict[str, str]:
 
 
 def kill_first(state: Path, seconds: float) -> tuple[list[str], bool]:
-    """Return which databases were there when the command was killed, and whether both were a second before."""
+    """Return the databases that existed at the kill, and whether both had existed for more than a second."""
     started, both_since = time.monotonic(), float("inf")
     process = subprocess.Popen(
         FIRST, cwd=PROJECT, env=environment(state), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -62,7 +62,7 @@ def kill_first(state: Path, seconds: float) -> tuple[list[str], bool]:
 
 
 def run_next(state: Path) -> str:
-    """Return what is wrong with the next command; "" where it ran as in any state without a model."""
+    """Return what is wrong with the next command; "" if it only reports that there is no model."""
     result = subprocess.run(
         [*NEXT, str(state / "out.csv")],
         cwd=PROJECT,
@@ -71,10 +71,10 @@ def run_next(state: Path) -> str:
         text=True,
         timeout=300,
     )
-    said = " ".join(line for line in result.stderr.splitlines() if line.startswith("lstm-text: "))
-    if result.returncode == 4 and "is empty: train a model first" in said:
+    message = " ".join(line for line in result.stderr.splitlines() if line.startswith("lstm-text: "))
+    if result.returncode == 4 and "is empty: train a model first" in message:
         return ""
-    return f"exit code {result.returncode}: {said[:200]}"
+    return f"exit code {result.returncode}: {message[:200]}"
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks import check_servable
-from tasks.check_servable import Servability
+from tasks.promotion import check_servable
+from tasks.promotion.check_servable import Servability
 
 SERVED_REALLY = check_servable.find_servability
 

@@ -34,7 +34,7 @@ def install(place: str, number: int) -> None:
 
 
 if __name__ == "__main__":
-    from tasks.local_state import use_local_state
+    from tasks.runtime.state.local_state import use_local_state
 
     use_local_state()
     if int(sys.argv[2]):

@@ -24,7 +24,7 @@ from tests.samples import write_tiny_file
 PLACES = {
     "pathlib:Path.rename": 12,
     "pathlib:Path.rename+": 12,
-    "lstm_model.training:pad_batch": 12,
+    "lstm_model.network.training:pad_batch": 12,
     "mlflow:MlflowClient.log_batch+": 14,
     "mlflow.pyfunc:log_model": 1,
     "mlflow.pyfunc:log_model+": 1,
@@ -99,8 +99,8 @@ def test_killed_at_random_points_it_ends_as_if_nothing_had_happened(
 
 
 def test_the_flow_runs_that_were_killed_are_crashed_and_their_servers_gone(data: Path, tmp_path: Path) -> None:
-    assert run(data, tmp_path, "lstm_model.training:pad_batch", 3).returncode == -signal.SIGKILL
-    assert run(data, tmp_path, "lstm_model.training:pad_batch", 3).returncode == -signal.SIGKILL
+    assert run(data, tmp_path, "lstm_model.network.training:pad_batch", 3).returncode == -signal.SIGKILL
+    assert run(data, tmp_path, "lstm_model.network.training:pad_batch", 3).returncode == -signal.SIGKILL
     deadline = time.monotonic() + 20  # A server ends when its parent is gone; it takes a moment to close.
     while embedded_servers(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -130,7 +130,7 @@ def test_ctrl_c_ends_within_seconds_and_the_run_goes_on_later(data: Path, tmp_pa
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # A background shell ignores it.
         )  # fmt: skip
         deadline = time.monotonic() + 240
-        while "epoch 2:" not in (tmp_path / "stderr").read_text() and time.monotonic() < deadline:
+        while "Epoch 2:" not in (tmp_path / "stderr").read_text() and time.monotonic() < deadline:
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)  # As a terminal does: the whole group, Prefect's server included.
         assert process.wait(timeout=30) == 130

@@ -19,7 +19,7 @@ import pytest
 
 from tests.flows.trainings import FLAGS, answer, environment
 from tests.samples import write_tiny_file
-from tests.team.servers import free_port, running
+from tests.team.servers import free_port, prefect_server, running
 
 BIN = Path(sys.executable).parent
 SECRET = "planted-säcret/1"
@@ -161,7 +161,7 @@ def test_every_client_reaches_this_machine_past_the_proxy(case: str, monkeypatch
     from websockets.sync.client import connect
     from websockets.sync.server import serve
 
-    from tasks.proxies import bypass_proxies_on_loopback
+    from tasks.runtime.state.proxies import bypass_proxies_on_loopback
 
     set_proxies(monkeypatch, PROXIES[case])
     bypass_proxies_on_loopback()
@@ -183,7 +183,7 @@ def test_a_proxy_stays_in_force_for_other_machines(
     import httpx
     import requests
 
-    from tasks.proxies import bypass_proxies_on_loopback
+    from tasks.runtime.state.proxies import bypass_proxies_on_loopback
 
     address = f"http://127.0.0.1:{gateway.server_port}"
     set_proxies(monkeypatch, {"HTTP_PROXY": address, "NO_PROXY": "intranet.example"})
@@ -223,7 +223,8 @@ def test_a_password_is_used_behind_a_proxy_and_written_nowhere(
         **plain, "HTTP_PROXY": f"http://127.0.0.1:{gateway.server_port}",
         "MLFLOW_TRACKING_URI": "http://planted:planted-s%C3%A4cret%2F1@tracking.example",
     }  # fmt: skip
-    with running(server, {**plain, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, tmp_path / "server.log"):
+    quiet = {**plain, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with prefect_server(tmp_path) as proxied["PREFECT_API_URL"], running(server, quiet, tmp_path / "server.log"):
         wait_for_server(port)
         train = lstm_text("train", "--data.path", str(data), *FLAGS, environment=proxied)
         wrong = lstm_text("compare", "0" * 32, environment=proxied)

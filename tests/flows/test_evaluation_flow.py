@@ -10,15 +10,13 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from lstm_model.config import (
-    DataConfig,
-    EvaluationConfig,
-    ExportConfig,
-    ModelConfig,
-    RegistrationConfig,
-    TokenizationConfig,
-    TrainingConfig,
-)
+from lstm_model.config.data import DataConfig
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.config.export import ExportConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.registration import RegistrationConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.config.training import TrainingConfig
 from lstm_model.digests import digest_text
 from tests.samples import write_tiny_file
 

@@ -16,16 +16,16 @@ from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
-import tasks.score_file
-import tasks.scoring_job
+import tasks.scoring.score_file
+import tasks.scoring.scoring_job
 from flows.cli import main
 from flows.monitoring import watch_drift
 from flows.scoring import score_texts
-from lstm_model.classifier import Classifier
-from lstm_model.config import DriftConfig
-from lstm_model.profile import ProfileBuilder, Reference
-from tasks.drift_event import sustained
-from tasks.drift_history import Entry, Series
+from lstm_model.classifier.classifier import Classifier
+from lstm_model.config.drift import DriftConfig
+from lstm_model.drift.profile import ProfileBuilder, Reference
+from tasks.monitoring.drift_event import sustained
+from tasks.monitoring.drift_history import Entry, Series
 from tests.models import LABELS, WORDS, register, write_classifier
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -118,7 +118,7 @@ def test_two_drifted_batches_of_three_send_one_event_until_the_champion_changes(
     assert events_of(name) == [payload]
 
     later = score(name, strange(200), tmp_path).drift
-    assert "no event: one went out on" in later.event and events_of(name) == [payload]
+    assert "no event: the last one is from" in later.event and events_of(name) == [payload]
 
     register(classifier, name)
     assert [score(name, strange(n), tmp_path).drift.event for n in (300,)] == [None]
@@ -137,12 +137,12 @@ def test_an_event_whose_process_died_before_sending_is_sent_by_the_next_batch(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.drift_event.emit_event", lambda *args, **kwargs: None)
-        patch.setattr("tasks.drift_event.DELIVERY_SECONDS", 0.5)
+        patch.setattr("tasks.monitoring.drift_event.emit_event", lambda *args, **kwargs: None)
+        patch.setattr("tasks.monitoring.drift_event.DELIVERY_SECONDS", 0.5)
         told = [score(name, strange(n), tmp_path).drift.event for n in (0, 100)]
     assert "not confirmed" in told[1] and events_of(name) == []
-    assert "no event: one went out" in score(name, strange(200), tmp_path).drift.event  # It may be on its way.
-    monkeypatch.setattr("tasks.drift_event.LOST_AFTER", pd.Timedelta(0).to_pytimedelta())
+    assert "no event: the last one is from" in score(name, strange(200), tmp_path).drift.event  # It may be on its way.
+    monkeypatch.setattr("tasks.monitoring.drift_event.LOST_AFTER", pd.Timedelta(0).to_pytimedelta())
     assert "is sent" in score(name, strange(300), tmp_path).drift.event
     assert len(events_of(name)) == 1
 
@@ -203,8 +203,8 @@ def test_scoring_that_goes_on_and_scoring_on_dask_see_the_same_batch(
 ) -> None:
     from distributed import LocalCluster
 
-    monkeypatch.setattr(tasks.scoring_job, "CHUNK_ROWS", 7)
-    source, answered, answer = write(tmp_path / "in.csv", usual(0, 80)), [], tasks.score_file._answer
+    monkeypatch.setattr(tasks.scoring.scoring_job, "CHUNK_ROWS", 7)
+    source, answered, answer = write(tmp_path / "in.csv", usual(0, 80)), [], tasks.scoring.score_file._answer
 
     def fails_at_the_fourth(job: Any, number: int, chunk: pd.DataFrame) -> Any:
         answered.append(number)
@@ -216,7 +216,7 @@ def test_scoring_that_goes_on_and_scoring_on_dask_see_the_same_batch(
         return score_texts(source, tmp_path / output, model_uri=f"models:/{name}@champion", **others).drift.figures
 
     with monkeypatch.context() as patch:
-        patch.setattr(tasks.score_file, "_answer", fails_at_the_fourth)
+        patch.setattr(tasks.scoring.score_file, "_answer", fails_at_the_fourth)
         with pytest.raises(RuntimeError, match="stumbles"):
             figures("out.parquet")
         gone_on = figures("out.parquet")
@@ -245,8 +245,8 @@ def test_answers_stand_where_comparing_fails(name: str, tmp_path: Path, monkeypa
     def unreachable(*args: Any, **kwargs: Any) -> Any:
         raise ConnectionError("no server")
 
-    monkeypatch.setattr("tasks.compare_batch.Series.open", unreachable)
-    monkeypatch.setattr("tasks.compare_batch.compare_batch.retries", 0)
+    monkeypatch.setattr("tasks.monitoring.batch_drift.Series.open", unreachable)
+    monkeypatch.setattr("tasks.monitoring.batch_drift.compare_batch.retries", 0)
     outcome = score(name, usual(0), tmp_path)
     assert outcome.drift.verdict == "not compared" and "no server" in outcome.drift.text
     assert "lstm-text drift" in outcome.drift.text and len(pd.read_parquet(outcome.output)) == 60
@@ -256,16 +256,16 @@ def test_answers_stand_where_comparing_fails(name: str, tmp_path: Path, monkeypa
 def test_a_batch_that_tells_nothing_is_not_judged_and_says_so(texts: list[str], name: str, tmp_path: Path) -> None:
     outcome = score(name, texts, tmp_path)
     assert outcome.rows == len(texts) and outcome.drift.verdict == "not judged"
-    assert "Too few rows to tell" in outcome.drift.text and "at least 30 are needed" in outcome.drift.text
+    assert "Too few rows to compare" in outcome.drift.text and "at least 30 are needed" in outcome.drift.text
     assert runs_of(name, "batch")["tags.drifted"].tolist() == ["not judged"]
 
 
 def test_a_version_without_a_reference_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     register(write_classifier(tmp_path / "classifier"), "unwatched")
     outcome = score("unwatched", usual(0), tmp_path)
-    assert outcome.drift.verdict == "no reference" and "train again" in outcome.drift.text
+    assert outcome.drift.verdict == "no reference" and "Train again" in outcome.drift.text
     assert main(["drift", str(write(tmp_path / "in.csv", usual(0))), "--model-uri", "models:/unwatched@champion"]) == 4
-    assert "Expected a training reference with unwatched version 1; found none." in capfd.readouterr().err
+    assert "unwatched version 1 has no training reference" in capfd.readouterr().err
 
 
 def watch(name: str, path: Path, **others: Any) -> Any:
@@ -342,10 +342,10 @@ def test_feedback_on_scored_answers_is_that_of_the_version_that_answered(
 BAD_FEEDBACK = {
     "no such file": (None, 2, "no such file"),
     "other columns": ("key,class\nr1,cat\n", 3, "the columns 'id' and 'label'"),
-    "no rows": ("id,label\n", 3, "rows with an id and a label"),
-    "ids of nothing": ("id,label\nx1,cat\n", 3, "none that was answered"),
-    "an id with two labels": ("id,label\nr1,cat\nr1,dog\n", 3, "one label for each id"),
-    "labels of another model": ("id,label\nr1,spam\nr2,ham\n", 3, "labels of the model ('cat', 'dog', 'owl')"),
+    "no rows": ("id,label\n", 3, "No row of"),
+    "ids of nothing": ("id,label\nx1,cat\n", 3, "(1 ids, such as 'x1')"),
+    "an id with two labels": ("id,label\nr1,cat\nr1,dog\n", 3, "two labels for id 'r1': 'cat' and 'dog'"),
+    "labels of another model": ("id,label\nr1,spam\nr2,ham\n", 3, "the model's are 'cat', 'dog', 'owl'"),
 }
 
 

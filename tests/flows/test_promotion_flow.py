@@ -9,8 +9,12 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from lstm_model.config import DataConfig, PromotionConfig, SplitConfig, TrainingConfig
-from tasks.decisions import read_aliases, read_decisions
+from lstm_model.config.data import DataConfig
+from lstm_model.config.promotion import PromotionConfig
+from lstm_model.config.split import SplitConfig
+from lstm_model.config.training import TrainingConfig
+from tasks.promotion.decision_record import read_decisions
+from tasks.registry.aliases import read_aliases
 from tests.flows.test_training_flow import train
 from tests.samples import write_tiny_file
 
@@ -120,9 +124,9 @@ def test_promote_rollback_and_history_in_the_terminal(
         (["promote", "1", "--force", "--reason", "  "], 2, "reason: "),
         (["promote", "latest", "--reason", "x"], 2, "version: "),
         (["rollback"], 2, "reason: Field required"),
-        (["promote", "1", "--model-name", "nowhere", "--reason", "x"], 4, "no such model"),
-        (["rollback", "--model-name", "nowhere", "--reason", "x"], 4, "no such model"),
-        (["history", "--model-name", "nowhere"], 4, "no such model"),
+        (["promote", "1", "--model-name", "nowhere", "--reason", "x"], 4, "no model nowhere"),
+        (["rollback", "--model-name", "nowhere", "--reason", "x"], 4, "no model nowhere"),
+        (["history", "--model-name", "nowhere"], 4, "no model nowhere"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

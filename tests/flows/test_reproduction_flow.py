@@ -12,7 +12,11 @@ import pytest
 from mlflow import MlflowClient
 
 from flows.cli import main
-from lstm_model.config import DataConfig, ModelConfig, RegistrationConfig, TokenizationConfig, TrainingConfig
+from lstm_model.config.data import DataConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.registration import RegistrationConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.config.training import TrainingConfig
 from tests.samples import write_tiny_file
 
 Recorded = tuple[str, Path]
@@ -92,7 +96,7 @@ def test_an_edited_seed_and_other_code_are_named(
     finally:
         MlflowClient().set_tag(recorded[0], "code_digest", code_digest)
     told = capsys.readouterr()
-    assert "found differences in settings, code, metrics, predictions." in told.err
+    assert "differs in settings, code, metrics, predictions." in told.err
     table = told.out.splitlines()
     assert "settings    DIFFERS  training.seed 42" in table
     assert "              here     training.seed 7" in table
@@ -107,7 +111,7 @@ def test_edited_data_is_named_before_anything_runs(recorded: Recorded, capsys: p
         assert main(["reproduce", recorded[0]]) == 5
     finally:
         recorded[1].write_text(text)
-    assert f"found other content in {recorded[1]}" in capsys.readouterr().err
+    assert f"{recorded[1]} has SHA-256" in capsys.readouterr().err
 
 
 def test_data_that_is_gone_is_told(recorded: Recorded, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -117,7 +121,7 @@ def test_data_that_is_gone_is_told(recorded: Recorded, capsys: pytest.CaptureFix
 
 def test_an_unknown_run_is_told(recorded: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "0" * 32]) == 4
-    assert f"Expected a run {'0' * 32}" in capsys.readouterr().err
+    assert f"There is no run {'0' * 32}" in capsys.readouterr().err
 
 
 def test_a_run_without_its_settings_is_told(
@@ -125,7 +129,7 @@ def test_a_run_without_its_settings_is_told(
 ) -> None:
     config.unlink()
     assert main(["reproduce", recorded[0]]) == 4
-    assert "Expected config.json among the artifacts" in capsys.readouterr().err
+    assert "has no config.json that this release can read" in capsys.readouterr().err
 
 
 def test_settings_that_this_version_does_not_know_are_told(
@@ -146,4 +150,4 @@ def test_a_run_that_failed_is_refused(recorded: Recorded, capsys: pytest.Capture
         assert main(["reproduce", failed.info.run_id]) == 4
     finally:
         client.delete_run(failed.info.run_id)
-    assert "found status FAILED: out of rows" in capsys.readouterr().err
+    assert "has status FAILED: out of rows" in capsys.readouterr().err

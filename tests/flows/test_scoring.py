@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-import tasks.score_file
-import tasks.scoring_job
-from lstm_model.classifier import Classifier
+import tasks.scoring.score_file
+import tasks.scoring.scoring_job
+from lstm_model.classifier.classifier import Classifier
 from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError, ModelError, UsageError
-from tasks.scoring_job import parts_folder
+from tasks.scoring.scoring_job import parts_folder
 from tests.models import LABELS, TEXTS, register, write_classifier
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -36,7 +36,7 @@ def model(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> tup
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several chunks even of a small file."""
-    monkeypatch.setattr(tasks.scoring_job, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(tasks.scoring.scoring_job, "CHUNK_ROWS", 7)
 
 
 def score(path: Path, output: Path, model_uri: str, **others: Any) -> Any:
@@ -96,7 +96,7 @@ def test_a_broken_line_is_named_and_nothing_is_left(model: tuple[str, Path], tmp
     write_rows(tmp_path / "in.csv")
     with (tmp_path / "in.csv").open("a") as file:
         file.write("one,field,too many\n")
-    with pytest.raises(ContentError, match="line 42"):
+    with pytest.raises(ContentError, match="Line 42"):
         score(tmp_path / "in.csv", tmp_path / "out.parquet", model[0])
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
@@ -106,7 +106,7 @@ def test_an_interrupted_scoring_goes_on_and_another_request_starts_anew(
 ) -> None:
     write_rows(tmp_path / "in.csv")
     answered: list[int] = []
-    answer = tasks.score_file._answer
+    answer = tasks.scoring.score_file._answer
 
     def fails_at_the_fourth(job: Any, number: int, chunk: pd.DataFrame) -> Any:
         answered.append(number)
@@ -114,7 +114,7 @@ def test_an_interrupted_scoring_goes_on_and_another_request_starts_anew(
             raise RuntimeError("the machine stumbles")
         return answer(job, number, chunk)
 
-    monkeypatch.setattr(tasks.score_file, "_answer", fails_at_the_fourth)
+    monkeypatch.setattr(tasks.scoring.score_file, "_answer", fails_at_the_fourth)
     with pytest.raises(RuntimeError, match="stumbles"):
         score(tmp_path / "in.csv", tmp_path / "out.parquet", model[0])
     assert not (tmp_path / "out.parquet").exists()
@@ -135,7 +135,7 @@ def test_one_scoring_at_a_time_writes_an_output(model: tuple[str, Path], tmp_pat
     output = tmp_path / "out.parquet"
     (state / "locks").mkdir(exist_ok=True)
     lock = FileLock(state / "locks" / f"score-{digest_text(str(output.resolve()))[:16]}.lock")
-    with lock, pytest.raises(UsageError, match="one scoring at a time"):
+    with lock, pytest.raises(UsageError, match="Another process is scoring into"):
         score(tmp_path / "in.csv", output, model[0])
 
 
@@ -150,7 +150,7 @@ def test_dask_without_an_address_or_a_scheduler_is_refused(model: tuple[str, Pat
     write_rows(tmp_path / "in.csv")
     with pytest.raises(UsageError, match="--scheduler ADDRESS"):
         score(tmp_path / "in.csv", tmp_path / "out.parquet", model[0], engine="dask")
-    with pytest.raises(ModelError, match="a Dask scheduler that answers at tcp://127"):
+    with pytest.raises(ModelError, match="No Dask scheduler answers at tcp://127"):
         score(tmp_path / "in.csv", tmp_path / "out.parquet", model[0], engine="dask", scheduler="tcp://127.0.0.1:1")
 
 
@@ -200,7 +200,7 @@ def test_kill_9_and_the_same_command_again(model: tuple[str, Path], tmp_path: Pa
     finished = {path.name: path.stat().st_mtime_ns for path in parts_folder(output).glob("*.arrow")}
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr[-3_000:]
-    assert "going on with an unfinished scoring by scorer version 1" in result.stderr
+    assert "continuing an unfinished scoring by scorer version 1" in result.stderr
     assert 12 <= len(finished) < 30
     table = pd.read_parquet(output)
     assert table["id"].tolist() == [str(n + 1) for n in range(len(texts))]

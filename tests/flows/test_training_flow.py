@@ -5,29 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import onnx
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterFlowRunId
 
-import lstm_model.quantization
-import lstm_model.training
-from lstm_model.config import (
-    DataConfig,
-    ExportConfig,
-    ModelConfig,
-    PromotionConfig,
-    RegistrationConfig,
-    TokenizationConfig,
-    TrainingConfig,
-)
-from lstm_model.errors import ModelError
-from lstm_model.export import write_onnx
-from lstm_model.profile import Reference
-from tasks import check_servable
-from tasks.fetch_champion import download_version
+import lstm_model.network.training
+from lstm_model.config.data import DataConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.promotion import PromotionConfig
+from lstm_model.config.registration import RegistrationConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.config.training import TrainingConfig
+from lstm_model.drift.profile import Reference
+from tasks.promotion import check_servable
+from tasks.registry.registered_model import download_version
 from tests.flows.conftest import SERVED_REALLY
 from tests.samples import write_tiny_file
 
@@ -210,7 +203,7 @@ def test_a_signal_while_tensorflow_traces_kills_the_run_and_does_not_fail_it(
         finally:
             raise AssertionError  # As autograph's __exit__ does.
 
-    monkeypatch.setattr(lstm_model.training, "train_network", stopped)
+    monkeypatch.setattr(lstm_model.network.training, "train_network", stopped)
     with pytest.raises(KeyboardInterrupt):
         train(tiny_outcome[1], "stopped", training=TrainingConfig(epochs=1, seed=77))
     latest = runs_of().iloc[0]
@@ -239,32 +232,6 @@ def test_labels_that_mlflow_would_refuse_as_names_are_labels_like_any_other(tmp_
     assert len([name for name in metrics if name.startswith("test_f1/")]) == 4
     answers = mlflow.pyfunc.load_model("models:/odd@champion").predict(pd.DataFrame({"text": ["text about 2"]}))
     assert set(answers.columns) == {"label", "score", *(f"probability_{label}" for label in labels)}
-
-
-def test_int8_is_measured_registered_and_refused_where_it_disagrees(
-    tiny_outcome: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, path = tiny_outcome
-    outcome = train(path, "small", export=ExportConfig(quantize="int8", max_disagreement=1.0))
-    metrics = MlflowClient().get_run(outcome.run_id).data.metrics
-    assert {"export.int8_disagreement", "export.int8_accuracy", "export.int8_accuracy_float"} <= set(metrics)
-    assert metrics["export.int8_max_difference"] < 0.05
-    graph = onnx.load(
-        mlflow.artifacts.download_artifacts("models:/small@champion/artifacts/classifier/model.onnx")
-    ).graph
-    assert "DynamicQuantizeLSTM" in {node.op_type for node in graph.node}
-
-    monkeypatch.setattr(lstm_model.quantization, "write_int8_onnx", write_other_weights)
-    with pytest.raises(ModelError, match=r"int8 to label at most 0\.50%"):
-        train(path, "small", export=ExportConfig(quantize="int8"))
-    assert len(MlflowClient().search_model_versions("name = 'small'")) == 1
-
-
-def write_other_weights(network: Any, config: ModelConfig, path: Path, *, rows: Any) -> None:
-    """Write a graph that labels otherwise: the float one with its output layer turned round."""
-    logits = network.get_layer("logits")
-    logits.set_weights([-weight for weight in logits.get_weights()])
-    write_onnx(network, config, path)
 
 
 @pytest.mark.parametrize(

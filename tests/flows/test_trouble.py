@@ -58,7 +58,7 @@ def test_a_database_that_is_locked_again_and_again_delays_a_training_and_no_more
         code = process.wait(timeout=300)
     told = (tmp_path / "stderr").read_text()
     finished = answer(subprocess.CompletedProcess([], code, (tmp_path / "stdout").read_text(), told))
-    assert times >= 3 and "the next follows in" in told
+    assert times >= 3 and "retrying in" in told
     check_one_of_everything(client(tmp_path), finished["run_id"])
     assert figures(tmp_path, finished["run_id"]) == whole
 
@@ -67,11 +67,11 @@ FULL_DISK = """
 mount -t tmpfs -o size=200m tmpfs "$1" || exit 90
 state=$1 kept=$2 free_again=$3; shift 3
 "$@" > "$kept/stdout" 2> "$kept/stderr" & training=$!
-until grep -q "epoch 1:" "$kept/stderr"; do kill -0 $training || exit 91; sleep 0.05; done
+until grep -q "Epoch 1:" "$kept/stderr"; do kill -0 $training || exit 91; sleep 0.05; done
 head -c 1G /dev/zero > "$state/filler" 2> "$kept/filled"
 grep -q "No space left" "$kept/filled" || exit 92
 if [ "$free_again" = yes ]; then
-  until grep -qE "the next follows in|Retry [0-9]" "$kept/stderr"; do kill -0 $training || exit 93; sleep 0.05; done
+  until grep -qE "retrying in|Retry [0-9]" "$kept/stderr"; do kill -0 $training || exit 93; sleep 0.05; done
   sleep 5
   rm "$state/filler"
   wait $training; code=$?

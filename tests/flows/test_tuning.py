@@ -9,10 +9,16 @@ import optuna
 import pytest
 from mlflow import MlflowClient
 
-from flows.settings import TrainSettings, TuneSettings, parse
-from lstm_model.config import DataConfig, ModelConfig, PipelineConfig, TrainingConfig, TuningConfig
-from tasks import run_trials
-from tasks.local_state import state_root
+from flows.commands import train as train_command
+from flows.commands import tune as tune_command
+from flows.commands.settings import parse
+from lstm_model.config.data import DataConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.pipeline import PipelineConfig
+from lstm_model.config.training import TrainingConfig
+from lstm_model.config.tuning import TuningConfig
+from tasks.runtime.state.local_state import state_root
+from tasks.tuning import trials as run_trials
 from tests.samples import write_tiny_file
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -78,8 +84,8 @@ def test_no_trial_looks_at_test_rows(searched: tuple[Any, Path]) -> None:
 
 def test_the_file_is_a_configuration_that_train_takes(searched: tuple[Any, Path]) -> None:
     outcome, path = searched
-    settings = parse(TrainSettings, ["--config", str(outcome.config_path)])
-    assert isinstance(settings, TrainSettings)
+    settings = parse(train_command.Settings, ["--config", str(outcome.config_path)])
+    assert isinstance(settings, train_command.Settings)
     expected = {"model.lstm_units": 4, "training.learning_rate": TrainingConfig().learning_rate}
     expected = outcome.best_settings if outcome.improved else expected
     config = settings.pipeline()
@@ -173,7 +179,7 @@ def test_a_bad_space_ends_the_command_before_anything_starts(
     path = write_tiny_file(tmp_path / "tiny.csv")
     bad = json.dumps({"model.lstm_units": [16, 0]})
     assert main(["tune", "--data.path", str(path), "--tuning.space", bad]) == 2
-    assert "0: Input should be greater than or equal to 1" in capsys.readouterr().err
+    assert "0 for model.lstm_units: Input should be greater than or equal to 1" in capsys.readouterr().err
 
 
 def test_an_output_that_exists_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,8 +195,8 @@ def test_an_output_that_exists_is_kept(tmp_path: Path, capsys: pytest.CaptureFix
 def test_a_file_may_hold_the_search_beside_the_configuration(tmp_path: Path) -> None:
     file = tmp_path / "search.yaml"
     file.write_text("training: {epochs: 4}\ntuning:\n  trials: 7\n  space: {model.lstm_units: [8, 16]}\n", "utf-8")
-    settings = parse(TuneSettings, ["--config", str(file), "--tuning.minutes", "5"])
-    assert isinstance(settings, TuneSettings)
+    settings = parse(tune_command.Settings, ["--config", str(file), "--tuning.minutes", "5"])
+    assert isinstance(settings, tune_command.Settings)
     assert settings.pipeline() == PipelineConfig(training=TrainingConfig(epochs=4))
     assert (settings.tuning.trials, settings.tuning.minutes) == (7, 5.0)
     assert settings.tuning.space == {"model.lstm_units": (8, 16)}

@@ -2,25 +2,56 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from mlflow import MlflowClient
 
+from tasks.runtime.state.relocation import relocate
+
 HERE = Path(__file__).parent
+DATABASES = {"mlflow.db": "tracking_database", "prefect/prefect.db": "prefect_database"}
 FLAGS = ["--training.epochs", "3", "--training.batch-size", "16", "--model.embedding-dim", "8",
          "--model.lstm-units", "4", "--evaluation.bootstrap-rounds", "100", "--promotion.min-macro-f1", "0",
          "--promotion.min-class-f1", "0", "--no-promotion.beat-guessing", "--json"]  # fmt: skip
 
 
 def environment(state: Path) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
-    return {**kept, "LSTM_TEXT_STATE": str(state)}
+    """Return the variables of a process with its own run state, which gets its databases: making them takes 20 s."""
+    if not (state / "mlflow.db").exists():
+        (state / "prefect").mkdir(parents=True, exist_ok=True)
+        for name in DATABASES:
+            shutil.copyfile(databases() / name, state / name)
+        relocate(state / "mlflow.db", state)
+    return {**own_variables(), "LSTM_TEXT_STATE": str(state)}
+
+
+def own_variables() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
+
+
+@cache
+def databases() -> Path:
+    """Return a folder with the databases of a new run state, made once for all workers of this test session."""
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID", os.getpid())
+    folder = Path(tempfile.gettempdir(), f"lstm-text-databases-{session}")
+    (folder / "prefect").mkdir(parents=True, exist_ok=True)
+    code = "from tasks.runtime.state import local_state, {0}; local_state.use_local_state(); {0}.prepare_{0}()"
+    variables = {**own_variables(), "LSTM_TEXT_STATE": str(folder)}
+    with FileLock(folder / "lock"):
+        for name, module in DATABASES.items():
+            if not (folder / name).exists():
+                subprocess.run([sys.executable, "-c", code.format(module)], env=variables, check=True)
+    return folder
 
 
 def command(data: Path, place: str = "none", number: int = 0) -> list[str]:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm_model.answers import AnswerOptions, answer_records, answer_table
-from lstm_model.reading import estimate_rows
-from lstm_model.scores import score_rows, scores_schema
+from lstm_model.classifier.answers import AnswerOptions, answer_records, answer_table
+from lstm_model.classifier.scores import score_rows, scores_schema
+from lstm_model.data.reading import estimate_rows
 
 LABELS = ["cat", "dog", "owl"]
 PROBABILITIES = np.array([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2], [0.1, 0.0, 0.9]], dtype=np.float32)
@@ -56,7 +56,7 @@ def test_no_rows() -> None:
 
 @pytest.mark.parametrize("options", [{"top_k": -1}, {"threshold": 1.1}, {"threshold": float("nan")}])
 def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="Expected"):
+    with pytest.raises(ValueError, match="it must be"):
         AnswerOptions(**options)  # type: ignore[arg-type]
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lstm_model import baseline
-from lstm_model.baseline import predict_with_baseline
+from lstm_model.evaluation import baseline
+from lstm_model.evaluation.baseline import predict_with_baseline
 
 TEXTS = ["the cat purrs", "a cat sleeps", "the dog barks", "a dog sleeps"]
 LABELS = ["cat", "cat", "dog", "dog"]

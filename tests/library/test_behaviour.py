@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_model.behaviour import ASKED_ROWS, CHANGES, asked_rows, check_cases, check_invariance
 from lstm_model.digests import digest_text
+from lstm_model.evaluation.behaviour import ASKED_ROWS, CHANGES, asked_rows, check_cases, check_invariance
 
 LABELS = ["calm", "loud"]
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lstm_model.bootstrap import Resampling, bootstrap, interval
-from lstm_model.metrics import macro_f1
+from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
+from lstm_model.evaluation.metrics import macro_f1
 
 RNG = np.random.default_rng(3)
 LABELS = RNG.integers(0, 3, 400)
@@ -69,5 +69,5 @@ def test_a_class_that_no_resampled_row_has_gets_zero() -> None:
 
 
 def test_no_rows_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least one row"):
+    with pytest.raises(ValueError, match="no rows to resample"):
         bootstrap(label_ids=np.array([], int), predictions={}, num_classes=2, resampling=Resampling())

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_model.calibration import HIGHEST, LOWEST, calibrate, fit_temperature, log_loss_at
+from lstm_model.classifier.calibration import HIGHEST, LOWEST, calibrate, fit_temperature, log_loss_at
 
 
 def rows(count: int, *, temperature: float, classes: int = 4, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -5,10 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lstm_model.cases import find_cases, read_cases
-from lstm_model.config import DataConfig, EvaluationConfig
+from lstm_model.config.data import DataConfig
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.data.cases import find_cases, read_cases
+from lstm_model.data.reading import read_chunks
 from lstm_model.errors import ContentError, UsageError
-from lstm_model.reading import read_chunks
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data"
 
@@ -40,9 +41,12 @@ def test_cases_are_read_as_strings_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("text,class\nx,y\n", ["columns 'text' and 'label'", "found 'text', 'class'", "'label'", "--evaluation.cases"]),
-        ("text,label\n", ["at least one case", "a header only"]),
-        ("text,label\nfine,cat\nbad,cta\n", ["'cat', 'dog' in row 2", "'cta' for 'bad'", "--evaluation.cases"]),
+        (
+            "text,class\nx,y\n",
+            ["columns 'text' and 'label'", "found: 'text', 'class'", "'label'", "--evaluation.cases"],
+        ),
+        ("text,label\n", ["c.csv has a header only", "Add rows"]),
+        ("text,label\nfine,cat\nbad,cta\n", ["Row 2 of", "'cta' for 'bad'", "'cat', 'dog'", "--evaluation.cases"]),
     ],
 )
 def test_what_no_model_could_answer_is_refused(tmp_path: Path, content: str, words: list[str]) -> None:
@@ -56,7 +60,7 @@ def test_what_no_model_could_answer_is_refused(tmp_path: Path, content: str, wor
 def test_a_text_that_is_none_is_refused_with_its_row(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     path.write_text('{"text": null, "label": "cat"}\n')
-    with pytest.raises(ContentError, match=r"a text in row 1 .*; found null"):
+    with pytest.raises(ContentError, match=r"Row 1 of .* has no text: null"):
         read_cases(path)
 
 

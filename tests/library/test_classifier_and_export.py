@@ -19,14 +19,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstm_model.answers import answer_table
-from lstm_model.classifier import Classifier, ClassifierDescription, softmax
-from lstm_model.config import PRESETS, ModelConfig, PipelineConfig, TokenizationConfig
+from lstm_model.classifier.answers import answer_table
+from lstm_model.classifier.classifier import Classifier, ClassifierDescription, softmax
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.pipeline import PRESETS, PipelineConfig
+from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.errors import ModelError
-from lstm_model.export import write_onnx
-from lstm_model.network import build_network
-from lstm_model.text_encoder import encode_texts
-from lstm_model.tokenization import fit_tokenizer
+from lstm_model.network.export import write_onnx
+from lstm_model.network.network import build_network
+from lstm_model.tokens.text_encoder import encode_texts
+from lstm_model.tokens.tokenizer import fit_tokenizer
 
 KINDS = [
     (bidirectional, pooling, activation, skip, layers, dense)
@@ -189,8 +191,8 @@ def test_a_rows_answer_does_not_depend_on_the_size_of_batches(
 ) -> None:
     texts = [" ".join(TEXTS[: number % 6 + 1]) for number in range(150)]
     expected = classifier.predict_probabilities(texts)
-    monkeypatch.setattr("lstm_model.classifier.BATCH_ROWS", rows)
-    monkeypatch.setattr("lstm_model.classifier.BATCH_TOKENS", tokens)
+    monkeypatch.setattr("lstm_model.classifier.classifier.BATCH_ROWS", rows)
+    monkeypatch.setattr("lstm_model.classifier.classifier.BATCH_TOKENS", tokens)
     found = classifier.predict_probabilities(texts)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
     np.testing.assert_array_equal(found.argmax(1), expected.argmax(1))
@@ -323,7 +325,7 @@ def test_a_later_format_is_named_even_with_fields_unknown_here(folder: Path, tmp
     target = copy(folder, tmp_path / "copy")
     stored = json.loads((target / "classifier.json").read_text("utf-8"))
     (target / "classifier.json").write_text(json.dumps(stored | {"format_version": 99, "novelty": True}))
-    with pytest.raises(ModelError, match=r"found format 99\. Update this package"):
+    with pytest.raises(ModelError, match=r"has format 99; .*Update this package"):
         Classifier.load(target)
 
 
@@ -341,7 +343,7 @@ def test_the_description_is_readable_json(tmp_path: Path) -> None:
 
 
 def test_importing_the_classifier_loads_nothing_heavy() -> None:
-    code = "import sys, lstm_model.classifier; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    code = "import sys, lstm_model.classifier.classifier; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())

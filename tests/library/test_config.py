@@ -5,18 +5,14 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from lstm_model.config import (
-    PRESETS,
-    DataConfig,
-    ModelConfig,
-    PipelineConfig,
-    RegistrationConfig,
-    Section,
-    SplitConfig,
-    TokenizationConfig,
-    TrainingConfig,
-    flatten,
-)
+from lstm_model.config.data import DataConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.pipeline import PRESETS, PipelineConfig, flatten
+from lstm_model.config.registration import RegistrationConfig
+from lstm_model.config.section import Section
+from lstm_model.config.split import SplitConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.config.training import TrainingConfig
 
 SECTIONS = [field.annotation for field in PipelineConfig.model_fields.values()]
 

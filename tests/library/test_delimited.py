@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_model.delimited import Quoting
+from lstm_model.config.data import Quoting
+from lstm_model.data.reading import Reading, read_chunks, read_columns
 from lstm_model.errors import ContentError
-from lstm_model.reading import Reading, read_chunks, read_columns
 
 COLUMNS = {"id": "id", "text": "text", "label": "label"}
 
@@ -44,7 +44,7 @@ def test_every_line_of_a_tsv_with_stray_quotes_is_a_row(tmp_path: Path, ending: 
     path, reading = put(tmp_path / f"a{ending}", *tsv(*lines)), Reading()
     expected = [tuple(line.split("|")) for line in lines[1:]]
     assert read(path, reading=reading) == (expected if lines[0] == "text|label" else [row[::-1] for row in expected])
-    assert "quotes are ordinary characters, since as quoting they do not fit" in str(reading.account)
+    assert "quotes are ordinary characters, because they do not fit as quoting" in str(reading.account)
     assert f"{len(lines)} lines: 1 header, {len(expected)} rows" in str(reading.account)
 
 
@@ -68,13 +68,15 @@ def test_a_tsv_whose_every_quoted_field_is_well_formed_is_read_as_quoted(tmp_pat
 
 def test_a_tsv_that_can_be_read_neither_way_is_refused_with_both_lines(tmp_path: Path) -> None:
     lines = tsv("text|label", '"Striker signs|sport', "rates rise|money", "no label")
-    with pytest.raises(ContentError, match=r"TSV in line 2 .*without quoting, line 4 has 1 fields instead of 2"):
+    with pytest.raises(
+        ContentError, match=r"Line 2 of .* is not well-formed TSV.*Without quoting, line 4 has 1 fields instead of 2"
+    ):
         read(put(tmp_path / "a.tsv", *lines))
 
 
 def test_a_tsv_of_one_column_with_a_field_of_several_lines_is_refused(tmp_path: Path) -> None:
     path = put(tmp_path / "a.tsv", "text", '"Striker signs', 'boats race"', "rates rise")
-    with pytest.raises(ContentError, match=r"begins in line 2 and swallows line 3"):
+    with pytest.raises(ContentError, match=r"field in line 2 of .*a.tsv swallows line 3"):
         read(path)
     assert read(path, "none") == [('"Striker signs',), ('boats race"',), ("rates rise",)]
     assert read(path, "quoted") == [("Striker signs\nboats race",), ("rates rise",)]
@@ -97,15 +99,15 @@ def test_a_quoted_field_of_a_csv_that_holds_a_row_is_refused_with_its_line(tmp_p
         read(put(tmp_path / "a.csv", *lines))
     found = str(caught.value)
     swallowed = "the rest of it" if line == start else f"line {line}"
-    assert f"begins in line {start} and swallows {swallowed}, " in found or (
-        line is None and f"in line {start} of" in found
+    assert (f"field in line {start} of" in found and f"swallows {swallowed}, " in found) or (
+        line is None and f"Line {start} of" in found
     )
     assert "--data.quoting none" in found
 
 
 def test_a_csv_of_texts_with_ids_is_refused_where_an_id_is_inside_a_field(tmp_path: Path) -> None:
     path = put(tmp_path / "a.csv", "id,text", '1,"Striker signs', "2,rates rise", '3,boats race"', "4,x")
-    with pytest.raises(ContentError, match=r"begins in line 2 and swallows line 3, .* and the id '2'"):
+    with pytest.raises(ContentError, match=r"field in line 2 of .* swallows line 3, .* and the id '2'"):
         read(path)
     letter = put(
         tmp_path / "b.csv", "id,text", '1,"Dear all,', "one, two", "2, which another row has", 'bye"', "2,x", "3,y"
@@ -115,7 +117,7 @@ def test_a_csv_of_texts_with_ids_is_refused_where_an_id_is_inside_a_field(tmp_pa
 
 def test_a_csv_of_texts_is_refused_where_a_line_inside_a_field_has_what_other_rows_have(tmp_path: Path) -> None:
     path = put(tmp_path / "a.csv", "text,source", '"Striker signs,web', 'boats race",print', "rates rise,web")
-    with pytest.raises(ContentError, match=r"begins in line 2 and swallows the rest of it, .* and the source 'web'"):
+    with pytest.raises(ContentError, match=r"field in line 2 of .* swallows the rest of it, .* and the source 'web'"):
         list(read_chunks(path, {"text": "text"}))
     once = put(tmp_path / "b.csv", "text,source", '"Striker signs,web', 'boats race",print', "rates rise,print")
     assert [row[0] for row in read(once)] == ["Striker signs,web\nboats race", "rates rise"]

@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstm_model.config import DriftConfig, TokenizationConfig
-from lstm_model.drift import Comparison, compare, equal_groups, stability_index
-from lstm_model.drift_page import drift_markdown, render_drift
+from lstm_model.config.drift import DriftConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.drift.feedback import compare_accuracy, highest_difference, wilson_interval
+from lstm_model.drift.profile import Profile, ProfileBuilder, Reference
+from lstm_model.drift.statistics import DriftComparison, compare_profiles, equal_groups, stability_index
+from lstm_model.drift.word_shift import chance_spread, word_shift
 from lstm_model.errors import ModelError
-from lstm_model.feedback import highest_difference, judge_accuracy, wilson_interval
-from lstm_model.profile import Profile, ProfileBuilder, Reference
-from lstm_model.text_encoder import TextEncoder
-from lstm_model.tokenization import fit_tokenizer
-from lstm_model.word_shift import area_under_curve, chance_spread, word_shift
+from lstm_model.pages.drift_page import drift_markdown, render_drift
+from lstm_model.tokens.text_encoder import TextEncoder
+from lstm_model.tokens.tokenizer import fit_tokenizer
 
 LABELS = ["cat", "dog", "owl"]
 WORDS = [f"w{n}" for n in range(400)]
@@ -56,11 +57,11 @@ def reference() -> Profile:
     return profile_of(texts_of(3_000, seed=1), answers_to(3_000, seed=1))
 
 
-def compared(batch: Profile, config: DriftConfig = CONFIG) -> Comparison:
-    return compare(reference(), batch, config, token_name=lambda token: encoder().tokenizer.id_to_token(token))
+def compared(batch: Profile, config: DriftConfig = CONFIG) -> DriftComparison:
+    return compare_profiles(reference(), batch, config, token_name=lambda token: encoder().tokenizer.id_to_token(token))
 
 
-def drifted(comparison: Comparison) -> list[str]:
+def drifted(comparison: DriftComparison) -> list[str]:
     return [figure.name for figure in comparison.figures if figure.drifted]
 
 
@@ -157,7 +158,7 @@ def test_texts_that_no_token_is_known_of_are_different_rows_and_drift() -> None:
 
 def test_a_small_reference_is_not_judged_by() -> None:
     few = profile_of(texts_of(12, seed=7), answers_to(12, seed=7))
-    comparison = compare(few, reference(), CONFIG, token_name=str)
+    comparison = compare_profiles(few, reference(), CONFIG, token_name=str)
     assert comparison.verdict == "not judged" and "the reference has 12" in comparison.text
 
 
@@ -200,10 +201,6 @@ def test_comparing_leaves_the_profiles_as_they_were() -> None:
     np.testing.assert_array_equal(batch.token_ids, kept.token_ids)
 
 
-def test_area_under_the_curve_counts_ties_half() -> None:
-    assert area_under_curve(lower=np.array([0.0, 1.0]), upper=np.array([1.0, 2.0])) == pytest.approx(0.875)
-
-
 def test_a_reference_survives_its_files_and_is_no_pickle(tmp_path: Path) -> None:
     Reference(reference(), test_rows=200, test_right=171).save(tmp_path)
     loaded = Reference.load(tmp_path)
@@ -222,7 +219,7 @@ def test_a_folder_without_a_reference_has_none_and_a_damaged_one_is_told(tmp_pat
 
 
 def judged(right: int, rows: int) -> str:
-    return judge_accuracy(right=right, rows=rows, test_right=900, test_rows=1_000, config=CONFIG).verdict
+    return compare_accuracy(right=right, rows=rows, test_right=900, test_rows=1_000, config=CONFIG).verdict
 
 
 def test_real_accuracy_is_lower_only_beyond_margin_and_chance() -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm_model.config import EvaluationConfig
-from lstm_model.evaluation import judge_answers, judge_slices
-from lstm_model.metrics import guessing_macro_f1, macro_f1
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.evaluation.evaluation import evaluate_answers, evaluate_slices
+from lstm_model.evaluation.metrics import guessing_macro_f1, macro_f1
 
 LABELS = ["cat", "dog"]
 
@@ -24,7 +24,7 @@ def answers(rows: int = 200, **columns: object) -> pd.DataFrame:
 
 
 def test_intervals_hold_the_figures() -> None:
-    judged = judge_answers(answers(), labels=LABELS, config=EvaluationConfig())
+    judged = evaluate_answers(answers(), labels=LABELS, config=EvaluationConfig())
     figures, intervals = judged["candidate"], judged["intervals"]
     assert figures["accuracy"] == 0.9 and judged["baseline"] is None
     for name in ("accuracy", "macro_f1"):
@@ -33,7 +33,7 @@ def test_intervals_hold_the_figures() -> None:
     for label, (low, high) in intervals["f1"].items():
         assert low < figures["per_class"][label]["f1"] < high
     assert list(intervals["f1"]) == LABELS
-    narrow = judge_answers(answers(), labels=LABELS, config=EvaluationConfig(confidence=0.5))["intervals"]
+    narrow = evaluate_answers(answers(), labels=LABELS, config=EvaluationConfig(confidence=0.5))["intervals"]
     assert narrow["accuracy"][0] > intervals["accuracy"][0] and narrow["confidence"] == 0.5
 
 
@@ -46,7 +46,7 @@ def test_the_difference_to_the_baseline_is_candidate_minus_baseline(wrong: float
     table = answers()
     flipped = np.random.default_rng(0).random(len(table)) < wrong
     table["baseline_predicted"] = np.where(flipped, "cat", table["label"])
-    judged = judge_answers(table, labels=LABELS, config=EvaluationConfig())
+    judged = evaluate_answers(table, labels=LABELS, config=EvaluationConfig())
     difference, (low, high) = judged["baseline"]["difference"]["macro_f1"], judged["baseline"]["difference"]["interval"]
     assert difference == judged["candidate"]["macro_f1"] - judged["baseline"]["macro_f1"]
     assert (low > 0, high < 0) == (ahead, not ahead) and low < difference < high
@@ -56,7 +56,7 @@ def test_the_difference_to_the_baseline_is_candidate_minus_baseline(wrong: float
 def test_equal_answers_differ_by_nothing_in_every_resample() -> None:
     table = answers()
     table["baseline_predicted"] = table["predicted"]
-    difference = judge_answers(table, labels=LABELS, config=EvaluationConfig())["baseline"]["difference"]
+    difference = evaluate_answers(table, labels=LABELS, config=EvaluationConfig())["baseline"]["difference"]
     assert difference == {"macro_f1": 0.0, "interval": [0.0, 0.0]}
 
 
@@ -71,7 +71,7 @@ def test_guessing_gets_one_over_the_number_of_labels_and_naming_the_most_frequen
 
 def test_slices_are_by_length_by_unknown_words_and_by_the_column() -> None:
     parts = {"tokens": np.arange(200) % 40 + 1, "unknown_rate": 0.0, "slice": ["web", None] * 100}
-    found = judge_slices(answers(**parts), labels=LABELS, config=EvaluationConfig(slice_column="source"))
+    found = evaluate_slices(answers(**parts), labels=LABELS, config=EvaluationConfig(slice_column="source"))
     assert [(row["slice"], row["rows"]) for row in found] == [
         ("length", 50), ("length", 50), ("length", 50), ("length", 50), ("unknown words", 200),
         ("source", 100), ("source", 100),
@@ -82,13 +82,13 @@ def test_slices_are_by_length_by_unknown_words_and_by_the_column() -> None:
 
 def test_a_column_may_be_named_like_a_slice_of_ours() -> None:
     table = answers(tokens=3, unknown_rate=0.0, slice="short")
-    found = judge_slices(table, labels=LABELS, config=EvaluationConfig(slice_column="length"))
+    found = evaluate_slices(table, labels=LABELS, config=EvaluationConfig(slice_column="length"))
     assert [row["bucket"] for row in found if row["slice"] == "length"] == ["3 tokens", "short"]
 
 
 def test_everything_is_json() -> None:
     table = answers(tokens=3, unknown_rate=0.5)
     table["baseline_predicted"] = table["label"]
-    judged = judge_answers(table, labels=LABELS, config=EvaluationConfig())
-    slices = judge_slices(table, labels=LABELS, config=EvaluationConfig())
+    judged = evaluate_answers(table, labels=LABELS, config=EvaluationConfig())
+    slices = evaluate_slices(table, labels=LABELS, config=EvaluationConfig())
     assert json.loads(json.dumps([judged, slices])) == [judged, slices]

@@ -5,7 +5,7 @@ import io
 import pytest
 from matplotlib.figure import Figure
 
-from lstm_model.figures import plot_confusion, plot_curves, plot_per_class, plot_reliability
+from lstm_model.pages.plots import plot_confusion, plot_curves, plot_per_class, plot_reliability
 
 
 def png(figure: Figure) -> bytes:

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm_model.bootstrap import Resampling
-from lstm_model.comparison import Comparison, compare, unseen_rows
-from lstm_model.config import PromotionConfig
-from lstm_model.gate import (
+from lstm_model.config.promotion import PromotionConfig
+from lstm_model.evaluation.bootstrap import Resampling
+from lstm_model.evaluation.champion_comparison import ChampionComparison, compare_with_champion, unseen_rows
+from lstm_model.evaluation.gate_rules import (
     Rule,
     absolute_rules,
     baseline,
@@ -24,31 +24,46 @@ from lstm_model.gate import (
     relative_rules,
     same_labels,
 )
+from lstm_model.evaluation.record import Evaluation
 
 LABELS = ["cat", "dog"]
 FORCE = "`lstm-text promote 2 --force --reason ...`"
 
 
 def evaluation(
-    *, cat: float = 0.8, dog: float = 0.6, rows: int = 30, low: float = 0.55, beaten_by: float | None = None
-) -> dict[str, Any]:
-    """An evaluation.json with what the rules read. beaten_by: how much better the baseline is."""
-    classes = {label: {"f1": f1, "support": rows} for label, f1 in (("cat", cat), ("dog", dog))}
+    *,
+    cat: float = 0.8,
+    dog: float = 0.6,
+    rows: int | dict[str, int] = 30,
+    low: float = 0.55,
+    beaten_by: float | None = None,
+) -> Evaluation:
+    """An evaluation in which only what the rules read has a meaning. beaten_by: how much better the baseline is."""
+    supports = rows if isinstance(rows, dict) else {"cat": rows, "dog": rows}
+    classes = {
+        label: {"precision": 0, "recall": 0, "f1": f1, "support": supports[label]}
+        for label, f1 in (("cat", cat), ("dog", dog))
+    }
+    unread = {"accuracy": 0, "majority_accuracy": 0, "log_loss": 0, "calibration_error": 0, "rows": 0}
+    reliability = {"rows": [], "confidence": [], "accuracy": []}
     difference = (
         None if beaten_by is None else {"macro_f1": -beaten_by, "interval": [-beaten_by - 0.1, -beaten_by + 0.1]}
     )
-    return {
+    content = {
         "labels": LABELS,
-        "candidate": {"macro_f1": (cat + dog) / 2, "per_class": classes},
-        "intervals": {"macro_f1": [low, 0.9]},
+        "candidate": {**unread, "macro_f1": (cat + dog) / 2, "per_class": classes, "confusion_matrix": [],
+                      "reliability": reliability},
+        "intervals": {"confidence": 0.95, "accuracy": [0, 1], "macro_f1": [low, 0.9], "f1": {}},
         "guessing": {"macro_f1": 0.5},
-        "baseline": difference and {"name": "TF-IDF", "macro_f1": 0.7 + beaten_by, "difference": difference},
-    }
+        "baseline": difference and {"name": "TF-IDF", "accuracy": 0, "f1": {}, "macro_f1": 0.7 + beaten_by,
+                                    "difference": difference},
+    }  # fmt: skip
+    return Evaluation.model_validate(content)
 
 
-def comparison(candidate: list[int], champion: list[int], label_ids: list[int], times: int = 10) -> Comparison:
+def comparison(candidate: list[int], champion: list[int], label_ids: list[int], times: int = 10) -> ChampionComparison:
     """The rows, `times` over: the figures stay, the intervals become narrow."""
-    return compare(
+    return compare_with_champion(
         label_ids=np.tile(label_ids, times),
         candidate_ids=np.tile(candidate, times),
         champion_ids=np.tile(champion, times),
@@ -89,9 +104,7 @@ def test_no_class_is_below_its_floor() -> None:
 
 
 def test_a_class_with_few_rows_is_not_judged_and_named() -> None:
-    figures = evaluation(cat=0.8, dog=0.0)
-    figures["candidate"]["per_class"]["dog"]["support"] = 19
-    rule = class_floor(figures, PromotionConfig())
+    rule = class_floor(evaluation(cat=0.8, dog=0.0, rows={"cat": 30, "dog": 19}), PromotionConfig())
     assert rule.verdict == "passed" and rule.text.endswith("; fewer than 20 rows: 'dog'")
     assert class_floor(evaluation(rows=19), PromotionConfig()).verdict == "skipped"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm_model.mistakes import confident_mistakes, label_errors, suspicious_labels
+from lstm_model.evaluation.mistakes import confident_mistakes, label_errors, suspicious_labels
 
 
 def noisy(

@@ -2,13 +2,14 @@
 
 import pytest
 
-from lstm_model.model_card import MAX_CHARACTERS, render_model_card
-from tests.evaluations import decision, evaluation, run_facts
+from lstm_model.config.pipeline import PipelineConfig
+from lstm_model.pages.model_card import MAX_CHARACTERS, render_model_card
+from tests.evaluations import decision, evaluation, run_facts, typed
 
 
 def test_the_card_tells_data_training_figures_decision_and_how_to_serve() -> None:
     judged = evaluation(["cat", "dog"])
-    card = render_model_card(judged, decision(judged), run_facts())
+    card = render_model_card(typed(judged), decision(judged), run_facts())
     for told in [
         "# text-classifier version 4",
         "`" + "ab" * 32 + "`",
@@ -29,22 +30,23 @@ def test_the_card_tells_data_training_figures_decision_and_how_to_serve() -> Non
 
 def test_the_card_of_a_first_model_without_baseline_and_calibration_has_no_gaps() -> None:
     judged = {**evaluation(["cat", "dog"]), "baseline": None, "calibration": None, "slices": []}
-    card = render_model_card(judged, decision(judged, first=True), run_facts(tags={}, metrics={}, epochs=[], params={}))
+    bare = run_facts(tags={}, metrics={}, epochs=[], config=PipelineConfig())
+    card = render_model_card(typed(judged), decision(judged, first=True), bare)
     assert "None" not in card and "nan" not in card
-    assert "| figure | this model | interval |\n|---|---:|---:|\n| macro-F1 |" in card
+    assert "| metric | this model | interval |\n|---|---:|---:|\n| macro-F1 |" in card
     assert "All settings have their defaults." in card
 
 
 def test_labels_mean_nothing_in_markdown() -> None:
     judged = evaluation(["a|b", "[x](http://evil.example) <b>", "two\nlines"])
-    card = render_model_card(judged, decision(judged), run_facts())
+    card = render_model_card(typed(judged), decision(judged), run_facts())
     assert "| a\\|b | " in card and "\\[x\\](http://evil.example) &lt;b&gt;" in card and "| two lines | " in card
 
 
 @pytest.mark.parametrize("classes", [2, 12, 30, 200])
 def test_the_card_fits_whatever_the_number_and_length_of_labels(classes: int) -> None:
     judged = evaluation([f"label {n} " + "x*" * 100 for n in range(classes)])
-    params = {f"section.field_{n}": "value " * 1_000 for n in range(60)}
-    card = render_model_card(judged, decision(judged, reason="r" * 5_000), run_facts(params=params))
+    config = PipelineConfig(data={"labels": ["value " * 1_000, "b"]}, training={"seed": 1, "batch_size": 7})
+    card = render_model_card(typed(judged), decision(judged, reason="r" * 5_000), run_facts(config=config))
     assert len(card) <= MAX_CHARACTERS
     assert "## Decision" in card and "lstm-text serve" in card  # Labels and settings gave way, not these.

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
-from lstm_model.report import draw_diagrams, render_report
-from lstm_model.run_facts import RunFacts
-from tests.evaluations import decision, evaluation, predictions, run_facts
+from lstm_model.config.pipeline import PipelineConfig
+from lstm_model.pages.diagrams import draw_diagrams
+from lstm_model.pages.report import render_report
+from lstm_model.pages.run_facts import RunFacts
+from tests.evaluations import decision, evaluation, predictions, run_facts, typed
 from tests.pages import Page
 
-SECTIONS = ["Decision: not promoted", "Figures", "Classes", "Slices", "Calibration", "Behaviour", "Confident mistakes",
+SECTIONS = ["Decision: not promoted", "Metrics", "Classes", "Slices", "Calibration", "Behaviour", "Confident mistakes",
             "Likely label errors", "Training", "Data and settings", "Reproduce"]  # fmt: skip
 ODD = '<script>alert(1)</script><img src="http://evil.example/x.png" onerror=alert(2)>'
 
@@ -27,13 +29,14 @@ def variant(name: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     if name == "unservable":
         served = {"reason": "no tokenizer.json", "asked": 0, "cold_start_seconds": None, "p95_milliseconds": None}
         decided |= {"rules": [], "comparison": None, "servability": served}
-    facts = {"params": {}, "tags": {}, "metrics": {}, "epochs": [], "packages": {}} if name == "bare" else {}
-    return judged, decided, facts
+    bare = {"config": PipelineConfig(), "tags": {}, "metrics": {}, "epochs": [], "packages": {}}
+    return judged, decided, bare if name == "bare" else {}
 
 
 def render(judged: dict[str, Any], decided: dict[str, Any], facts: RunFacts, **before: Any) -> str:
     """Return the page with the diagrams that the evaluation draws."""
-    return render_report(judged, decided, facts, diagrams=draw_diagrams(judged["candidate"]["reliability"], **before))
+    reliability = judged["candidate"]["reliability"]
+    return render_report(typed(judged), decided, facts, diagrams=draw_diagrams(reliability, **before))
 
 
 VARIANTS = ["compared", "first model", "bare", "unservable", "no mistakes", "two classes", "30 classes", "31 classes"]
@@ -109,7 +112,7 @@ def test_what_texts_and_labels_hold_is_shown_and_never_run() -> None:
         {"example_id": ODD, "text": text, "label": ODD, "predicted": "שלום", "score": 0.9} for text in texts
     ]
     decided = decision(judged, reason=ODD, model_name="m<b>")
-    html = render(judged, decided, run_facts(name="\ud800", params={"data.labels": ODD}))
+    html = render(judged, decided, run_facts(name="\ud800", config=PipelineConfig(data={"labels": [ODD, "b"]})))
     page = Page(html)
     assert not {"script", "img", "b"} & set(page.tags) and "evil.example" in page.text
     assert "👩‍👩‍👧\u202eabc" in page.text and "␣␣two lines here␣" in page.text and "{{ 7 * 7 }}" in page.text
@@ -121,7 +124,7 @@ def test_what_texts_and_labels_hold_is_shown_and_never_run() -> None:
 def test_a_matrix_of_many_labels_gives_way_to_its_largest_cells() -> None:
     small, large = (Page(render(*variant(f"{n} classes")[:2], run_facts())).text for n in (30, 31))
     assert "Rows: the true label" in small and "Rows: the true label" not in large
-    assert "31 labels make a table too large to read" in large and "The most frequent confusions" in large
+    assert "A table of 31 labels is too large to read" in large and "The most frequent confusions" in large
 
 
 def test_reliability_is_drawn_before_and_after_a_temperature_that_was_kept() -> None:
@@ -148,4 +151,4 @@ def test_what_became_of_the_temperature_is_told(kept: bool, after: float, senten
 def test_weak_slices_are_named() -> None:
     judged, decided, _ = variant("compared")
     text = Page(render(judged, decided, run_facts())).text
-    assert "Weaker than all test rows together, beyond chance: length 1 to 8 tokens (0.500 of 40 rows)." in text
+    assert "Weaker than the test rows as a whole, beyond chance: length 1 to 8 tokens (0.500 of 40 rows)." in text

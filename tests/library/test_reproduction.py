@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from lstm_model.reproduction import compare_tables, compare_values
+from lstm_model.evaluation.reproduction import compare_tables, compare_values
 
 NEXT = 0.30000000000000004  # The float after 0.3.
 

@@ -3,9 +3,8 @@
 import pandas as pd
 import pytest
 
-from lstm_model.config import DataConfig
-from lstm_model.reading import text_problem
-from lstm_model.rules import (
+from lstm_model.config.data import DataConfig
+from lstm_model.data.row_rules import (
     RowRule,
     derive_columns,
     list_bad_rows,
@@ -14,6 +13,7 @@ from lstm_model.rules import (
     row_rules,
     wanted_columns,
 )
+from lstm_model.data.texts import text_problem
 
 GOOD = [(f"{label}{number}", f"text {number} of {label}", label) for label in "xy" for number in range(3)]
 
@@ -153,18 +153,18 @@ def test_a_rule_is_a_range_that_nothing_falls_out_of_where_there_is_nothing(
     assert rule.broken(pd.DataFrame({"column": [1, 2, 3, None]})).tolist() == expected
 
 
-def test_a_missing_column_is_named_with_the_flag_that_mends_it() -> None:
+def test_a_missing_column_is_named_with_the_flag_that_fixes_it() -> None:
     settings = config(path="rows.csv", text_column="body", label_column="label", id_column="key")
     assert wanted_columns(settings) == {"text": "body", "label": "label", "example_id": "key"}
     message = str(missing_columns(settings, ["label", "content"]))
     assert message == (
-        "Expected the columns 'body', 'label', 'key' in rows.csv; found 'label', 'content'. "
+        "rows.csv needs the columns 'body', 'label', 'key' (found: 'label', 'content'). "
         "Name the right column with --data.text-column and --data.id-column."
     )
 
 
 def test_a_missing_slice_column_is_named_with_its_flag() -> None:
     assert str(missing_slice_column(config(path="rows.csv"), "source", ["text", "label"])) == (
-        "Expected the column 'source' in rows.csv; found 'text', 'label'. "
+        "rows.csv has no column 'source' (found: 'text', 'label'). "
         "Name a column of the file with --evaluation.slice-column, or leave it out."
     )

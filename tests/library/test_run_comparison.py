@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm_model.bootstrap import Resampling
-from lstm_model.run_comparison import compare_answers, compare_figures, match_rows
+from lstm_model.evaluation.bootstrap import Resampling
+from lstm_model.evaluation.run_comparison import compare_answers, compare_metrics, match_rows
 from tests.evaluations import predictions
 
 LABELS = ["cat", "dog", "owl"]
@@ -52,18 +52,18 @@ def test_rows_that_one_was_trained_on_or_that_changed_their_label_are_left_out_a
 
 def test_a_run_that_is_right_where_the_other_is_wrong_is_better_beyond_chance() -> None:
     good, bad = answered([True] * 90), answered([True] * 60 + [False] * 30)
-    figures, per_class = compare_figures(good, bad, LABELS, RESAMPLING)
+    figures, per_class = compare_metrics(good, bad, LABELS, RESAMPLING)
     accuracy = next(row for row in figures if row["name"] == "accuracy")
     assert (accuracy["a"], accuracy["b"]) == (1.0, pytest.approx(2 / 3))
     assert accuracy["difference"] == pytest.approx(1 / 3) and accuracy["interval"][0] > 0 and accuracy["beyond_chance"]
     assert [row["name"] for row in per_class] == LABELS and all(row["beyond_chance"] for row in per_class)
-    turned, _ = compare_figures(bad, good, LABELS, RESAMPLING)
+    turned, _ = compare_metrics(bad, good, LABELS, RESAMPLING)
     assert next(row for row in turned if row["name"] == "accuracy")["interval"][1] < 0
 
 
 def test_as_many_mistakes_in_other_places_are_chance() -> None:
     one, other = answered([False] * 9 + [True] * 81), answered([True] * 81 + [False] * 9)
-    figures, _ = compare_figures(one, other, LABELS, RESAMPLING)
+    figures, _ = compare_metrics(one, other, LABELS, RESAMPLING)
     accuracy = next(row for row in figures if row["name"] == "accuracy")
     assert accuracy["difference"] == 0 and accuracy["beyond_chance"] is False
     assert accuracy["interval"][0] < 0 < accuracy["interval"][1]
@@ -71,14 +71,14 @@ def test_as_many_mistakes_in_other_places_are_chance() -> None:
 
 def test_equal_answers_differ_in_nothing() -> None:
     rows = predictions(LABELS, rows=60)
-    figures, per_class = compare_figures(rows, rows, LABELS, RESAMPLING)
+    figures, per_class = compare_metrics(rows, rows, LABELS, RESAMPLING)
     assert {row["difference"] for row in [*figures, *per_class]} == {0}
     assert {row["beyond_chance"] for row in [*figures, *per_class]} == {False, None}
 
 
 def test_log_loss_and_calibration_error_have_no_interval() -> None:
     rows = predictions(LABELS, rows=60)
-    figures, _ = compare_figures(rows, rows, LABELS, RESAMPLING)
+    figures, _ = compare_metrics(rows, rows, LABELS, RESAMPLING)
     without = {row["name"] for row in figures if row["interval"] is None}
     assert without == {"log_loss", "calibration_error"}
 

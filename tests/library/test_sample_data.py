@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lstm_model.config import DataConfig
-from lstm_model.reading import read_chunks, read_columns
-from lstm_model.rules import derive_columns, list_bad_rows, row_rules
+from lstm_model.config.data import DataConfig
+from lstm_model.data.reading import read_chunks, read_columns
+from lstm_model.data.row_rules import derive_columns, list_bad_rows, row_rules
 
 PATH = Path(__file__).resolve().parents[2] / "data" / "headlines.csv"
 

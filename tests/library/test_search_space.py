@@ -6,9 +6,11 @@ import optuna
 import pytest
 from pydantic import ValidationError
 
-from lstm_model.config import ModelConfig, PipelineConfig, Range, TuningConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.pipeline import PipelineConfig
+from lstm_model.config.search_space import check_space, suggest_settings, with_settings
+from lstm_model.config.tuning import Range, TuningConfig
 from lstm_model.errors import UsageError
-from lstm_model.search_space import check_space, suggest_settings, with_settings
 
 BASE = PipelineConfig()
 
@@ -18,27 +20,30 @@ def test_the_default_space_can_be_searched_from_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "told"),
+    ("space", "words"),
     [
-        ({}, "at least one setting in tuning.space; found none"),
+        ({}, "tuning.space needs at least one setting"),
         ({"model.lstm_unit": (16, 32)}, "model.lstm_units"),
-        ({"tokenization.vocab_size": (100, 200)}, "names of settings of model and training"),
-        ({"training.seed": (1, 2)}, "training.seed: it decides chance"),
+        ({"tokenization.vocab_size": (100, 200)}, "no setting of model or training"),
+        ({"training.seed": (1, 2)}, "training.seed, which a search may not change: it decides chance"),
         ({"training.monitor": ("log_loss", "macro_f1")}, "trials are compared by it"),
-        ({"model.dropout_rate": (0.1, 1.5)}, "1.5: Input should be less than 1"),
-        ({"model.dropout_rate": Range(low=0.1, high=1.5)}, "1.5: Input should be less than 1"),
-        ({"model.lstm_units": Range(low=0, high=8)}, "0.0: Input should be greater than or equal to 1"),
-        ({"model.lstm_units": Range(low=1.5, high=8)}, "1.5: Input should be a valid integer"),
+        ({"model.dropout_rate": (0.1, 1.5)}, "1.5 for model.dropout_rate: Input should be less than 1"),
+        ({"model.dropout_rate": Range(low=0.1, high=1.5)}, "1.5 for model.dropout_rate: Input should be less than 1"),
+        (
+            {"model.lstm_units": Range(low=0, high=8)},
+            "0.0 for model.lstm_units: Input should be greater than or equal to 1",
+        ),
+        ({"model.lstm_units": Range(low=1.5, high=8)}, "1.5 for model.lstm_units: Input should be a valid integer"),
         ({"model.pooling": ("max", "sum")}, "'sum'"),
-        ({"model.pooling": Range(low=1, high=2)}, "a list of values for model.pooling"),
-        ({"model.bidirectional": Range(low=0, high=1)}, "a list of values for model.bidirectional"),
+        ({"model.pooling": Range(low=1, high=2)}, "a range for model.pooling"),
+        ({"model.bidirectional": Range(low=0, high=1)}, "a range for model.bidirectional"),
         ({"model.pooling": ("max", "last")}, "embedding_skip needs pooling=max or pooling=mean"),
     ],
 )
-def test_a_space_that_cannot_be_searched_is_a_usage_error(space: dict[str, Any], told: str) -> None:
+def test_a_space_that_cannot_be_searched_is_a_usage_error(space: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError) as raised:
         check_space(TuningConfig(space=space), BASE)
-    assert told in str(raised.value)
+    assert words in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_model.bootstrap import Resampling
-from lstm_model.slices import length_buckets, slice_figures, unknown_buckets, value_buckets
+from lstm_model.evaluation.bootstrap import Resampling
+from lstm_model.evaluation.slices import length_buckets, slice_metrics, unknown_buckets, value_buckets
 
 
 def sizes(buckets: pd.Categorical) -> dict[str, int]:
@@ -76,7 +76,7 @@ def test_a_long_value_is_cut() -> None:
 def test_a_bucket_s_figures_are_those_of_its_rows() -> None:
     buckets = pd.Categorical(["a", "a", "a", "b"], categories=["b", "a"])
     label_ids, predicted_ids = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])
-    found = slice_figures(
+    found = slice_metrics(
         [("column", buckets)], label_ids=label_ids, predicted_ids=predicted_ids, num_classes=3, resampling=Resampling()
     )
     assert [(row["slice"], row["bucket"], row["rows"]) for row in found] == [("column", "b", 1), ("column", "a", 3)]
@@ -91,7 +91,7 @@ def test_the_interval_of_many_rows_is_narrow_and_holds_the_accuracy() -> None:
     label_ids = np.zeros(1_000, int)
     predicted_ids = (np.arange(1_000) % 5 == 0).astype(int)
     buckets = pd.Categorical(["all"] * 1_000)
-    found = slice_figures(
+    found = slice_metrics(
         [("x", buckets)], label_ids=label_ids, predicted_ids=predicted_ids, num_classes=2, resampling=Resampling()
     )[0]
     # The normal approximation: 0.8 -+ 1.96 * sqrt(0.8 * 0.2 / 1000).

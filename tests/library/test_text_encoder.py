@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-import lstm_model.text_encoder
-from lstm_model.config import TokenizationConfig
-from lstm_model.text_encoder import TextEncoder, encode_texts
-from lstm_model.tokenization import fit_tokenizer
+import lstm_model.tokens.text_encoder
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.tokens.text_encoder import TextEncoder, encode_texts
+from lstm_model.tokens.tokenizer import fit_tokenizer
 
 TEXTS = ["The cat sat, on the mat.", "Don't the dogs bark at 3?", "Élan, naïve café\u00a0🎉", "a_b 'n' ’t x’y z'1"]
 ALPHABET = "aB1_'’.,[] \t\n\r\x0b\x0c\x1c\x1f\x85\x00\u00a0\u2003\u0301\u00a8éÅß🎉中שλΣ"
@@ -93,8 +93,8 @@ def test_a_long_text_is_read_until_it_has_max_length_tokens(text: str) -> None:
 
 
 def test_what_it_remembers_is_bounded_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lstm_model.text_encoder, "KEPT_PIECES", 50)
-    monkeypatch.setattr(lstm_model.text_encoder, "CHUNK_TEXTS", 7)
+    monkeypatch.setattr(lstm_model.tokens.text_encoder, "KEPT_PIECES", 50)
+    monkeypatch.setattr(lstm_model.tokens.text_encoder, "CHUNK_TEXTS", 7)
     fitted = tokenizer()
     encoder = TextEncoder(fitted)
     texts = [f"cat {number} the {number % 3} {'long' * 30 if number % 5 else 'sat'} mat" for number in range(300)]

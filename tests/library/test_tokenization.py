@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from lstm_model.batches import PAD_ID, length_batches, pad_batch
-from lstm_model.config import TokenizationConfig
-from lstm_model.text_encoder import UNK_ID, encode_texts
-from lstm_model.tokenization import fit_tokenizer, unknown_rate, unknown_rates
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.tokens.batches import PAD_ID, length_batches, pad_batch
+from lstm_model.tokens.text_encoder import UNK_ID, encode_texts
+from lstm_model.tokens.tokenizer import fit_tokenizer, unknown_rate, unknown_rates
 
 KINDS = ["word", "bpe"]
 TEXTS = ["The cat sat on the mat.", "Don't the dogs bark?", "cat & dog: 3 of [PAD], 4 of [UNK]", "Élan, naïve café"]

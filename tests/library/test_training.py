@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_model.classifier import softmax
-from lstm_model.config import ModelConfig, TrainingConfig
-from lstm_model.encoded import EncodedRows
-from lstm_model.metrics import log_loss
-from lstm_model.network import build_network
-from lstm_model.training import History, class_weights, epoch_batches, predict_logits, train_network
+from lstm_model.classifier.classifier import softmax
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.training import TrainingConfig
+from lstm_model.evaluation.metrics import log_loss
+from lstm_model.network.network import build_network
+from lstm_model.network.training import History, class_weights, epoch_batches, predict_logits, train_network
+from lstm_model.tokens.encoded_rows import EncodedRows
 
 VOCAB_SIZE, NUM_CLASSES = 20, 3
 

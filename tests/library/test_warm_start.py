@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from lstm_model.config import ModelConfig
-from lstm_model.network import build_network
-from lstm_model.warm_start import take_over
+from lstm_model.config.model import ModelConfig
+from lstm_model.network.network import build_network
+from lstm_model.network.warm_start import take_over
 
 SMALL = ModelConfig(embedding_dim=4, lstm_units=3, dense_units=5)
 VOCAB = {"[PAD]": 0, "[UNK]": 1, "goal": 2, "rates": 3}

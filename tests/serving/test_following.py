@@ -9,10 +9,9 @@ import requests
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from lstm_model.classifier import Classifier
+from lstm_model.classifier.classifier import Classifier
 from lstm_model.errors import ModelError
-from tasks import serve_model
-from tasks.serve_model import AliasWatch
+from tasks.serving.serve_model import AliasWatch, serve_model
 from tests.models import TEXTS, register, write_classifier
 from tests.serving.servers import serving
 
@@ -61,7 +60,7 @@ def test_the_served_version_follows_the_alias_and_survives_a_broken_one(tmp_path
         promote(versions[1])
         wait_until_scores_are(address, second)
         promote(versions[2])
-        wait_until_told(stderr, f"{NAME} version 3 does not come up: its server ended with exit code 1")
+        wait_until_told(stderr, f"{NAME} version 3 does not start: its server ended with exit code 1")
         wait_until_scores_are(address, second)
         assert stderr.read_text().count("moved from version 2 to version 3") == 1
         promote(versions[0])
@@ -76,7 +75,7 @@ def test_a_registry_that_does_not_answer_is_told_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def silent(uri: str) -> tuple[str, str, str]:
-        raise ModelError(expected=uri, found="connection refused", remedy="")
+        raise ModelError("connection refused", "")
 
     def gone(uri: str) -> tuple[str, str, str]:
         raise MlflowException("503")
@@ -86,8 +85,8 @@ def test_a_registry_that_does_not_answer_is_told_once(
         monkeypatch.setattr(serve_model, "resolve_model", answer)
         watch.look()
     assert capsys.readouterr().err.splitlines() == [
-        f"{URI} is not found (connection refused); serving goes on",
+        f"{URI} is not found (connection refused); serving continues",
         f"{URI} is found again: version 2",
-        f"{URI} is not found (connection refused); serving goes on",
+        f"{URI} is not found (connection refused); serving continues",
     ]
     assert watch.version == "2"

@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 import pytest
 import requests
 
-from lstm_model.classifier import Classifier
+from lstm_model.classifier.classifier import Classifier
 from tests.models import LABELS, TEXTS, register, write_classifier
 from tests.serving.servers import serving
 
@@ -91,8 +91,8 @@ def test_eight_clients_at_once_get_their_own_answers(server: str, folder: Path) 
     ("body", "words"),
     [
         ({"dataframe_records": [{"body": "x"}]}, "['text']"),
-        ({"dataframe_records": [{"text": None}]}, "found null in row 0"),
-        ('{"dataframe_records": [{"text": NaN}]}', "found null in row 0"),
+        ({"dataframe_records": [{"text": None}]}, "null in row 0"),
+        ('{"dataframe_records": [{"text": NaN}]}', "null in row 0"),
         ({"dataframe_records": [{"text": "fine"}, {"text": 5}]}, "not text: int 5 in row 1"),
         ({"dataframe_records": [{"text": ["a"]}]}, "not text: list"),
         ({"dataframe_records": []}, ""),

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -14,8 +13,8 @@ import pandas as pd
 import pytest
 import requests
 
-from lstm_model.batches import pad_batch
-from lstm_model.classifier import Classifier, softmax
+from lstm_model.classifier.classifier import Classifier, softmax
+from lstm_model.tokens.batches import pad_batch
 from tests.models import LABELS, TEXTS, register, write_classifier
 from tests.serving.servers import serving
 
@@ -46,19 +45,16 @@ def texts() -> list[str]:
     return [mixed[place] for place in rng.permutation(len(mixed))]
 
 
-@pytest.fixture(scope="module", params=["float", "int8"])
-def model(
-    request: pytest.FixtureRequest, prefect_server: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, Path, str]]:
-    kind = request.param
-    folder = write_classifier(tmp_path_factory.mktemp("parity") / "classifier", int8=kind == "int8")
-    register(folder, f"parity-{kind}")
-    yield kind, folder, f"models:/parity-{kind}@champion"
+@pytest.fixture(scope="module")
+def model(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = write_classifier(tmp_path_factory.mktemp("parity") / "classifier")
+    register(folder, "parity")
+    return folder, "models:/parity@champion"
 
 
 @pytest.fixture(scope="module")
-def expected(model: tuple[str, Path, str]) -> Array:
-    return Classifier.load(model[1]).predict_probabilities(texts())
+def expected(model: tuple[Path, str]) -> Array:
+    return Classifier.load(model[0]).predict_probabilities(texts())
 
 
 def assert_equal(found: pd.DataFrame, expected: Array) -> None:
@@ -70,36 +66,35 @@ def test_the_rows_say_something(expected: Array) -> None:
     assert len(expected) == ROWS and set(expected.argmax(axis=1)) == {0, 1, 2}
 
 
-def test_keras(model: tuple[str, Path, str], expected: Array) -> None:
+def test_keras(model: tuple[Path, str], expected: Array) -> None:
     import keras
 
-    from lstm_model.network import WordDropout  # noqa: F401  registers the layers that the file names
+    from lstm_model.network.network import WordDropout  # noqa: F401  registers the layers that the file names
 
-    kind, folder, _ = model
+    folder, _ = model
     network = keras.saving.load_model(folder / "model.keras")
     token_ids, offsets = Classifier.load(folder).encoder.encode(texts())
     found = softmax(network.predict(pad_batch(token_ids, offsets, np.arange(ROWS)), verbose=0))
-    # int8 rounds on purpose; how far it may is `export.max_disagreement`'s matter.
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 if kind == "float" else 0.2)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_one_row_at_a_time(model: tuple[str, Path, str], expected: Array) -> None:
-    classifier = Classifier.load(model[1], num_threads=1)
+def test_one_row_at_a_time(model: tuple[Path, str], expected: Array) -> None:
+    classifier = Classifier.load(model[0], num_threads=1)
     found = np.concatenate([classifier.predict_probabilities([text]) for text in texts()])
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_the_batch_flow(model: tuple[str, Path, str], expected: Array, tmp_path: Path) -> None:
+def test_the_batch_flow(model: tuple[Path, str], expected: Array, tmp_path: Path) -> None:
     from flows.scoring import score_texts
 
     (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts()))
-    score_texts(tmp_path / "in.jsonl", tmp_path / "out.parquet", model_uri=model[2])
+    score_texts(tmp_path / "in.jsonl", tmp_path / "out.parquet", model_uri=model[1])
     assert_equal(pd.read_parquet(tmp_path / "out.parquet"), expected)
 
 
-def test_mlflow_models_predict(model: tuple[str, Path, str], expected: Array, tmp_path: Path) -> None:
+def test_mlflow_models_predict(model: tuple[Path, str], expected: Array, tmp_path: Path) -> None:
     (tmp_path / "in.json").write_text(json.dumps({"dataframe_records": [{"text": text} for text in texts()]}))
-    command = [f"{Path(sys.executable).parent}/mlflow", "models", "predict", "--model-uri", model[2]]
+    command = [f"{Path(sys.executable).parent}/mlflow", "models", "predict", "--model-uri", model[1]]
     command += ["--env-manager", "local", "--content-type", "json"]
     command += ["--input-path", str(tmp_path / "in.json"), "--output-path", str(tmp_path / "out.json")]
     environment = {**os.environ, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
@@ -108,9 +103,9 @@ def test_mlflow_models_predict(model: tuple[str, Path, str], expected: Array, tm
     assert_equal(pd.DataFrame(answers), expected)
 
 
-def test_http(model: tuple[str, Path, str], expected: Array) -> None:
+def test_http(model: tuple[Path, str], expected: Array) -> None:
     rows = texts()
-    with serving(model[2]) as address:
+    with serving(model[1]) as address:
         found = []
         for first in range(0, ROWS, 300):
             body = {"inputs": rows[first : first + 300]}

@@ -1,7 +1,7 @@
 """Makes a database of a new state, and kills itself (SIGKILL) in it: python killed_making.py WHICH FOLDER MOMENT...
 
 WHICH: mlflow or prefect, as the commands make it; mlflow-alone or prefect-alone, in its place at once, as without
-tasks/databases.py. MOMENT: the number of the SQL statement that is not reached, `rename`, or `end`. Each moment has a
+sqlite_files.py. MOMENT: the number of the SQL statement that is not reached, `rename`, or `end`. Each moment has a
 process of its own, forked, and begins with what the one before left. Prints how each ended: 0, or -9.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 which, folder, moments = sys.argv[1], Path(sys.argv[2]).resolve(), sys.argv[3:]
 os.environ["LSTM_TEXT_STATE"] = str(folder)
 
-from tasks.local_state import use_local_state  # noqa: E402
+from tasks.runtime.state.local_state import use_local_state  # noqa: E402
 
 use_local_state()
 
@@ -24,14 +24,14 @@ from sqlalchemy.engine import Engine  # noqa: E402
 if which.startswith("mlflow"):
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    from tasks.tracking_database import prepare_tracking_database
+    from tasks.runtime.state.tracking_database import prepare_tracking_database
 
     in_place = partial(SqlAlchemyStore, f"sqlite:///{folder / 'mlflow.db'}", str(folder / "artifacts"))
     making = in_place if which.endswith("-alone") else prepare_tracking_database
 else:
     import prefect.server.api.server  # noqa: F401  Once, not in each process.
 
-    from tasks.prefect_database import make, prepare_prefect_database
+    from tasks.runtime.state.prefect_database import make, prepare_prefect_database
 
     (folder / "prefect").mkdir(exist_ok=True)
     making = partial(make, folder / "prefect" / "prefect.db") if which.endswith("-alone") else prepare_prefect_database

@@ -10,8 +10,8 @@ import pytest
 from filelock import FileLock
 from mlflow import MlflowClient
 
-from tasks.clean_state import Cleaned, clean_state
-from tasks.tracking import ensure_experiment
+from tasks.runs.clean_state import Cleaned, clean_state
+from tasks.runtime.tracking import ensure_experiment
 from tests.models import register, write_classifier
 
 EXPERIMENT = "models-for-tests"

@@ -13,8 +13,8 @@ from mlflow import MlflowClient
 
 from flows.cli import main
 from lstm_model.errors import ModelError, UsageError
-from tasks.compare_runs import compare_runs
-from tasks.tracking import ensure_experiment
+from tasks.reports.compare_runs import compare_runs
+from tasks.runtime.tracking import ensure_experiment
 from tests.evaluations import evaluation, predictions
 from tests.pages import Page
 
@@ -32,7 +32,7 @@ def log_run(tmp_path: Path) -> Callable[..., str]:
         labels: list[str] = LABELS,
         rows: pd.DataFrame | None = None,
         trained_on: list[str] | None = None,
-        params: dict[str, Any] | None = None,
+        settings: dict[str, Any] | None = None,
         tags: dict[str, str] | None = None,
         name: str | None = None,
     ) -> str:
@@ -50,8 +50,11 @@ def log_run(tmp_path: Path) -> Callable[..., str]:
                      "split": ["test"] * len(rows) + ["train"] * len(trained_on)}  # fmt: skip
             pd.DataFrame(parts).to_parquet(tmp_path / "splits.parquet")
             client.log_artifact(run_id, str(tmp_path / "splits.parquet"), "split")
-        for key, value in {"evaluation.bootstrap_rounds": 200, **(params or {})}.items():
-            client.log_param(run_id, key, value)
+        config: dict[str, dict[str, Any]] = {"evaluation": {"bootstrap_rounds": 200}}
+        for key, value in (settings or {}).items():
+            section, _, field = key.partition(".")
+            config.setdefault(section, {})[field] = value
+        client.log_dict(run_id, config, "config.json")
         client.log_metric(run_id, "test_macro_f1", skill)
         client.set_terminated(run_id)
         return run_id
@@ -62,8 +65,8 @@ def log_run(tmp_path: Path) -> Callable[..., str]:
 def test_a_better_run_is_named_with_figures_settings_and_examples(
     log_run: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good = log_run(skill=0.98, trained_on=[], params={"model.lstm_units": 64, "only.here": 1})
-    bad = log_run(skill=0.3, trained_on=[], params={"model.lstm_units": 32})
+    good = log_run(skill=0.98, trained_on=[], settings={"model.lstm_units": 64, "only.here": 1})
+    bad = log_run(skill=0.3, trained_on=[], settings={"model.lstm_units": 32})
     page = tmp_path / "page.html"
     assert main(["compare", good[:10], bad, "--html", str(page), "--json"]) == 0
     printed = capsys.readouterr().out
@@ -107,7 +110,7 @@ def test_the_champion_is_the_other_run_where_none_is_named(log_run: Callable[...
     compared = compare_runs(challenger, None)
     assert compared.b["run_id"] == champion and compared.a["model"] == f"{name} 2"
     client.set_tag(champion, "model_name", name)
-    with pytest.raises(UsageError, match="which made the champion itself"):
+    with pytest.raises(UsageError, match="made the champion itself"):
         compare_runs(champion, None)
 
 
@@ -115,7 +118,7 @@ def test_a_run_is_found_by_its_name_unless_two_have_it(log_run: Callable[..., st
     named, other = log_run(name="it's \N{SNOWMAN}"), log_run(name="twice")
     assert compare_runs("it's \N{SNOWMAN}", other).a["run_id"] == named
     again = log_run(name="twice")
-    with pytest.raises(ModelError, match=r"found 2 for 'twice'") as failure:
+    with pytest.raises(ModelError, match=r"2 runs have .* name 'twice'") as failure:
         compare_runs("twice", named)
     assert other[:8] in str(failure.value) and again[:8] in str(failure.value)
 
@@ -123,7 +126,7 @@ def test_a_run_is_found_by_its_name_unless_two_have_it(log_run: Callable[..., st
 @pytest.mark.parametrize("reference", ["0" * 32, "no such run", "' OR 1=1 \"", "%", "ab"])
 def test_an_unknown_run_is_told_with_runs_that_exist(reference: str, log_run: Callable[..., str]) -> None:
     known = log_run()
-    with pytest.raises(ModelError, match="found none") as failure:
+    with pytest.raises(ModelError, match="No runs have the id") as failure:
         compare_runs(reference, known)
     assert known[:8] in str(failure.value) and failure.value.exit_code == 4
 
@@ -132,7 +135,7 @@ def test_a_run_without_an_evaluation_is_told_with_how_it_ended(log_run: Callable
     client = MlflowClient()
     failed = client.create_run(ensure_experiment("compared"), tags={"failure_reason": "out of rows"}).info.run_id
     client.set_terminated(failed, "FAILED")
-    with pytest.raises(ModelError, match=r"found no evaluation .the run is FAILED: out of rows"):
+    with pytest.raises(ModelError, match=r"that this release can read .the run is FAILED: out of rows"):
         compare_runs(failed, log_run())
 
 
@@ -142,7 +145,7 @@ def test_an_evaluation_of_an_earlier_version_is_told(log_run: Callable[..., str]
     folder = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="evaluation"))
     old.to_parquet(folder / "predictions.parquet")
     MlflowClient().log_artifact(run_id, str(folder / "predictions.parquet"), "evaluation")
-    with pytest.raises(ModelError, match="an evaluation of an earlier version"):
+    with pytest.raises(ModelError, match="that this release can read"):
         compare_runs(run_id, log_run())
 
 
@@ -157,5 +160,5 @@ def test_other_labels_and_other_rows_cannot_be_compared(log_run: Callable[..., s
 
 def test_a_run_is_not_compared_with_itself(log_run: Callable[..., str]) -> None:
     run_id = log_run()
-    with pytest.raises(UsageError, match=r"found \w+ twice"):
+    with pytest.raises(UsageError, match=r"named run \w+ twice"):
         compare_runs(run_id, run_id[:12])

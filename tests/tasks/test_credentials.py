@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tasks.credentials import move_credentials, without_credentials
+from tasks.runtime.state.credentials import move_credentials, without_credentials
 
 NAMES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD",
          "MLFLOW_UI_URL", "PREFECT_API_URL", "PREFECT_UI_URL", "PREFECT_API_AUTH_STRING")  # fmt: skip

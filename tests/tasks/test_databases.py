@@ -15,8 +15,8 @@ from alembic.script import ScriptDirectory
 from mlflow import MlflowClient
 
 from lstm_model.errors import ModelError
-from tasks.databases import make_whole
-from tasks.tracking_database import embedded_database, prepare_tracking_database
+from tasks.runtime.state.sqlite_files import make_whole
+from tasks.runtime.state.tracking_database import embedded_database, prepare_tracking_database
 
 SCRIPT = Path(__file__).with_name("killed_making.py")
 KILLED = "-9"
@@ -150,7 +150,7 @@ def test_a_database_with_runs_stays_whatever_its_revision(state: Path) -> None:
 
 def test_a_file_that_is_no_database_is_reported_and_stays(state: Path) -> None:
     (state / "mlflow.db").write_text("notes, not runs\n" * 100)
-    with pytest.raises(ModelError, match=r"mlflow\.db; found file is not a database"):
+    with pytest.raises(ModelError, match=r"mlflow\.db cannot be opened: file is not a database"):
         prepare_tracking_database()
     assert (state / "mlflow.db").read_text().startswith("notes")
 

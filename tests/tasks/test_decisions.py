@@ -8,6 +8,7 @@ import multiprocessing
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -15,18 +16,22 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import ObjectNotFound
 
-import tasks.decision_lock
-import tasks.decisions
-import tasks.shared_lock
-from lstm_model.errors import ModelError
-from tasks.change_champion import promote_version, roll_back
-from tasks.check_servable import Servability
-from tasks.decide_promotion import decide
-from tasks.decision_lock import decision_lock
-from tasks.decisions import Decision, list_versions, read_aliases, read_decisions
-from tasks.history import history_text, read_history
-from tests.judged import BALANCED_SEEDS, ROWS, SERVABLE, answers_of, candidate, register_judged, relabelled
+import tasks.promotion.decision_lock
+import tasks.promotion.decision_record
+import tasks.runtime.locks
+from lstm_model.errors import ModelError, UsageError
+from tasks.promotion.change_champion import promote_version, roll_back
+from tasks.promotion.check_servable import Servability
+from tasks.promotion.decide_promotion import decide
+from tasks.promotion.decision_lock import decision_lock
+from tasks.promotion.decision_record import Decision, read_decisions
+from tasks.promotion.history import history_text, read_history
+from tasks.registry.aliases import list_versions, read_aliases
+from tasks.runtime.locks import hold, shared_lock
+from tests.evaluated import BALANCED_SEEDS, ROWS, SERVABLE, answers_of, candidate, register_evaluated, relabelled
 from tests.models import register, write_classifier
 
 MANUAL: dict[str, Any] = {"trigger": "manual"}
@@ -47,13 +52,13 @@ def truth(models: list[Path]) -> list[str]:
 @pytest.fixture(autouse=True)
 def served(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers are started in tests/tasks/test_servability.py; here a version can be served unless a test says not."""
-    monkeypatch.setattr("tasks.change_champion.find_servability", lambda *_: SERVABLE)
+    monkeypatch.setattr("tasks.promotion.change_champion.find_servability", lambda *_: SERVABLE)
 
 
 def enter(folder: Path, name: str, truth: list[str], **options: Any) -> Decision:
     """Register a version and have it decided on, as a training does."""
     changes = {key: options.pop(key) for key in ("servable", "promotion") if key in options}
-    version, run_id = register_judged(folder, name, truth, **options)
+    version, run_id = register_evaluated(folder, name, truth, **options)
     return decide(candidate(name, version, run_id, **changes), run_id=run_id, **MANUAL)
 
 
@@ -107,7 +112,7 @@ def test_too_few_unseen_rows_are_a_rejection_that_says_how_many(models: list[Pat
 def test_a_champion_without_a_manifest_is_compared_on_all_rows_and_it_is_told(
     models: list[Path], truth: list[str]
 ) -> None:
-    version, _ = register_judged(models[1], "unknown", truth, manifest=False)
+    version, _ = register_evaluated(models[1], "unknown", truth, manifest=False)
     MlflowClient().set_registered_model_alias("unknown", "champion", version)
     decision = enter(models[0], "unknown", truth)
     assert decision.comparison is not None and not decision.comparison.manifest_found
@@ -175,12 +180,12 @@ def test_nothing_to_roll_back_to_and_what_does_not_exist_are_told(models: list[P
     enter(models[0], "lonely", truth)
     with pytest.raises(ModelError, match=r"champion: 1, previous: none.*There is: 1 \(candidate, champion\)"):
         roll_back("lonely", note="x")
-    with pytest.raises(ModelError, match=r"version 7 of lonely; found no such version. There is: 1 "):
+    with pytest.raises(ModelError, match=r"lonely has no version 7\. There is: 1 "):
         promote_version("lonely", "7", force=True, note="x")
     for ask in (lambda: roll_back("nowhere", note="x"), lambda: read_history("nowhere")):
-        with pytest.raises(ModelError, match="the registered model nowhere; found no such model"):
+        with pytest.raises(ModelError, match="The registry has no model nowhere"):
             ask()
-    version, _ = register_judged(models[0], "headless", truth)
+    version, _ = register_evaluated(models[0], "headless", truth)
     with pytest.raises(ModelError, match=r"champion: none, previous: none.*There is: 1\."):
         roll_back("headless", note="x")
     assert version == "1" and read_decisions("headless") == []
@@ -192,7 +197,7 @@ def test_what_cannot_be_served_is_refused_and_recorded_even_by_force_or_rollback
     enter(models[1], "dead", truth)
     enter(models[0], "dead", truth)
     dead = Servability(reason="it does not start", asked=0, cold_start_seconds=None, p95_milliseconds=None)
-    monkeypatch.setattr("tasks.change_champion.find_servability", lambda *_: dead)
+    monkeypatch.setattr("tasks.promotion.change_champion.find_servability", lambda *_: dead)
     for ask in (
         lambda: promote_version("dead", "1", force=True, note="x"),
         lambda: promote_version("dead", "1", force=False, note="x"),
@@ -221,7 +226,7 @@ def test_a_decision_is_an_artifact_of_the_run_and_a_tag_of_the_version(models: l
 
 def test_a_long_reason_is_whole_in_the_artifact_and_cut_in_the_tag(models: list[Path], truth: list[str]) -> None:
     enter(models[1], "long", truth)
-    _, _ = register_judged(models[0], "long", truth)
+    _, _ = register_evaluated(models[0], "long", truth)
     decision = promote_version("long", "2", force=True, note="\U0001f600 weil " * 2_000)
     tags = next(one for one in list_versions("long") if str(one.version) == "2").tags
     assert max(map(len, tags.values())) <= 5_000
@@ -247,7 +252,7 @@ def test_history_lists_all_decisions_oldest_first_with_the_aliases_of_now(models
 def test_a_run_that_holds_too_little_can_be_forced_but_not_judged(models: list[Path], truth: list[str]) -> None:
     version = register(models[0], "bare")  # Its run holds the model alone.
     MlflowClient().delete_registered_model_alias("bare", "champion")
-    with pytest.raises(ModelError, match=r"found no .*predictions\.parquet.*promote it with --force"):
+    with pytest.raises(ModelError, match=r"has no .*predictions\.parquet.*promote it with --force"):
         promote_version("bare", version, force=False, note="x")
     assert promote_version("bare", version, force=True, note="x").kind == "forced"
 
@@ -255,10 +260,10 @@ def test_a_run_that_holds_too_little_can_be_forced_but_not_judged(models: list[P
 def test_a_run_of_an_earlier_release_can_be_forced_but_not_judged(
     models: list[Path], truth: list[str], tmp_path: Path
 ) -> None:
-    version, run_id = register_judged(models[0], "early", truth)
+    version, run_id = register_evaluated(models[0], "early", truth)
     pd.DataFrame({"example_id": ["1"], "label": ["cat"]}).to_parquet(tmp_path / "predictions.parquet")
     MlflowClient().log_artifact(run_id, str(tmp_path / "predictions.parquet"), "evaluation")
-    with pytest.raises(ModelError, match="of an earlier release"):
+    with pytest.raises(ModelError, match=r"has no evaluation/predictions\.parquet that this release reads"):
         promote_version("early", version, force=False, note="x")
     assert promote_version("early", version, force=True, note="x").kind == "forced"
 
@@ -274,7 +279,7 @@ def test_a_run_that_is_deleted_does_not_hinder_a_rollback(models: list[Path], tr
 @pytest.fixture(scope="module")
 def three_versions(models: list[Path], truth: list[str]) -> list[tuple[str, str]]:
     """Version and run id of three versions, the last of them the best."""
-    return [register_judged(folder, "crash", truth) for folder in reversed(models)]
+    return [register_evaluated(folder, "crash", truth) for folder in reversed(models)]
 
 
 @pytest.mark.parametrize("step", range(6))
@@ -286,7 +291,7 @@ def test_a_crash_at_any_step_leaves_what_the_next_command_goes_on_from(
         MlflowClient().set_registered_model_alias("crash", alias, number)
     version, run_id = three_versions[2]
     told = {"model_name": "crash", "version": version, "run_id": run_id, "reason": "r", **MANUAL}
-    decision = tasks.decisions.new_decision(kind="promoted", champion_before="2", **told)
+    decision = tasks.promotion.decision_record.new_decision(kind="promoted", champion_before="2", **told)
     calls: list[Any] = []
 
     def crash_after(original: Any) -> Any:
@@ -302,7 +307,7 @@ def test_a_crash_at_any_step_leaves_what_the_next_command_goes_on_from(
         for method in ("log_dict", "set_model_version_tag", "set_registered_model_alias"):
             patch.setattr(MlflowClient, method, crash_after(getattr(MlflowClient, method)))
         with pytest.raises(MlflowException, match="lights"):
-            tasks.decisions.carry_out(decision)
+            tasks.promotion.decision_record.carry_out(decision, lambda: None)
     aliases = read_aliases("crash")
     assert aliases["champion"] == "2"  # The last step of all.
     assert aliases["previous"] == ("2" if step == 5 else "1")
@@ -317,7 +322,7 @@ def test_a_crash_at_any_step_leaves_what_the_next_command_goes_on_from(
 
 def test_two_trainings_that_end_at_once_lose_nothing(models: list[Path], truth: list[str]) -> None:
     """Three versions in three threads: whoever comes first, the best ends as champion and each decision is recorded."""
-    entered = [register_judged(folder, "race", truth) for folder in models]
+    entered = [register_evaluated(folder, "race", truth) for folder in models]
     candidates = [(candidate("race", version, run_id), run_id) for version, run_id in entered]
     decisions: list[Decision] = []
     threads = [
@@ -348,19 +353,19 @@ def hold_lock(name: str, held: Any, release: Any) -> None:
 def test_the_lock_excludes_another_process_and_is_free_when_it_dies(monkeypatch: pytest.MonkeyPatch) -> None:
     context = multiprocessing.get_context("spawn")
     held, release = context.Event(), context.Event()
-    monkeypatch.setattr(tasks.decision_lock, "TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(tasks.promotion.decision_lock, "WAIT_SECONDS", 1.0)
     process = context.Process(target=hold_lock, args=("locked", held, release))
     process.start()
     try:
         assert held.wait(60)
-        refused = pytest.raises(ModelError, match=r"another process holding the file .*mlflow\.db.*that hangs")
+        refused = pytest.raises(ModelError, match=r"It holds the file .*mlflow\.db")
         with refused, decision_lock("locked"):
             raise AssertionError("two have the lock")
         with decision_lock("another model"):
             pass
         process.kill()
         process.join()
-        monkeypatch.setattr(tasks.decision_lock, "TIMEOUT_SECONDS", 60.0)
+        monkeypatch.setattr(tasks.promotion.decision_lock, "WAIT_SECONDS", 60.0)
         with decision_lock("locked"):
             pass
     finally:
@@ -371,24 +376,21 @@ def test_two_checkouts_with_one_database_share_the_lock_file(
     state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "link.db").symlink_to(state / "mlflow.db")
-    here = tasks.decision_lock.lock_of("m").what
+    here = shared_lock(mlflow.get_registry_uri(), "m").name
     monkeypatch.setenv("LSTM_TEXT_STATE", str(tmp_path / "other"))
-    monkeypatch.setattr(mlflow, "get_registry_uri", lambda: f"sqlite:///{tmp_path / 'link.db'}")
-    assert tasks.decision_lock.lock_of("m").what == here and str(state) in here
+    assert shared_lock(f"sqlite:///{tmp_path / 'link.db'}", "m").name == here and str(state) in here
 
 
-def test_a_tracking_server_without_prefect_is_warned_of(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], state: Path
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:1", "postgresql://me@127.0.0.1:1/mlflow"])
+@pytest.mark.parametrize("server", [None, "of this process"])
+def test_without_a_prefect_server_that_others_can_reach_no_decision_is_made(
+    uri: str, server: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mlflow, "get_registry_uri", lambda: "http://127.0.0.1:1")
-    monkeypatch.setattr(tasks.shared_lock.PREFECT_API_URL.__class__, "value", lambda _: None)
-    warned: list[str] = []
-    monkeypatch.setattr(
-        tasks.shared_lock, "run_logger", lambda: type("L", (), {"warning": lambda _, *a: warned.append(a[0])})()
-    )
-    with decision_lock("m"):
-        assert list((state / "locks").glob("*.lock"))
-    assert "this machine only" in warned[0]
+    monkeypatch.setattr(mlflow, "get_registry_uri", lambda: uri)
+    monkeypatch.setattr(tasks.runtime.locks, "PREFECT_API_URL", SimpleNamespace(value=lambda: server))
+    monkeypatch.setattr(tasks.runtime.locks, "is_own_server", lambda: server is not None)
+    with pytest.raises(UsageError, match=r"set PREFECT_API_URL=http://HOST:4200/api"), decision_lock("m"):
+        raise AssertionError("it has a lock")
 
 
 def test_with_a_tracking_server_the_lock_is_a_prefect_concurrency_limit(
@@ -408,6 +410,33 @@ def test_with_a_tracking_server_the_lock_is_a_prefect_concurrency_limit(
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
-    monkeypatch.setattr(tasks.decision_lock, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(tasks.promotion.decision_lock, "WAIT_SECONDS", 0.5)
     with decision_lock("limited"), pytest.raises(ModelError, match="--active-slots 0"), decision_lock("limited"):
         raise AssertionError("two have the lock")
+
+
+def test_a_limit_that_was_lost_is_noticed(prefect_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow, "get_registry_uri", lambda: "http://127.0.0.1:1")
+    leases: list[str] = []
+    increment = SyncPrefectClient.increment_concurrency_slots_with_lease
+
+    def noted(*args: Any) -> Any:
+        response = increment(*args)
+        leases.append(response.json()["lease_id"])
+        return response
+
+    monkeypatch.setattr(SyncPrefectClient, "increment_concurrency_slots_with_lease", noted)
+    with decision_lock("lost") as still_held, get_client(sync_client=True) as client:
+        still_held()
+        client.release_concurrency_slots_with_lease(leases[0])  # As a server that forgot it, or a lease that ran out.
+        with pytest.raises(ModelError, match="lost the Prefect concurrency limit lstm-text-decisions-"):
+            still_held()
+
+
+def test_a_limit_that_is_rarely_used_again_is_deleted(prefect_server: None) -> None:
+    lock = shared_lock("http://127.0.0.1:1", "once", one_off=True)
+    with get_client(sync_client=True) as client:
+        with hold(lock, seconds=0, poll_seconds=0, refusal="It is taken"):
+            assert client.read_global_concurrency_limit_by_name("lstm-text-once").active_slots == 1
+        with pytest.raises(ObjectNotFound):
+            client.read_global_concurrency_limit_by_name("lstm-text-once")

@@ -12,9 +12,9 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from flows.cli import main
 from lstm_model.errors import ModelError
-from tasks import moved_state
-from tasks.moved_state import LOCATIONS, TAG, relocate
-from tasks.tracking_database import prepare_tracking_database
+from tasks.runtime.state import relocation as moved_state
+from tasks.runtime.state.relocation import LOCATIONS, TAG, relocate
+from tasks.runtime.state.tracking_database import prepare_tracking_database
 
 ELSEWHERE = ["s3://bucket/lstm-text", "mlflow-artifacts:/3", "/data/artifacts", "file:///data/first%20state/x"]
 

@@ -8,7 +8,7 @@ import pytest
 from prefect.artifacts import create_progress_artifact
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_RETRY_EXTRA_CODES, temporary_settings
 
-from tasks.publishing import ask_once
+from tasks.runtime.artifacts import ask_once
 
 
 @pytest.fixture

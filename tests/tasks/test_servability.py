@@ -10,10 +10,10 @@ import mlflow
 import pandas as pd
 import pytest
 
-from lstm_model.answers import answer_table
-from lstm_model.classifier import Classifier
-from tasks import check_servable
-from tasks.check_servable import find_servability
+from lstm_model.classifier.answers import answer_table
+from lstm_model.classifier.classifier import Classifier
+from tasks.promotion import check_servable
+from tasks.promotion.check_servable import find_servability
 from tests.models import LABELS, TEXTS, register, write_classifier
 
 NAME = "servable"
@@ -69,7 +69,7 @@ def test_a_version_that_answers_otherwise_than_the_evaluation_is_not_servable(fo
     otherwise = int((other["predicted"] != expected_from(folder)["predicted"]).sum())
     found = find_servability(NAME, "1", other)
     assert found.reason is not None and otherwise > 0
-    assert f"labels {otherwise} of {len(TEXTS)} test rows otherwise than the evaluation" in found.reason
+    assert f"labels of {otherwise} of {len(TEXTS)} test rows differ from the evaluation" in found.reason
     assert found.cold_start_seconds is None
 
 
@@ -96,7 +96,9 @@ def test_a_version_without_its_description_or_example_is_not_servable(registered
 
 
 def test_a_server_that_ends_tells_its_error(registered: Path) -> None:
-    (registered / "code" / "lstm_model" / "classifier.py").write_text("raise RuntimeError('no such weights')\n")
+    (registered / "code" / "lstm_model" / "classifier" / "classifier.py").write_text(
+        "raise RuntimeError('no such weights')\n"
+    )
     reason = find_servability(NAME, "1", None).reason
     assert reason is not None and reason.startswith("its server ended with exit code 1: ")
     assert "Error: no such weights." in reason

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli import main
-from tasks.credentials import without_password
+from tasks.runtime.state.credentials import without_password
 from tests.samples import write_tiny_file
 
 
@@ -42,7 +42,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """Return the one paragraph that the command leaves on stderr; its exit code is 4."""
     assert main(list(arguments)) == 4
     error = capsys.readouterr().err.strip()
-    assert error.startswith("lstm-text: Expected") and "\n" not in error and "Traceback" not in error
+    assert error.startswith("lstm-text: ") and "\n" not in error and "Traceback" not in error
     return error
 
 
@@ -71,13 +71,13 @@ def test_another_server_at_the_address(
     other_server: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", other_server)
-    assert "an MLflow server" in (error := run(capsys, "predict", "a text")) and "<html>welcome" in error
+    assert "No MLflow server answers at" in (error := run(capsys, "predict", "a text")) and "<html>welcome" in error
 
 
 @pytest.mark.parametrize(
     ("uri", "words"),
     [
-        ("postgresql://me:secret@127.0.0.1:{port}/mlflow", "a database that opens at postgresql://me:***@127.0.0.1"),
+        ("postgresql://me:secret@127.0.0.1:{port}/mlflow", "No database opens at postgresql://me:***@127.0.0.1"),
         ("postgresql+psycopg://me:secret@127.0.0.1/mlflow", "pip install 'lstm-text[postgres]'"),
         ("postgresql://me:secret@127.0.0.1:port/mlflow", "postgresql://me:***@127.0.0.1:port"),
         ("http://", "http:// (MLFLOW_TRACKING_URI)"),

@@ -7,8 +7,8 @@ from threading import Thread
 
 import pytest
 
-from tasks.signals import noticed_signals, stop_if_signalled
-from tasks.training_run import interruption_in
+from tasks.runs.flow_run import interruption_in
+from tasks.runtime.interrupts import noticed_signals, stop_if_signalled
 
 
 class Stopped(BaseException):

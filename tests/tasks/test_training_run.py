@@ -6,7 +6,7 @@ import signal
 import pytest
 from prefect.exceptions import TerminationSignal
 
-from tasks.training_run import interruption_in
+from tasks.runs.training_run import interruption_in
 
 
 def raised_behind(first: BaseException, then: BaseException) -> BaseException:

@@ -8,28 +8,35 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from tasks import write_report as module
-from tasks.evaluate_classifier import _draw
-from tasks.register_classifier import RegisteredVersion
-from tasks.stages import StageRecord, stages_root, write_json
-from tasks.tracking import Run, ensure_experiment
-from tests.evaluations import decision, evaluation
+from lstm_model.config.pipeline import PipelineConfig
+from tasks.promotion.register_classifier import RegisteredVersion
+from tasks.reports import write_report as module
+from tasks.runtime.stage_store import StageRecord, stages_root, write_json
+from tasks.runtime.tracking import Run, ensure_experiment
+from tasks.training.evaluate_classifier import _draw
+from tests.evaluations import decision, evaluation, typed
 from tests.pages import Page
+
+CONFIG = PipelineConfig(model={"lstm_units": 4})
 
 
 @pytest.fixture
 def links(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
     """Return what would be published to Prefect: its server is of no interest here."""
     published: list[dict[str, str]] = []
+    monkeypatch.setattr(module, "publish_markdown", lambda *artifact: None)
     monkeypatch.setattr(module, "create_link_artifact", lambda **link: published.append(link))
     return published
 
 
-def judged_version(name: str, judged: dict[str, Any]) -> tuple[Any, StageRecord, Run]:
+def decided(judged: dict[str, Any]) -> SimpleNamespace:
+    return SimpleNamespace(model_dump=lambda mode: decision(judged), summary="is not promoted: worse")
+
+
+def evaluated_version(name: str, judged: dict[str, Any]) -> tuple[Any, StageRecord, Run]:
     """Return a version in the registry, a record of its evaluation, and a run with two epochs of curves."""
     client, experiment = MlflowClient(), ensure_experiment("reported")
     run_id = client.create_run(experiment, run_name="tiny", tags={"data_digest": "ab" * 32}).info.run_id
-    client.log_param(run_id, "model.lstm_units", 4)
     for step, loss in enumerate([1.25, 0.75], start=1):
         client.log_metric(run_id, "train_loss", loss, step=step)
         client.log_metric(run_id, "train_accuracy", 0.5, step=step)
@@ -41,16 +48,15 @@ def judged_version(name: str, judged: dict[str, Any]) -> tuple[Any, StageRecord,
     record = StageRecord(stage="evaluation", digest=run_id, files={})
     record.folder.mkdir(parents=True)
     write_json(record.file("evaluation.json"), judged)
-    _draw(record.folder, judged, judged["candidate"]["reliability"])
+    _draw(record.folder, typed(judged), judged["candidate"]["reliability"])
     assert record.folder.is_relative_to(stages_root())
     return RegisteredVersion(name=name, version=number), record, Run(run_id, experiment, "tiny", "tiny.csv")
 
 
 def test_report_card_and_link_lead_to_the_run(links: list[dict[str, str]]) -> None:
     judged = evaluation(["cat", "dog"])
-    version, record, run = judged_version("reported", judged)
-    decided = SimpleNamespace(model_dump=lambda mode: decision(judged))
-    address = module.write_report.__wrapped__(version, record, decided, run)
+    version, record, run = evaluated_version("reported", judged)
+    address = module.write_report.__wrapped__(version, record, decided(judged), CONFIG, run)
 
     page = Path(mlflow.artifacts.download_artifacts(run_id=run.run_id, artifact_path="report.html"))
     text = Page(page.read_text("utf-8")).text
@@ -64,7 +70,7 @@ def test_report_card_and_link_lead_to_the_run(links: list[dict[str, str]]) -> No
 def test_a_temperature_that_was_not_kept_has_one_diagram(links: list[dict[str, str]]) -> None:
     judged = evaluation(["cat", "dog"])
     judged["calibration"]["kept"] = False
-    version, record, run = judged_version("kept-not", judged)
-    module.write_report.__wrapped__(version, record, SimpleNamespace(model_dump=lambda mode: decision(judged)), run)
+    version, record, run = evaluated_version("kept-not", judged)
+    module.write_report.__wrapped__(version, record, decided(judged), CONFIG, run)
     page = Path(mlflow.artifacts.download_artifacts(run_id=run.run_id, artifact_path="report.html")).read_text("utf-8")
     assert page.count("Reliability diagram") == 1 and "a temperature does not help" in page

@@ -1,4 +1,4 @@
-"""deployments/compose.yaml as processes on loopback: the very commands, environments and health checks of the file."""
+"""Read the services of deployments/compose.yaml, so that tests can start them as processes on loopback."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ COMPOSE = PROJECT / "deployments" / "compose.yaml"
 
 @dataclass(frozen=True)
 class Service:
-    """What compose would start: a command, the variables that the file sets, and how to ask whether it is up."""
+    """A service of the file: its command, the variables that it sets, and its health check."""
 
     command: list[str]
     environment: dict[str, str]
@@ -22,7 +22,7 @@ class Service:
 
 
 def interpolate(text: str, values: Mapping[str, str]) -> str:
-    """Replace ${NAME}, ${NAME:-default} and ${NAME:?message} as compose does."""
+    """Replace ${NAME}, ${NAME:-default} and ${NAME:?message} like compose."""
 
     def value(match: re.Match[str]) -> str:
         name, kind, rest = match["name"], match["kind"], match["rest"]
@@ -36,21 +36,21 @@ def interpolate(text: str, values: Mapping[str, str]) -> str:
 
 
 def load(values: Mapping[str, str]) -> dict[str, Any]:
-    """Return the file as compose reads it."""
+    """Return the file with its variables replaced."""
     loaded: dict[str, Any] = yaml.safe_load(interpolate(COMPOSE.read_text("utf-8"), values))
     return loaded
 
 
 def service(name: str, values: Mapping[str, str], addresses: Mapping[str, str]) -> Service:
-    """Return a service moved to loopback: each address (or flag) of the file becomes that of this machine."""
+    """Return a service with each address or flag in `addresses` replaced by the one on this machine."""
     found = load(values)["services"][name]
 
     def moved(text: str) -> str:
-        for theirs, here in addresses.items():
-            text = text.replace(theirs, here)
+        for there, here in addresses.items():
+            text = text.replace(there, here)
         return text
 
-    # A variable without a value is passed on from the environment, where it is set.
+    # Compose takes a variable without a value from its own environment.
     environment = {key: moved(value) for key, value in found["environment"].items() if value is not None}
     healthy = [moved(word) for word in found.get("healthcheck", {}).get("test", ["CMD"])[1:]]
     return Service([moved(word) for word in found["command"]], environment, healthy)

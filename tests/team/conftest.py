@@ -58,7 +58,7 @@ def team(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "--port=5000": f"--port={mlflow}", "127.0.0.1:5000": f"127.0.0.1:{mlflow}",
         "http://mlflow:5000": f"http://127.0.0.1:{mlflow}",
         "--port=4200": f"--port={prefect}", "127.0.0.1:4200": f"127.0.0.1:{prefect}",
-        "http://prefect:4200": f"http://127.0.0.1:{prefect}",
+        "http://prefect:4200": f"http://127.0.0.1:{prefect}", "/prefect-home": str(folder / "prefect-home"),
         "127.0.0.1:8080": f"127.0.0.1:{worker}",
     }  # fmt: skip
     services = {name: service(name, values, addresses) for name in ("mlflow", "prefect", "deploy", "worker")}

@@ -139,6 +139,19 @@ def running(command: Sequence[str], environment: Mapping[str, str], log: Path) -
                 break
 
 
+@contextmanager
+def prefect_server(folder: Path) -> Iterator[str]:
+    """Run a Prefect server with its database in folder/prefect until the block ends; yield the address of its API."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}/api"
+    environment = plain_environment(folder, PREFECT_HOME=str(folder / "prefect"))
+    command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    healthy = [sys.executable, "-c", f"from urllib.request import urlopen; urlopen('{address}/health', timeout=5)"]
+    with running(command, environment, folder / "prefect.log") as process:
+        wait_until(healthy, process, environment)
+        yield address
+
+
 def wait_until(healthy: Sequence[str], process: "subprocess.Popen[bytes]", environment: Mapping[str, str]) -> None:
     """Return when the health check, a command, succeeds."""
     deadline = time.monotonic() + UP_SECONDS

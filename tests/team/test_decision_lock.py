@@ -1,20 +1,18 @@
-"""The lock on decisions where a team shares a registry: PostgreSQL itself, or MLflow's server with Prefect's."""
+"""The locks where a team shares runs: concurrency limits of its Prefect server, whether MLflow has a server or not."""
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.team.conftest import Team
-from tests.team.servers import PROJECT, Postgres, plain_environment
+from tests.team.servers import PROJECT, plain_environment
 
 COUNT = """
 import sys, time
 from pathlib import Path
-from tasks.decision_lock import decision_lock
+from tasks.promotion.decision_lock import decision_lock
 file, times = Path(sys.argv[1]), int(sys.argv[2])
 for _ in range(times):
     with decision_lock("counted"):
@@ -23,19 +21,20 @@ for _ in range(times):
         file.write_text(str(seen + 1))
 """
 HOLD = """
-import sys
-from tasks.decision_lock import decision_lock
+from tasks.promotion.decision_lock import decision_lock
 with decision_lock("held"):
     print("held", flush=True)
-    sys.stdin.read()
 """
 
 
 @pytest.fixture
-def database(postgres: Postgres, tmp_path: Path) -> dict[str, str]:
-    """The environment of someone whose registry is the database itself."""
-    # An advisory lock needs no tables.
-    return plain_environment(tmp_path, MLFLOW_TRACKING_URI=postgres.uri("postgres"), LSTM_TEXT_STATE=str(tmp_path))
+def database(team: Team, tmp_path: Path) -> dict[str, str]:
+    """The environment of someone whose registry is the database itself, and who uses the team's Prefect server."""
+    # A lock needs no tables.
+    uri = team.postgres.uri("postgres")
+    return plain_environment(
+        tmp_path, MLFLOW_TRACKING_URI=uri, PREFECT_API_URL=team.prefect, LSTM_TEXT_STATE=str(tmp_path)
+    )
 
 
 def count_to(file: Path, times: int, environment: dict[str, str]) -> str:
@@ -57,68 +56,59 @@ def test_no_addition_is_lost_on_the_servers(team: Team, tmp_path: Path) -> None:
     assert count_to(tmp_path / "number", 5, team.environment) == "10"
 
 
-@contextmanager
-def holder(environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    """A process that has the lock."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([sys.executable, "-c", HOLD], env=environment, cwd=PROJECT, **pipes)
-    try:
-        assert process.stdout is not None and process.stdout.readline() == "held\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def test_a_killed_holder_frees_the_lock_of_a_database_at_once(database: dict[str, str], postgres: Postgres) -> None:
-    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-    with holder(database) as first:
-        assert postgres.run(held) == "1"
-        first.kill()
-        first.wait()
-        with holder(database):
-            assert postgres.run(held) == "1"
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:1", "postgresql://me@127.0.0.1:1/mlflow"])
+def test_without_a_prefect_server_the_error_says_what_to_set(uri: str, tmp_path: Path) -> None:
+    environment = plain_environment(tmp_path, MLFLOW_TRACKING_URI=uri, LSTM_TEXT_STATE=str(tmp_path))
+    result = subprocess.run(
+        [sys.executable, "-c", HOLD], env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 1 and result.stdout == ""
+    assert "UsageError: PREFECT_API_URL names no Prefect server" in result.stderr
+    assert "set PREFECT_API_URL=http://HOST:4200/api" in result.stderr
 
 
 HOLD_KEY = """
 import dataclasses, sys
-import tasks.sole_holder
-made = tasks.sole_holder.shared_lock
-tasks.sole_holder.shared_lock = lambda *a, **k: dataclasses.replace(made(*a, **k), held_after_death=0.0)
-with tasks.sole_holder.sole_holder("0123456789abcdef" * 4):
+import tasks.runs.sole_process
+made = tasks.runs.sole_process.shared_lock
+tasks.runs.sole_process.shared_lock = lambda *a, **k: dataclasses.replace(made(*a, **k), expiry=float(sys.argv[2]))
+with tasks.runs.sole_process.sole_process(sys.argv[1] * 16):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
-def hold_key(environment: dict[str, str]) -> "subprocess.Popen[str]":
+def hold_key(key: str, environment: dict[str, str], wait_seconds: int = 0) -> "subprocess.Popen[str]":
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, "-c", HOLD_KEY], env=environment, cwd=PROJECT, **pipes)
+    command = [sys.executable, "-c", HOLD_KEY, key, str(wait_seconds)]
+    return subprocess.Popen(command, env=environment, cwd=PROJECT, **pipes)
 
 
-def refused_elsewhere(environment: dict[str, str], elsewhere: Path) -> str:
-    """Hold a resume key, have a process with another machine's state ask for it, and return what that one is told."""
-    first = hold_key(environment)
+def refused_elsewhere(key: str, environment: dict[str, str], elsewhere: Path) -> str:
+    """Hold a resume key, have a process with another machine's state ask for it, and return that one's error."""
+    first = hold_key(key, environment)
     try:
         assert first.stdout is not None and first.stdout.readline() == "held\n"
-        second = hold_key({**environment, "LSTM_TEXT_STATE": str(elsewhere)})
-        _, told = second.communicate("", timeout=120)
+        second = hold_key(key, {**environment, "LSTM_TEXT_STATE": str(elsewhere)})
+        _, error = second.communicate("", timeout=120)
         assert second.returncode == 1
-        return told
+        return error
     finally:
         first.kill()
         first.communicate()
 
 
-def test_one_machine_takes_up_a_training_and_lets_go_when_it_dies(database: dict[str, str], tmp_path: Path) -> None:
-    told = refused_elsewhere(database, tmp_path / "elsewhere")
-    assert "another process at work on it (it holds the advisory lock" in told
-    next_one = hold_key(database)
-    out, told = next_one.communicate("", timeout=120)
-    assert next_one.returncode == 0 and out == "held\n", told
+def test_one_machine_takes_up_a_training_and_the_lock_expires_when_it_dies(
+    database: dict[str, str], tmp_path: Path
+) -> None:
+    """Slow: a lease lasts a minute."""
+    error = refused_elsewhere("0123", database, tmp_path / "elsewhere")
+    assert "It holds the Prefect concurrency limit lstm-text-training-0123012301230123" in error
+    next_one = hold_key("0123", database, wait_seconds=150)
+    out, error = next_one.communicate("", timeout=200)
+    assert next_one.returncode == 0 and out == "held\n", error
 
 
 def test_one_machine_takes_up_a_training_on_the_servers(team: Team, tmp_path: Path) -> None:
-    told = refused_elsewhere(team.environment, tmp_path / "elsewhere")
-    name = "lstm-text-training-0123456789abcdef"
-    assert f"it holds the Prefect concurrency limit {name}" in told
+    error = refused_elsewhere("abcd", team.environment, tmp_path / "elsewhere")
+    assert "It holds the Prefect concurrency limit lstm-text-training-abcdabcdabcdabcd" in error

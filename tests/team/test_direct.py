@@ -9,9 +9,9 @@ from mlflow import MlflowClient
 
 from flows.cli import main
 from lstm_model.errors import ModelError
-from tasks.fetch_champion import download_version
-from tasks.local_state import artifacts_root
-from tasks.tracking import ensure_experiment
+from tasks.registry.registered_model import download_version
+from tasks.runtime.state.local_state import artifacts_root
+from tasks.runtime.tracking import ensure_experiment
 from tests.models import register, write_classifier
 from tests.team.conftest import Team
 from tests.team.servers import Postgres, tracking

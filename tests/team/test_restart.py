@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from tests.flows.trainings import answer, check_one_of_everything, command, environment
 from tests.samples import write_tiny_file
-from tests.team.servers import Postgres, tracking
+from tests.team.servers import Postgres, prefect_server, tracking
 
 RESTARTS = 4
 DOWN_SECONDS, UP_SECONDS = 3.0, 3.0
@@ -32,21 +32,24 @@ def test_a_training_outlives_a_database_that_restarts(postgres: Postgres, tmp_pa
     postgres.run("CREATE DATABASE restarted")
     data, uri = write_tiny_file(tmp_path / "tiny.csv", rows=81), postgres.uri("restarted")
     restarts = 0
-    with (tmp_path / "stdout").open("w") as out, (tmp_path / "stderr").open("w") as err:
-        process = subprocess.Popen(
-            command(data), env={**environment(tmp_path), "MLFLOW_TRACKING_URI": uri}, stdout=out, stderr=err
-        )
+    variables = {**environment(tmp_path), "MLFLOW_TRACKING_URI": uri}
+    with (
+        prefect_server(tmp_path) as variables["PREFECT_API_URL"],
+        (tmp_path / "stdout").open("w") as out,
+        (tmp_path / "stderr").open("w") as err,
+    ):
+        process = subprocess.Popen(command(data), env=variables, stdout=out, stderr=err)
         while process.poll() is None:
             told = (tmp_path / "stderr").read_text()
             # On a slow machine the first ones fall in the imports between two requests: until one was noticed.
-            if "load-examples" in told and (restarts < RESTARTS or "the next follows in" not in told):
+            if "load-examples" in told and (restarts < RESTARTS or "retrying in" not in told):
                 restart(postgres, "restarted")
                 restarts += 1
                 time.sleep(UP_SECONDS)
             time.sleep(0.1)
     told = (tmp_path / "stderr").read_text()
     finished = answer(subprocess.CompletedProcess([], process.returncode, (tmp_path / "stdout").read_text(), told))
-    assert restarts >= RESTARTS and "the next follows in" in told and "Traceback" not in told
+    assert restarts >= RESTARTS and "retrying in" in told and "Traceback" not in told
     with tracking(uri):
         check_one_of_everything(MlflowClient(), finished["run_id"])
     # For all the errors on the way, the address's password stands nowhere: state, both databases, what was printed.

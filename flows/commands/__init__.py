@@ -1,0 +1,1 @@
+"""The subcommands of `lstm-text`, one file each: its settings, which are its flags, and what it runs."""

@@ -1,0 +1,38 @@
+"""`lstm-text drift`: run the monitoring flow."""
+
+from pathlib import Path
+
+from pydantic_settings import CliPositionalArg
+
+from flows.commands.settings import TextSettings, finish
+from lstm_model.config.data import Quoting
+
+
+class Settings(TextSettings):
+    """Compare texts with the rows a version was evaluated on."""
+
+    input: CliPositionalArg[Path]
+    """The file with the texts, or the output of lstm-text score (then --feedback is needed)."""
+    feedback: Path | None = None
+    """A file with the columns id and label: true labels of rows of the input."""
+    feedback_quoting: Quoting = "auto"
+    """As --quoting, for the feedback."""
+
+
+def run(settings: Settings) -> int:
+    from lstm_model.data.reading import read_columns
+
+    read_columns(settings.input, quoting=settings.quoting)
+    if settings.feedback is not None:
+        read_columns(settings.feedback, quoting=settings.feedback_quoting)
+
+    from tasks.runtime.prefect_server import use_prefect_server
+
+    with use_prefect_server():
+        from flows.monitoring import watch_drift
+    outcome = watch_drift(settings.input, **settings.without("input"), repeat=True)
+    parts = [part for part in (outcome.drift, outcome.accuracy) if part]
+    for part in parts:
+        print(f"{part.line}\n{part.run_url}")
+    finish(settings, outcome.model_dump(mode="json"))
+    return 5 if any(part.verdict == "drifted" for part in parts) else 0

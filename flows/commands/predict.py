@@ -1,0 +1,43 @@
+"""`lstm-text predict`: answer texts from the command line, without Prefect."""
+
+import argparse
+from typing import Self
+
+from pydantic import Field
+
+from flows.commands.settings import DEFAULT_MODEL_URI, CommandSettings, finish
+
+
+class Settings(CommandSettings):
+    """Answer texts given on the command line."""
+
+    texts: list[str]
+    model_uri: str = DEFAULT_MODEL_URI
+    threshold: float = Field(0.0, ge=0, le=1)
+    abstain_label: str = "abstain"
+    top_k: int = Field(0, ge=0)
+
+    @classmethod
+    def from_arguments(cls, arguments: list[str]) -> Self:
+        """Parse with argparse: pydantic-settings splits the values of a list at commas, and texts have many."""
+        parser = argparse.ArgumentParser(
+            prog="lstm-text predict", description=cls.__doc__, argument_default=argparse.SUPPRESS
+        )
+        parser.add_argument("texts", nargs="+", metavar="TEXT", help="a text; write -- before texts that start with -")
+        parser.add_argument("--model-uri", help="models:/NAME@ALIAS or models:/NAME/VERSION")
+        parser.add_argument("--threshold", help="answers with a lower score get the abstain label")
+        parser.add_argument("--abstain-label", help="the label of answers below the threshold")
+        parser.add_argument("--top-k", help="name this many labels, the most probable first; 0: all probabilities")
+        parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON object")
+        parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        return cls(**vars(parser.parse_args(arguments)))
+
+
+def run(settings: Settings) -> int:
+    from tasks.scoring.predict_texts import predict_texts
+
+    answers = predict_texts(**settings.without())
+    for text, answer in zip(settings.texts, answers, strict=True):
+        others = zip(answer.get("top_labels", [])[1:], answer.get("top_scores", [])[1:], strict=True)
+        print("\t".join([answer["label"], f"{answer['score']:.4f}", text, *(f"{o} {s:.4f}" for o, s in others)]))
+    return finish(settings, {"model_uri": settings.model_uri, "answers": answers})

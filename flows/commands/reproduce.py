@@ -1,0 +1,33 @@
+"""`lstm-text reproduce`: run a recorded training again."""
+
+import sys
+from pathlib import Path
+
+from pydantic_settings import CliPositionalArg
+
+from flows.commands.settings import CommandSettings, finish
+
+
+class Settings(CommandSettings):
+    """Run a recorded training again without registering it, and show what is equal."""
+
+    run: CliPositionalArg[str]
+    """Id of the MLflow run."""
+    data_path: Path | None = None
+    """The labelled file. Unset: where the run read it."""
+    keep: bool = False
+    """Keep the folder with the state of the rerun, and show its path."""
+
+
+def run(settings: Settings) -> int:
+    from tasks.runs.reproduce_run import reproduce_run
+
+    command = [sys.executable, "-P", "-m", "flows.reproduction"]
+    found = reproduce_run(settings.run, command, data_path=settings.data_path, keep=settings.keep)
+    print(found.table)
+    if found.state:
+        print(f"The state of the rerun is in {found.state}")
+    finish(settings, found.model_dump(mode="json"))
+    if difference := found.difference():
+        raise difference
+    return 0

@@ -1,0 +1,53 @@
+"""`lstm-text score`: run the scoring flow."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg, CliToggleFlag
+
+from flows.commands.settings import TextSettings, finish
+
+
+class Settings(TextSettings):
+    """Answer every row of a file with a registered model."""
+
+    input: CliPositionalArg[Path]
+    """The file with the texts: .csv, .tsv, .jsonl (each also .gz) or .parquet."""
+    output: Path
+    """Where to write the answers: .parquet or .csv."""
+    threshold: float = Field(0.0, ge=0, le=1)
+    """Answers with a lower score get the abstain label."""
+    abstain_label: str = "abstain"
+    """The label of answers below the threshold."""
+    overwrite: bool = False
+    """Replace an output that exists."""
+    resume: bool = True
+    """Continue an unfinished scoring of the same input, with the version that it started with."""
+    engine: Literal["local", "dask"] = "local"
+    """Where chunks are answered: on all cores here, or on an existing Dask cluster."""
+    scheduler: str | None = None
+    """Address of the Dask scheduler, such as tcp://127.0.0.1:8786."""
+    no_drift: CliToggleFlag[bool] = False
+    """Skip the comparison with the version's training reference."""
+
+
+def run(settings: Settings) -> int:
+    from lstm_model.data.reading import read_columns
+
+    read_columns(settings.input, quoting=settings.quoting)
+
+    from tasks.runtime.prefect_server import use_prefect_server
+
+    with use_prefect_server():
+        from flows.scoring import score_texts
+        from tasks.scoring.scoring_job import check_output
+
+        check_output(settings.output, overwrite=settings.overwrite)
+    drift = None if settings.no_drift else settings.drift
+    outcome = score_texts(settings.input, drift=drift, **settings.without("input", "no_drift", "drift"))
+    print(f"{outcome.rows:,} rows, {outcome.unscored:,} without a text, by {outcome.model_name} {outcome.version}")
+    if outcome.drift:
+        print(outcome.drift.line)
+    print(outcome.output)
+    return finish(settings, outcome.model_dump(mode="json"))

@@ -1,0 +1,26 @@
+"""`lstm-text serve`: serve a registered model over HTTP."""
+
+from pydantic import Field
+
+from flows.commands.settings import DEFAULT_MODEL_URI, CommandSettings
+
+
+class Settings(CommandSettings):
+    """Serve a registered model over HTTP with MLflow's scoring server."""
+
+    model_uri: str = DEFAULT_MODEL_URI
+    """models:/NAME@ALIAS or models:/NAME/VERSION."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(5002, ge=1, le=65_535)
+    """Port to listen on."""
+    workers: int = Field(1, ge=1)
+    """Server processes."""
+    poll_seconds: float = Field(5.0, ge=0)
+    """How often to look up the alias, to follow it to another version; 0 stays with the first."""
+
+
+def run(settings: Settings) -> int:
+    from tasks.serving.serve_model import serve_model
+
+    return serve_model(**settings.without())

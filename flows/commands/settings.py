@@ -1,0 +1,127 @@
+"""What the settings of all subcommands share, how the command line is parsed, and how an answer is printed."""
+
+import json
+import sys
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, StringConstraints, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from lstm_model.config.data import Quoting
+from lstm_model.config.drift import DriftConfig
+from lstm_model.config.registration import ModelName, RegistrationConfig
+from lstm_model.errors import UsageError
+
+DEFAULT_MODEL_URI = "models:/text-classifier@champion"
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+VersionNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*$")]
+
+
+class CommandSettings(BaseSettings):
+    """What every subcommand has. The process environment is not read for settings."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        cli_exit_on_error=False,
+    )
+    opens_tracking: ClassVar[Literal["now", "later", "never"]] = "now"
+    """When the embedded tracking database is opened. later: while Prefect's server, which takes seconds, starts."""
+
+    as_json: bool = Field(False, validation_alias="json")
+    """Make the last line of stdout one JSON object."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+    @classmethod
+    def command(cls) -> str:
+        """Return the subcommand's name, which is that of its module."""
+        return cls.__module__.rpartition(".")[2]
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **others: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+    @classmethod
+    def from_arguments(cls, arguments: list[str]) -> Self:
+        """Parse the command line. `--help` prints and exits with 0."""
+        return cls(_cli_prog_name=f"lstm-text {cls.command()}", _cli_parse_args=arguments)
+
+    def without(self, *names: str) -> dict[str, Any]:
+        """Return the subcommand's own settings, as arguments for what it runs, except these names."""
+        return {name: value for name, value in self if name not in (*CommandSettings.model_fields, *names)}
+
+
+class TextSettings(CommandSettings):
+    """What the subcommands that read a file of texts share."""
+
+    opens_tracking = "later"
+
+    model_uri: str = DEFAULT_MODEL_URI
+    """models:/NAME@ALIAS or models:/NAME/VERSION."""
+    text_column: str = "text"
+    """Name of the column with the text."""
+    id_column: str | None = None
+    """Name of the column with the id. Unset: `id` if the file has it, otherwise the row number from 1."""
+    quoting: Quoting = "auto"
+    """Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of train."""
+    drift: DriftConfig = DriftConfig()
+    """Limits of the comparison with the version's training reference."""
+
+
+class ModelSettings(CommandSettings):
+    """What the subcommands about a registered model share."""
+
+    model_name: ModelName = RegistrationConfig().model_name
+    """Name in the model registry."""
+
+
+def parse(settings: type[CommandSettings], arguments: list[str]) -> CommandSettings:
+    """Parse the command line. Raises UsageError with each wrong flag and what is wrong with it."""
+    try:
+        return settings.from_arguments(arguments)
+    except ValidationError as error:
+        problem = "; ".join(map(_problem, error.errors()))
+    except SettingsError as error:
+        problem = str(error).removeprefix("error parsing CLI: ")
+    command = f"lstm-text {settings.command()}"
+    raise UsageError(
+        f"{command} cannot use these settings: {problem}.", f"{command} --help lists them with their defaults."
+    )
+
+
+def _problem(item: Any) -> str:
+    """Describe one problem of a ValidationError."""
+    name = ".".join(str(part).replace("_", "-") for part in item["loc"]) or "the settings"
+    if item["type"] == "extra_forbidden":
+        return f"{name}: unknown setting"
+    given = "" if item["type"] == "missing" else f" (given: {repr(item['input'])[:110]})"
+    return f"{name}: {item['msg']}{given}"
+
+
+def finish(settings: CommandSettings, answer: dict[str, Any]) -> int:
+    """Print the answer as JSON with --json; return exit code 0."""
+    if settings.as_json:
+        print(json.dumps(answer))  # ASCII on any console: a program reads it.
+    sys.stdout.flush()
+    return 0
+
+
+def print_decision(settings: CommandSettings, decision: Any) -> int:
+    """Print the decision of promote or rollback; return exit code 0."""
+    from tasks.promotion.decide_promotion import rules_table
+
+    print(f"{rules_table(decision.rules)}\n\n{decision.model_name} version {decision.version} {decision.summary}")
+    before = f"{decision.champion_before or 'none'} -> " if decision.moves else ""
+    print(f"champion: {before}{decision.champion_version or 'none'}")
+    if decision.moves:
+        print("A `make serve` (lstm-text serve) of the champion switches to it; restart other servers.")
+    return finish(settings, decision.model_dump(mode="json"))

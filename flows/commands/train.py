@@ -1,0 +1,91 @@
+"""`lstm-text train`: run the training flow."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import model_validator
+
+from flows.commands.settings import CommandSettings, finish
+from lstm_model.config.pipeline import PRESETS, PipelineConfig
+from lstm_model.errors import UsageError
+
+NEXT = """
+Next:
+  make ui                                           the runs in MLflow and Prefect
+  make serve                                        the champion over HTTP
+  .venv/bin/lstm-text predict 'Striker signs'       answers in the terminal
+  .venv/bin/lstm-text score FILE --output OUT.parquet    answers for a file"""
+
+
+class Settings(CommandSettings, PipelineConfig):
+    """Train on a labelled file, evaluate, register, and promote if good."""
+
+    opens_tracking = "later"
+
+    config: Path | None = None
+    """A YAML file with sections as here."""
+    preset: Literal[tuple(PRESETS)] = "default"  # type: ignore[valid-type]
+    """A named configuration to start from."""
+    trigger: Literal["manual", "schedule", "drift", "feedback"] = "manual"
+    """What starts this run; with schedule it ends early if nothing has changed since the last decided run."""
+    cache: bool = True
+    """Reuse stages of earlier runs from the stage store; with --no-cache every stage runs again."""
+    force_retrain: bool = False
+    """Train on schedule even if nothing has changed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_file_and_preset(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Add what the command line leaves out: from the file, then from the preset."""
+        if given.get("config") is not None:
+            given = _merge(_read_sections(Path(given["config"])), given)
+        return _merge(PRESETS.get(str(given.get("preset", "default")), {}), given)
+
+    def pipeline(self) -> PipelineConfig:
+        """Return the sections alone."""
+        return PipelineConfig(**{name: getattr(self, name) for name in PipelineConfig.model_fields})
+
+
+def run(settings: Settings) -> int:
+    from lstm_model.data.cases import find_cases, read_cases
+    from lstm_model.data.reading import read_columns
+
+    config = settings.pipeline()
+    # Report a missing or broken file at once, before anything starts.
+    read_columns(config.data.path, quoting=config.data.quoting)
+    if cases := find_cases(config.data, config.evaluation):
+        read_cases(cases, quoting=config.evaluation.cases_quoting)
+
+    from tasks.runtime.prefect_server import use_prefect_server
+
+    with use_prefect_server():  # It starts while these are imported.
+        from flows.training import train_text_classifier
+        from tasks.promotion.decide_promotion import rules_table
+    outcome = train_text_classifier(
+        **dict(config), trigger=settings.trigger, use_cache=settings.cache, force_retrain=settings.force_retrain
+    )
+    print(f"\n{outcome.table}\n\n{rules_table(outcome.rules)}\n" if outcome.table else "")
+    print(f"{outcome.model_name} version {outcome.version} {outcome.summary}\nMLflow run {outcome.run_id}\n{NEXT}")
+    return finish(settings, outcome.model_dump(mode="json", exclude={"table", "summary"}))
+
+
+def _read_sections(path: Path) -> dict[str, Any]:
+    """Return the sections of a YAML file, without empty ones. Raises UsageError if it cannot be read or has none."""
+    try:
+        values = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        problem = " ".join(str(error).split())
+        raise UsageError(f"Cannot read {path} as YAML: {problem}.", "Fix the file or the path.") from None
+    if values is not None and not isinstance(values, dict):
+        raise UsageError(
+            f"{path} has no sections such as `training:`, but a {type(values).__name__}.",
+            "docs/configuration.md lists the sections.",
+        )
+    return {name: value for name, value in (values or {}).items() if value is not None}
+
+
+def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of both, at every depth; `high` wins."""
+    both = {name for name in low.keys() & high.keys() if isinstance(low[name], dict) and isinstance(high[name], dict)}
+    return {**low, **high, **{name: _merge(low[name], high[name]) for name in both}}

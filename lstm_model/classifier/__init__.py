@@ -1,0 +1,1 @@
+"""The served classifier: texts -> labels and probabilities. Loads without TensorFlow."""

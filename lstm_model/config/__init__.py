@@ -1,0 +1,1 @@
+"""The configuration: one file per section, and the tree of all of them in pipeline.py."""

@@ -1,0 +1,90 @@
+"""All sections of a training run, the presets, and their flat names.
+
+This one frozen tree is the flow's parameters, the command line's flags, the YAML file and MLflow's params. Settings
+that change the model are here; where it runs (addresses, schedules) is set in the environment or in deployments/.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, model_validator
+
+from lstm_model.config.data import DataConfig
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.config.export import ExportConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.promotion import PromotionConfig
+from lstm_model.config.registration import RegistrationConfig
+from lstm_model.config.section import Section
+from lstm_model.config.split import SplitConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.config.training import TrainingConfig
+
+
+class PipelineConfig(Section):
+    """Everything that decides what a training run produces."""
+
+    data: DataConfig = DataConfig()
+    """The labelled file."""
+    tokenization: TokenizationConfig = TokenizationConfig()
+    """Text to token_ids."""
+    split: SplitConfig = SplitConfig()
+    """Train, validation and test rows."""
+    model: ModelConfig = ModelConfig()
+    """The network."""
+    training: TrainingConfig = TrainingConfig()
+    """Training it."""
+    export: ExportConfig = ExportConfig()
+    """Making it servable."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """Evaluating it."""
+    registration: RegistrationConfig = RegistrationConfig()
+    """Registering it."""
+    promotion: PromotionConfig = PromotionConfig()
+    """Making it champion."""
+
+    @model_validator(mode="after")
+    def _require_a_fitted_baseline(self) -> "PipelineConfig":
+        if self.promotion.baseline == "require" and not self.evaluation.baseline:
+            raise ValueError("promotion.baseline=require needs evaluation.baseline; set it to true")
+        return self
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    # The stacked LSTM of the tutorial this project grew from: 584,932 parameters with 4 classes and a full vocabulary.
+    "article": {
+        "tokenization": {"vocab_size": 8_000, "max_length": 35},
+        "split": {"test_fraction": 0.1, "validation_fraction": 0.09, "seed": 42},
+        "model": {
+            "embedding_dim": 45,
+            "lstm_layers": 2,
+            "lstm_units": 128,
+            "bidirectional": False,
+            "activation": "relu",
+            "pooling": "last",
+            "embedding_skip": False,
+            "dense_units": 32,
+            "dropout_rate": 0.2,
+            "word_dropout_rate": 0.0,
+        },
+        "training": {
+            "epochs": 120,
+            "batch_size": 64,
+            "learning_rate": 1e-3,
+            "average_epochs": 0,
+            "gradient_clip_norm": 0,
+        },
+    },
+}
+
+
+def flatten(config: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """Return the tree as {"model.lstm_units": 32, ...}, the names of MLflow's params and of the flags."""
+    flat: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

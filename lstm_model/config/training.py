@@ -1,0 +1,32 @@
+"""The training loop."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from lstm_model.config.section import Count, Section
+
+
+class TrainingConfig(Section):
+    """How the network is fitted."""
+
+    epochs: Count = 30
+    """Most passes over the training rows."""
+    batch_size: Count = 64
+    """Rows per step."""
+    learning_rate: float = Field(3e-3, gt=0)
+    """Adam's step size."""
+    average_epochs: float = Field(1.0, ge=0)
+    """Epochs over which weights are averaged (exponentially); the average is evaluated and kept. 0: no average."""
+    gradient_clip_norm: float = Field(1.0, ge=0)
+    """Global norm that gradients are cut to; 0 leaves them."""
+    patience: Count = 3
+    """Epochs without a better validation metric before training stops."""
+    monitor: Literal["log_loss", "macro_f1"] = "log_loss"
+    """The validation metric that picks the best epoch."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: rows of rare labels weigh more, in inverse proportion to their number."""
+    warm_start: Literal["none", "champion"] = "none"
+    """champion: start from the champion's weights where tokens, labels and sizes agree, instead of from random ones."""
+    seed: int = 42
+    """Decides initial weights, order and dropout, together with the epoch."""

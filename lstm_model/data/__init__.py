@@ -1,0 +1,1 @@
+"""From a file to rows: reading, what a row must be, splitting."""

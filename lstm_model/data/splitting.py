@@ -1,0 +1,93 @@
+"""Train, validation and test rows: stratified by label, equal texts in one split, independent of the rows' order."""
+
+import hashlib
+
+import pandas as pd
+
+from lstm_model.config.split import SplitConfig
+from lstm_model.errors import ContentError
+
+SPLITS = ("train", "validation", "test")
+
+
+def split_rows(*, text_digests: pd.Series, labels: pd.Series, config: SplitConfig) -> pd.Series:
+    """Return train, validation or test for each row; index as given, N rows.
+
+    Each label's rows are split separately. Rows of one text form a group that stays whole. Groups are dealt in the
+    order of a digest of (seed, text), so their places in the file do not matter. A split receives groups until it
+    reaches its target, so it is off by less than the label's largest group, unless its one group is larger than that.
+
+    Raises ContentError if a label has too few different texts for one in each split.
+    """
+    fractions = {"test": config.test_fraction, "validation": config.validation_fraction}
+    return _deal_labels(text_digests, labels, fractions, config.seed)
+
+
+def honour_given_split(
+    *, text_digests: pd.Series, labels: pd.Series, given: pd.Series, config: SplitConfig
+) -> tuple[pd.Series, int]:
+    """Return the split that a column gives, and how many rows were left out of it (`None` there).
+
+    Copies of test texts leave train and validation, copies of validation texts leave train: a model must not be
+    evaluated on texts it has seen. If no validation rows are left, train rows become validation, as in `split_rows`.
+
+    Raises ContentError for a value other than train, validation or test, and where train or test rows are missing.
+    """
+    unknown = sorted(set(given.dropna()) - set(SPLITS)) + (["null"] if given.isna().any() else [])
+    missing = sorted({"train", "test"} - set(given))
+    if unknown or missing:
+        problem = f"the values {', '.join(map(repr, unknown))}" if unknown else f"no row with {' or '.join(missing)}"
+        raise ContentError(
+            f"The split column has {problem}. It needs train, test and, optionally, validation.",
+            "Rename the values, or leave out --data.split-column to have the rows split here.",
+        )
+    split = given.astype(object)
+    is_test, is_validation = split == "test", split == "validation"
+    split[~is_test & text_digests.isin(text_digests[is_test])] = None
+    split[(split == "train") & text_digests.isin(text_digests[is_validation])] = None
+    left_out = int(split.isna().sum())
+    if not (split == "validation").any():  # None given, or all of them copies of test texts.
+        train = split == "train"
+        fractions = {"validation": config.validation_fraction}
+        split[train] = _deal_labels(text_digests[train], labels[train], fractions, config.seed)
+    return split, left_out
+
+
+def _deal_labels(text_digests: pd.Series, labels: pd.Series, fractions: dict[str, float], seed: int) -> pd.Series:
+    split = pd.Series("train", index=text_digests.index, dtype=object)
+    needed = len(fractions) + 1
+    for label, digests in text_digests.groupby(labels, sort=True):
+        sizes = digests.value_counts()
+        if len(sizes) < needed:
+            raise ContentError(
+                f"Label {label!r} has {len(sizes)} different texts; it needs at least {needed}, one for each split.",
+                "Add rows with this label, or remove the label.",
+            )
+        groups = [(str(digest), int(size)) for digest, size in sizes.items()]
+        groups.sort(key=lambda group: hashlib.sha256(f"{seed}/{group[0]}".encode()).digest())
+        targets = {side: fraction * len(digests) for side, fraction in fractions.items()}
+        split[digests.index] = digests.map(_deal(groups, targets))
+    return split
+
+
+def _deal(groups: list[tuple[str, int]], targets: dict[str, float]) -> dict[str, str]:
+    """Fill each split in turn up to its target; the rest is train. Every split receives at least one group.
+
+    Splits are filled up to the running total of targets, so one split's surplus is the next one's shortage, and train,
+    too, is off by less than the largest group.
+    """
+    sides: dict[str, str] = {}
+    position, dealt, goal = 0, 0, 0.0
+    for waiting, (side, target) in zip(range(len(targets), 0, -1), targets.items(), strict=True):
+        goal += target
+        first = position
+        while position < len(groups) - waiting and (position == first or dealt < int(goal + 0.5)):
+            sides[groups[position][0]] = side
+            dealt += groups[position][1]
+            position += 1
+    return {digest: sides.get(digest, "train") for digest, _ in groups}
+
+
+def split_counts(split: pd.Series, labels: pd.Series) -> pd.DataFrame:
+    """Return int64[C, 3]: rows of each label (index, sorted) in train, validation and test."""
+    return pd.crosstab(labels, split).reindex(columns=list(SPLITS), fill_value=0).astype("int64")

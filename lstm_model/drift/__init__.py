@@ -1,0 +1,1 @@
+"""Compares new texts with those that a version was evaluated on."""

@@ -1,0 +1,1 @@
+"""The network: build, train, warm-start, export to ONNX. Loads TensorFlow."""

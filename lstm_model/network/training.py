@@ -1,0 +1,206 @@
+"""Training: seeded per (seed, epoch), early stopping on validation, best weights restored. Loads TensorFlow.
+
+An interrupted training continues after its last finished epoch and ends with the same weights as an uninterrupted one
+(on CPU), because order and dropout depend only on (seed, epoch).
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from lstm_model.classifier.classifier import softmax
+from lstm_model.config.training import TrainingConfig
+from lstm_model.evaluation.metrics import log_loss, macro_f1
+from lstm_model.tokens.batches import length_batches, pad_batch
+from lstm_model.tokens.encoded_rows import EncodedRows
+from lstm_model.tokens.text_encoder import Int32, Int64
+
+BUCKET_BATCHES = 50  # Rows are sorted by length within pools of this many batches: little padding, random order.
+PREDICT_BATCH, PREDICT_TOKENS = 512, 65_536
+
+Float32 = npt.NDArray[np.float32]
+OnBatch = Callable[[int, int, int], None]
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+@dataclass
+class History:
+    epochs: list[dict[str, float]] = field(default_factory=list)  # The metrics of each.
+    best_epoch: int = 0  # Counted from 1.
+
+    def since_best(self) -> int:
+        return len(self.epochs) - self.best_epoch
+
+    def add(self, metrics: dict[str, float], monitor: str) -> bool:
+        """Record an epoch and return whether it is the best so far."""
+        sign = 1 if monitor == "log_loss" else -1
+        losses = [sign * epoch[f"validation_{monitor}"] for epoch in (*self.epochs, metrics)]
+        best = not self.epochs or losses[-1] < losses[self.best_epoch - 1]
+        self.epochs.append(metrics)
+        if best:
+            self.best_epoch = len(self.epochs)
+        return best
+
+
+def train_network(
+    network: keras.Model,
+    train: EncodedRows,
+    validation: EncodedRows,
+    config: TrainingConfig,
+    *,
+    checkpoint: Path | None = None,
+    on_batch: OnBatch = lambda epoch, done, total: None,
+    on_epoch: OnEpoch = lambda epoch, metrics: None,
+) -> History:
+    """Fit `network` in place, leave it with the weights of its best epoch and return the history.
+
+    checkpoint: a folder for the state after each epoch; an existing one is continued.
+    on_batch gets epoch, batches done and all batches; on_epoch the epoch (from 1) and its metrics (train_loss,
+    train_accuracy, validation_log_loss, validation_accuracy, validation_macro_f1), also of epochs in the checkpoint.
+    """
+    _compile(network, config, steps=-(-len(train) // config.batch_size))
+    history, best_weights = _restore(network, checkpoint)
+    for epoch, metrics in enumerate(history.epochs, start=1):
+        on_epoch(epoch, metrics)
+    weights = class_weights(train.label_ids, network.output_shape[-1], config.class_weights)
+    for epoch in range(len(history.epochs) + 1, config.epochs + 1):
+        if history.since_best() >= config.patience and history.epochs:
+            break
+        metrics, fitted = _train_epoch(network, train, weights, config, epoch, on_batch)
+        metrics |= _validate(network, validation)
+        if history.add(metrics, config.monitor):
+            best_weights = network.get_weights()
+        network.set_weights(fitted)  # The average is evaluated and kept; training continues from the fitted weights.
+        if checkpoint:
+            _save(network, best_weights, history, checkpoint)
+        on_epoch(epoch, metrics)
+    network.set_weights(best_weights)
+    return history
+
+
+def class_weights(label_ids: Int32, num_classes: int, kind: str) -> Float32:
+    """Return float32[C]: ones, or rows / (classes * rows of the class), with mean 1 over the rows."""
+    if kind == "none":
+        return np.ones(num_classes, dtype=np.float32)
+    counts = np.bincount(label_ids, minlength=num_classes)
+    return (len(label_ids) / (num_classes * np.maximum(counts, 1))).astype(np.float32)
+
+
+def predict_logits(network: keras.Model, rows: EncodedRows) -> Float32:
+    """Return float32[N, C], in the order of the rows."""
+    logits = np.zeros((len(rows), network.output_shape[-1]), dtype=np.float32)
+    for batch in length_batches(rows.lengths, PREDICT_BATCH, max_tokens=PREDICT_TOKENS):
+        logits[batch] = network.predict_on_batch(pad_batch(rows.token_ids, rows.offsets, batch))
+    return logits
+
+
+def reseed(network: keras.Model, seed: int, epoch: int) -> None:
+    """Seed every dropout's generator by (seed, epoch, layer), so that earlier epochs do not matter."""
+    for number, layer in enumerate(network._flatten_layers()):
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            state = np.random.SeedSequence([seed, epoch, number]).generate_state(2)
+            generator.state.assign(state.astype(generator.state.dtype))
+
+
+def _compile(network: keras.Model, config: TrainingConfig, *, steps: int) -> None:
+    # Averaged weights generalize better and need no schedule (Izmailov et al. 2018, "Averaging weights leads to wider
+    # optima"). The horizon of the average is set in epochs, to suit small and large data.
+    horizon = config.average_epochs * steps
+    average = {"use_ema": horizon > 1, "ema_momentum": 1 - 1 / max(horizon, 1)}
+    clip_norm = config.gradient_clip_norm or None
+    optimizer = keras.optimizers.Adam(config.learning_rate, global_clipnorm=clip_norm, **average)
+    network.compile(
+        optimizer=optimizer,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        weighted_metrics=[],
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=False,  # Compiling each batch shape takes longer than it saves at this size on CPU.
+    )
+    optimizer.build(network.trainable_variables)
+
+
+def _train_epoch(
+    network: keras.Model, rows: EncodedRows, weights: Float32, config: TrainingConfig, epoch: int, on_batch: OnBatch
+) -> tuple[dict[str, float], list[Any]]:
+    """Fit one epoch; return its metrics and the fitted weights. The network then has their running average."""
+    reseed(network, config.seed, epoch)
+    order = epoch_batches(rows.lengths, config.batch_size, seed=config.seed, epoch=epoch)
+
+    def batches() -> Iterator[tuple[Any, Any, Any]]:
+        for batch in order:
+            label_ids = rows.label_ids[batch]
+            yield pad_batch(rows.token_ids, rows.offsets, batch), label_ids, weights[label_ids]
+
+    shapes = (((None, None), tf.int32), ((None,), tf.int32), ((None,), tf.float32))
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=tuple(tf.TensorSpec(*shape) for shape in shapes))
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(order)))
+    fitted: list[Any] = []
+    report = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda b, logs: on_batch(epoch, b + 1, len(order)),
+        # At the end of fit, Keras replaces the weights with their average.
+        on_epoch_end=lambda e, logs: fitted.extend(network.get_weights()),
+    )
+    logs = network.fit(dataset.prefetch(4), epochs=1, shuffle=False, verbose=0, callbacks=[report]).history
+    return {"train_loss": float(logs["loss"][0]), "train_accuracy": float(logs["accuracy"][0])}, fitted
+
+
+def epoch_batches(lengths: Int64, batch_size: int, *, seed: int, epoch: int) -> list[Int64]:
+    """Return the rows of each batch, random by (seed, epoch): batches of similar length from random pools of rows."""
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    pool = batch_size * BUCKET_BATCHES
+    pools = [order[first : first + pool] for first in range(0, len(order), pool)]
+    batches = [part[batch] for part in pools for batch in length_batches(lengths[part], batch_size)]
+    return [batches[place] for place in rng.permutation(len(batches))]
+
+
+def _validate(network: keras.Model, rows: EncodedRows) -> dict[str, float]:
+    logits, label_ids = predict_logits(network, rows), rows.label_ids
+    predicted_ids = logits.argmax(axis=1)
+    return {
+        "validation_log_loss": log_loss(label_ids=label_ids, probabilities=softmax(logits)),
+        "validation_accuracy": float((predicted_ids == label_ids).mean()),
+        "validation_macro_f1": macro_f1(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=logits.shape[1]),
+    }
+
+
+def _save(network: keras.Model, best_weights: list[Any], history: History, folder: Path) -> None:
+    """Write the state next to the folder, then rename it into place."""
+    new, old = (folder.with_name(f"{folder.name}.{suffix}") for suffix in ("new", "old"))
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    new.mkdir(parents=True)
+    optimizer = [variable.numpy() for variable in network.optimizer.variables]
+    parts = {"weight": network.get_weights(), "best": best_weights, "optimizer": optimizer}
+    state = {f"{name}_{i}": value for name, values in parts.items() for i, value in enumerate(values)}
+    np.savez(new / "state.npz", **state)
+    (new / "history.json").write_text(json.dumps(asdict(history)))
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _restore(network: keras.Model, folder: Path | None) -> tuple[History, list[Any]]:
+    """Load the state of a checkpoint into the network; return its history and best weights."""
+    weights = network.get_weights()
+    old = folder and folder.with_name(f"{folder.name}.old")
+    if folder and old and old.exists() and not folder.exists():  # Killed between the two renames of _save.
+        old.rename(folder)
+    if not folder or not folder.exists():
+        return History(), weights
+    with np.load(folder / "state.npz", allow_pickle=False) as state:
+        network.set_weights([state[f"weight_{i}"] for i in range(len(weights))])
+        for i, variable in enumerate(network.optimizer.variables):
+            variable.assign(state[f"optimizer_{i}"])
+        best = [state[f"best_{i}"] for i in range(len(weights))]
+    return History(**json.loads((folder / "history.json").read_text())), best

@@ -1,0 +1,1 @@
+"""HTML pages, the model card and plots."""

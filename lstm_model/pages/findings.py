@@ -1,0 +1,98 @@
+"""Metrics summed up in one sentence each, for the report and the model card."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lstm_model.evaluation.record import CalibrationEffect, Evaluation, Slice
+from lstm_model.pages.html import gain_text, interval_text, metric_text, sure_text
+from lstm_model.pages.run_facts import RunFacts
+
+Tone = Literal["good", "warn", "bad", "plain"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence and its tone."""
+
+    tone: Tone
+    text: str
+
+
+HEADINGS = {
+    "promoted": Finding("good", "Became champion"),
+    "rejected": Finding("bad", "Not promoted"),
+    "unchanged": Finding("plain", "Nothing changed"),
+    "forced": Finding("warn", "Promoted by force"),
+    "rolled_back": Finding("warn", "Rolled back to"),
+}
+
+
+def shared_values(evaluation: Evaluation, decision: Mapping[str, Any], run: RunFacts) -> dict[str, Any]:
+    """Return the template values that the report and the model card share. decision: a Decision as JSON."""
+    return {
+        "evaluation": evaluation,
+        "candidate": evaluation.candidate,
+        "decision": decision,
+        "heading": HEADINGS[decision["kind"]],
+        "run": run,
+        "baseline_finding": against_baseline(evaluation),
+        "calibration_finding": of_calibration(evaluation.calibration),
+        "weak": weak_slices(evaluation),
+    }
+
+
+def against_baseline(evaluation: Evaluation) -> Finding | None:
+    """Say whether the network is better than the linear baseline, beyond chance; None without a baseline."""
+    baseline = evaluation.baseline
+    if baseline is None:
+        return None
+    difference, (low, high) = baseline.difference.macro_f1, baseline.difference.interval
+    metrics = (
+        f"macro-F1 {metric_text(evaluation.candidate.macro_f1)} against {metric_text(baseline.macro_f1)}, difference "
+        f"{gain_text(difference)} ({sure_text(evaluation.intervals.confidence)} interval {interval_text((low, high))})."
+    )
+    name = baseline.name
+    if low > 0:
+        return Finding("good", f"The network beats the baseline, {name}, beyond chance: {metrics}")
+    if high < 0:
+        loss = f"The network loses to the baseline, {name}, beyond chance: {metrics}"
+        return Finding("bad", f"{loss} The simpler model is better here.")
+    if difference > 0:
+        return Finding("warn", f"The network is ahead of the baseline, {name}, but not beyond chance: {metrics}")
+    return Finding("warn", f"The network does not beat the baseline, {name}; chance can explain it: {metrics}")
+
+
+def of_calibration(calibration: CalibrationEffect | None) -> Finding | None:
+    """Say what temperature scaling did; None where it was not tried."""
+    if calibration is None:
+        return None
+    loss, error = calibration.validation_log_loss, calibration.test_calibration_error
+    losses = f"validation log loss {metric_text(loss.before)} before, {metric_text(loss.after)} after"
+    if calibration.kept:
+        text = (
+            f"Scores are scaled with temperature {metric_text(calibration.temperature)} ({losses}; calibration error "
+            f"on test rows {metric_text(error.before)} before, {metric_text(error.after)} after)."
+        )
+    elif loss.before == loss.after:  # As with export.calibrate off.
+        text = "Scores are the network's own: no temperature was fitted."
+    else:
+        text = f"Scores are the network's own: a temperature does not help ({losses})."
+    return Finding("plain", text)
+
+
+def weak_slices(evaluation: Evaluation) -> list[Slice]:
+    """Return the slices whose accuracy interval lies below the accuracy on all test rows, the weakest first."""
+    weak = [part for part in evaluation.slices if part.accuracy_interval[1] < evaluation.candidate.accuracy]
+    return sorted(weak, key=lambda part: part.accuracy)
+
+
+def confusions(matrix: Sequence[Sequence[int]], labels: Sequence[str], limit: int) -> list[dict[str, Any]]:
+    """Return the most frequent mistakes: label, predicted, rows, and the share of the label's rows."""
+    pairs: list[dict[str, Any]] = [
+        {"label": labels[i], "predicted": labels[j], "rows": count, "share": count / sum(row)}
+        for i, row in enumerate(matrix)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    return sorted(pairs, key=lambda pair: -pair["rows"])[:limit]

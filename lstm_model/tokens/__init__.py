@@ -1,0 +1,1 @@
+"""From texts to token_ids: the tokenizer, encoding, ragged rows, batches."""

@@ -1,0 +1,95 @@
+"""One Hugging Face tokenizer, words or BPE, fitted on training texts and saved as tokenizer.json."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.tokens.text_encoder import UNK_ID, Int32, Int64
+
+PAD, UNK = "[PAD]", "[UNK]"
+# Runs of letters, digits and marks with an inner apostrophe (don't); any other visible character alone.
+WORD = r"[\p{L}\p{N}\p{M}_]+(?:['’][\p{L}\p{M}]+)*|[^\s\p{L}\p{N}\p{M}_]"
+
+
+def fit_tokenizer(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
+    """Return a tokenizer whose vocabulary comes from `texts` alone; pass training texts only.
+
+    [PAD] is 0 and [UNK] is 1, the rest is ordered by frequency, then alphabetically: equal texts, equal vocabulary.
+    """
+    tokenizer = _fit_bpe(texts, config) if config.kind == "bpe" else _fit_words(texts, config)
+    tokenizer.enable_truncation(max_length=config.max_length)
+    return tokenizer
+
+
+def _fit_words(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordLevel(unk_token=UNK))
+    tokenizer.normalizer = _normalizer(config)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), behavior="removed", invert=True)
+    # [PAD] and [UNK] in a text are never counted: the pre-tokenizer splits off the brackets.
+    counts = Counter(_pieces(texts, tokenizer))
+    words = sorted((word for word in counts if counts[word] >= config.min_frequency), key=lambda w: (-counts[w], w))
+    vocab = {word: token_id for token_id, word in enumerate([PAD, UNK, *words[: config.vocab_size - 2]])}
+    tokenizer.model = models.WordLevel(vocab, unk_token=UNK)
+    return tokenizer
+
+
+def _fit_bpe(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE(unk_token=UNK, fuse_unk=True))
+    tokenizer.normalizer = _normalizer(config)
+    # Brackets are split off, so that "[PAD]" in a text is no token; Metaspace keeps word starts apart.
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(r"[\[\]]"), "isolated"), pre_tokenizers.Metaspace()]
+    )
+    tokenizer.decoder = decoders.Metaspace()
+    # The most frequent characters only: the trainer alone would keep all, even with a small vocabulary.
+    counts = Counter(chain.from_iterable(_pieces(texts, tokenizer)))
+    alphabet = sorted(counts, key=lambda character: (-counts[character], character))[: config.vocab_size - 2]
+    trainer = trainers.BpeTrainer(
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+        vocab_size=config.vocab_size,
+        min_frequency=config.min_frequency,
+        special_tokens=[PAD, UNK],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+    # Training registers the special tokens, and "[PAD]" in a text would become id 0. In a new tokenizer with the same
+    # model they are ordinary entries of the vocabulary.
+    rebuilt = Tokenizer(tokenizer.model)
+    for part in ("normalizer", "pre_tokenizer", "decoder"):
+        setattr(rebuilt, part, getattr(tokenizer, part))
+    return rebuilt
+
+
+def _pieces(texts: Sequence[str], tokenizer: Tokenizer) -> Iterator[str]:
+    normalizer, pre_tokenizer = tokenizer.normalizer, tokenizer.pre_tokenizer
+    for text in texts:
+        for piece, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text)):
+            yield piece
+
+
+def _normalizer(config: TokenizationConfig) -> normalizers.Normalizer:
+    # NFKD, not NFKC: StripAccents removes combining marks, which NFKC would have composed into letters.
+    steps: list[normalizers.Normalizer] = [normalizers.NFKD()]
+    if config.strip_accents:
+        steps.append(normalizers.StripAccents())
+    if config.lowercase:
+        steps.append(normalizers.Lowercase())
+    return normalizers.Sequence(steps)
+
+
+def unknown_rate(token_ids: Int32) -> float:
+    """Return the share of tokens that are [UNK]."""
+    return float(np.mean(token_ids == UNK_ID)) if token_ids.size else 0.0
+
+
+def unknown_rates(token_ids: Int32, offsets: Int64) -> npt.NDArray[np.float64]:
+    """Return the share of [UNK] among the tokens of each row: float64[N]; every row has a token."""
+    unknown = np.concatenate([[0], np.cumsum(token_ids == UNK_ID)])[offsets]
+    rates: npt.NDArray[np.float64] = np.diff(unknown) / np.diff(offsets)
+    return rates

@@ -1,0 +1,1 @@
+"""Compare new texts and later labels with the rows that a version was evaluated on."""

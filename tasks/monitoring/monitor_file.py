@@ -1,0 +1,192 @@
+"""Compare a file of texts, or of answers, with its model's reference, without writing answers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed, State
+from pydantic import BaseModel, ConfigDict
+
+from lstm_model.classifier.classifier import Classifier
+from lstm_model.classifier.scores import SCORED
+from lstm_model.config.data import Quoting
+from lstm_model.config.drift import DriftConfig
+from lstm_model.data.reading import Reading, estimate_rows, read_chunks, read_columns, text_columns, unchanged_file
+from lstm_model.digests import digest_file
+from lstm_model.drift.profile import ProfileBuilder, Reference
+from lstm_model.errors import ContentError, ModelError, UsageError
+from tasks.monitoring.batch_drift import NO_REFERENCE, AnsweredBatch, compare_batch
+from tasks.monitoring.drift_history import Series
+from tasks.monitoring.drift_outcome import DriftOutcome
+from tasks.monitoring.feedback_accuracy import Feedback, compare_feedback
+from tasks.registry.registered_model import download_version, resolve_model
+from tasks.runtime.artifacts import Progress
+from tasks.runtime.stage_store import retried_task
+
+SCORED_COLUMNS = {"id", "label", "status", "model_name", "model_version"}
+Answers = Iterator[tuple[list[str], list[str]]]
+"""Ids and predicted labels, chunk by chunk."""
+
+
+class MonitorRequest(BaseModel):
+    """What to compare, and with which version's reference."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    model_uri: str
+    text_column: str
+    id_column: str | None
+    quoting: Quoting = "auto"
+    feedback: Path | None
+    feedback_quoting: Quoting = "auto"
+    repeat: bool
+
+
+class MonitorOutcome(BaseModel):
+    """The JSON object that `lstm-text drift --json` prints."""
+
+    message: str
+    drift: DriftOutcome | None = None
+    accuracy: DriftOutcome | None = None
+
+
+@dataclass(frozen=True)
+class News:
+    """The monitored version, and what was not compared with it before. scored: the file has answers, no texts."""
+
+    classifier: Classifier
+    folder: Path
+    reference: Reference
+    series: Series
+    digest: str
+    feedback: Feedback | None
+    scored: bool
+    batch_is_new: bool
+
+
+def monitor_file(request: MonitorRequest, config: DriftConfig) -> MonitorOutcome:
+    """Compare what is new about a file, texts and feedback; where nothing is, the message says so."""
+    if not request.path.exists():
+        return MonitorOutcome(message=f"nothing to compare: no file at {request.path}")
+    news = find_news(request, config)
+    if not news.batch_is_new and news.feedback is None:
+        return MonitorOutcome(message=f"nothing new: {request.path} was compared with {news.series.name} before")
+    batch = answer_file(request, news)
+    outcome = MonitorOutcome(message=f"compared {request.path} with {news.series.name}")
+    if news.batch_is_new:
+        outcome.drift = compare_batch(batch, config)
+    if news.feedback is not None:
+        outcome.accuracy = compare_feedback(
+            news.feedback, news.reference, news.series, config, path=request.path, digest=news.digest
+        )
+    return outcome
+
+
+def completed(outcome: MonitorOutcome) -> State[MonitorOutcome]:
+    """Return the flow run's final state, with the outcome as its message."""
+    lines = [outcome.message, *(part.line for part in (outcome.drift, outcome.accuracy) if part)]
+    return Completed(message="; ".join(lines)[:2_000], data=outcome)
+
+
+@retried_task(name="find-news")
+def find_news(request: MonitorRequest, config: DriftConfig) -> News:
+    """Find the version to monitor, and what of the file and the feedback was not compared with it before.
+
+    Raises ModelError where the version has no reference, ContentError and UsageError for files that cannot be used.
+    """
+    columns = set(read_columns(request.path, quoting=request.quoting))
+    scored = request.text_column not in columns and columns >= SCORED_COLUMNS
+    if scored and request.feedback is None:
+        raise UsageError(
+            f"{request.path} has answers and no texts: it needs --feedback FILE.",
+            "Pass the file with the ids and true labels, or name a file of texts to compare.",
+        )
+    name, version, _ = resolve_model(_scored_by(request.path) if scored else request.model_uri)
+    folder = download_version(name, version).folder
+    reference = Reference.load(folder)
+    if reference is None:
+        raise ModelError(f"{name} version {version} {NO_REFERENCE}.", "Train again to get one.")
+    series = Series.open(config.experiment_name, name, version)
+    digest = digest_file(request.path)
+    feedback = Feedback.read(request.feedback, quoting=request.feedback_quoting) if request.feedback else None
+    known = feedback and series.entries("feedback", input_digest=digest, feedback_digest=feedback.digest)
+    return News(
+        classifier=Classifier.load(folder),
+        folder=folder,
+        reference=reference,
+        series=series,
+        digest=digest,
+        feedback=None if known and not request.repeat else feedback,
+        scored=scored,
+        batch_is_new=not scored and (request.repeat or not series.entries("batch", input_digest=digest)),
+    )
+
+
+@task(name="answer-file", cache_policy=NO_CACHE)
+def answer_file(request: MonitorRequest, news: News) -> AnsweredBatch:
+    """Answer every text, or read the answers, and count; memory does not grow with the file."""
+    classifier, feedback, path = news.classifier, news.feedback, request.path
+    builder = ProfileBuilder(classifier.labels, classifier.encoder)
+    progress = Progress("watch-progress", f"comparing {path.name}", total=estimate_rows(path), unit="rows")
+    done = 0
+    with unchanged_file(path, news.digest) as reading:
+        if news.scored:
+            answers = _read_answers(request, classifier.labels, reading)
+        else:
+            answers = _answer_texts(request, classifier, builder, reading)
+        for ids, predicted in answers:
+            done += len(ids)
+            progress.set(done)
+            if feedback is not None:
+                feedback.see(ids, predicted)
+    if reading.account:
+        get_run_logger().info("%s: %s", path.name, reading.account)
+    progress.close(f"answered {done:,} rows with {news.series.name}")
+    if feedback is not None:
+        feedback.check(classifier.labels, path)
+    return AnsweredBatch(
+        path=path, digest=news.digest, model_name=news.series.model_name, version=news.series.version,
+        classifier=classifier, folder=news.folder, profile=builder.profile(),
+    )  # fmt: skip
+
+
+def _answer_texts(
+    request: MonitorRequest, classifier: Classifier, builder: ProfileBuilder, reading: Reading
+) -> Answers:
+    """Answer the rows with a text; the builder profiles them."""
+    columns = text_columns(request.path, request.text_column, request.id_column, quoting=request.quoting)
+    first_row = 0
+    for chunk in read_chunks(request.path, columns, quoting=request.quoting, reading=reading):
+        builder.see_texts(chunk["text"].tolist(), first_row=first_row)
+        known = chunk["problem"].isna()
+        probabilities = classifier.predict_probabilities(chunk.loc[known, "text"].tolist())
+        builder.see_answers(probabilities)
+        numbers = pd.Series(range(first_row + 1, first_row + 1 + len(chunk)), index=chunk.index).astype(str)
+        ids = chunk.get("id", numbers)
+        yield ids[known].tolist(), [classifier.labels[i] for i in probabilities.argmax(axis=1)]
+        first_row += len(chunk)
+
+
+def _read_answers(request: MonitorRequest, labels: list[str], reading: Reading) -> Answers:
+    """Read the rows that `lstm-text score` gave a label; one below the threshold is no answer."""
+    columns = {"id": "id", "label": "label", "status": "status"}
+    for chunk in read_chunks(request.path, columns, quoting=request.quoting, reading=reading):
+        scored = chunk[(chunk["status"] == SCORED) & chunk["label"].isin(labels)]
+        yield scored["id"].tolist(), scored["label"].tolist()
+
+
+def _scored_by(path: Path) -> str:
+    """Return the address of the version that wrote the answers. Raises ContentError where there are several."""
+    versions: set[tuple[str, str]] = set()
+    for chunk in read_chunks(path, {"name": "model_name", "version": "model_version"}):
+        versions |= set(zip(chunk["name"], chunk["version"], strict=True))
+    if len(versions) != 1:
+        raise ContentError(
+            f"{path} has answers of {len(versions)} versions, not of one.", "Pass the file as lstm-text score wrote it."
+        )
+    name, version = versions.pop()
+    return f"models:/{name}/{version}"

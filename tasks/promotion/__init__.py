@@ -1,0 +1,1 @@
+"""From evaluation to champion: register, check, decide, roll back."""

@@ -1,0 +1,149 @@
+"""The classifier -> a version in MLflow's registry: models-from-code, no pickle, only what serving needs."""
+
+import re
+import shutil
+import tempfile
+from dataclasses import asdict
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.entities import LoggedModelStatus
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from prefect.artifacts import create_link_artifact
+from pydantic import BaseModel, ConfigDict
+
+from lstm_model.classifier.answers import AnswerOptions, probability_columns
+from lstm_model.config.registration import RegistrationConfig
+from lstm_model.digests import digest_file, digest_json
+from tasks.registry.version_files import find_damage
+from tasks.runtime import tracking
+from tasks.runtime.retries import mlflow_client
+from tasks.runtime.stage_store import StageRecord, retried_task
+from tasks.runtime.state.local_state import PROJECT
+from tasks.runtime.tracking import Run
+from tasks.training.export_classifier import REGISTERED_FILES
+from tasks.training.split_examples import read_rows
+
+DIGEST_TAG = "classifier_digest"  # Tag of a version: the digest of its files.
+# mlflow-skinny serves as mlflow does, without its database, plotting and training packages.
+SERVING_PACKAGES = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "tokenizers")
+
+
+class RegisteredVersion(BaseModel):
+    """A version in the registry."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: str
+
+
+@tracking.timed
+@retried_task(name="register-classifier")
+def register_classifier(
+    classifier: StageRecord,
+    evaluation: StageRecord,
+    reference: StageRecord,
+    splits: StageRecord,
+    config: RegistrationConfig,
+    run: Run,
+) -> RegisteredVersion:
+    """Log the classifier to the run and register it as a new version, without an alias.
+
+    If a version with the same files is registered, that one is returned and nothing is registered: after a retry or a
+    crash, or because nothing that matters has changed.
+    """
+    client, name = mlflow_client(), config.model_name
+    digest = digest_json([{file: classifier.files[file] for file in sorted(REGISTERED_FILES)}, reference.files])
+    version = _registered(name, digest)
+    if version is None:
+        version = _log_and_register(classifier, reference, splits, name, run)
+        client.set_model_version_tag(name, version, DIGEST_TAG, digest)
+    for metric, value in evaluation.facts["metrics"].items():
+        client.set_model_version_tag(name, version, f"test_{metric}", f"{value:.6g}")
+    tracking.set_tags(run, {"model_name": name, "model_version": version})
+    create_link_artifact(
+        link=f"{tracking.mlflow_ui()}/#/models/{name}/versions/{version}",
+        link_text=f"{name} version {version}",
+        key="registered-model",
+        description="The version in MLflow's registry",
+    )
+    return RegisteredVersion(name=name, version=version)
+
+
+def _registered(name: str, digest: str) -> str | None:
+    """Return the newest version of these files that is undamaged, or None."""
+    found = mlflow_client().search_model_versions(f"name = '{name}' and tags.{DIGEST_TAG} = '{digest}'")
+    newest_first = sorted((str(one.version) for one in found), key=int, reverse=True)
+    return next((version for version in newest_first if find_damage(name, version) is None), None)
+
+
+def _log_and_register(classifier: StageRecord, reference: StageRecord, splits: StageRecord, name: str, run: Run) -> str:
+    """Return the new version. What a crash left is used if it is complete, and deleted if not."""
+    client = mlflow_client()
+    made = client.search_model_versions(f"name = '{name}' and run_id = '{run.run_id}'")
+    if made:  # Killed between registering and the tag with the digest.
+        return str(made[0].version)
+    uris = []
+    for model in client.search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'"):
+        if model.status == LoggedModelStatus.READY:
+            uris.append(model.model_uri)
+        else:
+            client.delete_logged_model(model.model_id)
+    if not uris:
+        example = read_rows(splits, "test")[["text"]].head(2)
+        files = [*map(classifier.file, REGISTERED_FILES), *map(reference.file, reference.files)]
+        metadata = {"labels": classifier.facts["labels"], "data_digest": splits.facts["sha256"]}
+        uris = [log_classifier(files, example, metadata=metadata)]
+    return str(mlflow.register_model(uris[0], name, await_registration_for=60).version)
+
+
+def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[str, Any]) -> str:
+    """Log the files of a classifier as a model of the active run; return its URI.
+
+    metadata: its labels and more; the SHA-256 of each file is added, which shows damage in the registry.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        # MLflow names an artifact after its folder, which in the store is a digest.
+        folder = Path(scratch) / "classifier"
+        folder.mkdir()
+        for file in files:
+            shutil.copyfile(file, folder / file.name)
+        info = mlflow.pyfunc.log_model(
+            name="classifier",
+            python_model=str(PROJECT / "tasks" / "registry" / "served_model.py"),
+            artifacts={"classifier": str(folder)},
+            code_paths=[str(PROJECT / "lstm_model")],
+            signature=serving_signature(metadata["labels"]),
+            input_example=example,
+            pip_requirements=serving_requirements(Path(scratch) / "constraints.txt"),
+            metadata={**metadata, "files": {file.name: digest_file(file) for file in files}},
+        )
+    return str(info.model_uri)
+
+
+def serving_signature(labels: list[str]) -> ModelSignature:
+    """Return the signature: string column `text` -> label, score and a probability per class; AnswerOptions as params.
+
+    MLflow ignores params that the signature does not name.
+    """
+    outputs = [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "score")]
+    outputs += [ColSpec(DataType.double, name) for name in probability_columns(labels)]
+    kinds = {int: DataType.long, float: DataType.double, str: DataType.string}
+    params = [ParamSpec(name, kinds[type(value)], value) for name, value in asdict(AnswerOptions()).items()]
+    return ModelSignature(Schema([ColSpec(DataType.string, "text")]), Schema(outputs), ParamSchema(params))
+
+
+def serving_requirements(constraints: Path) -> list[str]:
+    """Return the pinned packages that answering needs: no TensorFlow, no Prefect.
+
+    A constraints file, written here and kept by MLflow with the model, pins their own requirements to the versions of
+    requirements.lock.
+    """
+    pinned = re.findall(r"^[\w.-]+==[^\\\n]+", (PROJECT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
+    constraints.write_text("\n".join(line.strip() for line in pinned) + "\n", encoding="utf-8")
+    return [*(f"{name}=={installed_version(name)}" for name in SERVING_PACKAGES), f"-c {constraints}"]

@@ -1,0 +1,1 @@
+"""Registered versions: finding, downloading and checking them, and the code that serves them."""

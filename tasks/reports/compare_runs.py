@@ -1,0 +1,121 @@
+"""Compare two MLflow runs by the artifacts that they logged."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import pandas as pd
+from mlflow.entities import Run
+
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.config.registration import RegistrationConfig
+from lstm_model.errors import ModelError, UsageError
+from lstm_model.evaluation.champion_comparison import SEEN_PARTS
+from lstm_model.evaluation.evaluation import resampling_of
+from lstm_model.evaluation.run_comparison import RowCounts, RunComparison, compare_answers, compare_metrics, match_rows
+from tasks.registry.registered_model import resolve_model
+from tasks.runs.find_run import find_run, known_runs, moment
+from tasks.runs.past_run import EVALUATION, PREDICTIONS, PastRun
+from tasks.runtime.tracking import mlflow_ui
+
+SHOWN_EXAMPLES = 20
+RECORDED = ("test_", "best_", "baseline_", "export.bytes", "rows.", "parameters", "epochs", "seconds.train_model")
+
+
+def compare_runs(run_a: str, run_b: str | None) -> RunComparison:
+    """Compare two runs on the test rows that both have. Without run_b, compare with the run of the champion.
+
+    Raises ModelError for a run that is unknown or has no evaluation, for different labels, and if no row is left;
+    UsageError for a run compared with itself.
+    """
+    a, b = _find_both(run_a, run_b)
+    labels = _common_labels(a, b)
+    rows_a, rows_b, counts = _common_rows(a, b)
+    config = None
+    with suppress(ModelError):  # Another release has settings that this one does not know.
+        config = a.config
+    resampling = resampling_of(config.evaluation if config else EvaluationConfig())
+    metrics, per_class = compare_metrics(rows_a, rows_b, labels, resampling)
+    agreement, only_a, only_b = compare_answers(rows_a, rows_b, shown=SHOWN_EXAMPLES)
+    settings = _side_by_side(*({name: str(value) for name, value in run.settings.items()} for run in (a, b)))
+    return RunComparison(
+        a=_identity(a.run),
+        b=_identity(b.run),
+        params=[row for row in settings if row[1] != row[2]],
+        recorded=_side_by_side(_recorded(a.run), _recorded(b.run)),
+        rows=counts,
+        manifests_found=a.manifest is not None and b.manifest is not None,
+        confidence=resampling.confidence,
+        figures=metrics,
+        per_class=per_class,
+        agreement=agreement,
+        only_a_right=only_a,
+        only_b_right=only_b,
+    )
+
+
+def _find_both(run_a: str, run_b: str | None) -> list[PastRun]:
+    first = find_run(run_a)
+    name = first.data.tags.get("model_name", RegistrationConfig().model_name)
+    second = find_run(run_b or resolve_model(f"models:/{name}@champion")[2])
+    if first.info.run_id == second.info.run_id:
+        problem = "You named run {} twice." if run_b else "Run {} made the champion itself."
+        raise UsageError(problem.format(first.info.run_id), f"Name another run. {known_runs()}")
+    return [PastRun(first), PastRun(second)]
+
+
+def _common_labels(a: PastRun, b: PastRun) -> list[str]:
+    for run in (a, b):
+        if run.evaluation is None or run.predictions is None:
+            raise ModelError(run.lacks(EVALUATION, PREDICTIONS).message, known_runs())
+    labels_a, labels_b = a.evaluation.labels, b.evaluation.labels
+    only_a, only_b = (sorted(difference)[:5] for difference in ({*labels_a} - {*labels_b}, {*labels_b} - {*labels_a}))
+    if only_a or only_b:
+        raise ModelError(
+            "The runs have different labels "
+            f"(labels of A alone: {', '.join(only_a) or 'none'}; of B alone: {', '.join(only_b) or 'none'}).",
+            "Metrics of different tasks cannot be compared; name another run.",
+        )
+    return labels_a
+
+
+def _common_rows(a: PastRun, b: PastRun) -> tuple[pd.DataFrame, pd.DataFrame, RowCounts]:
+    rows_a, rows_b, counts = match_rows(
+        a.predictions, b.predictions, trained_on_by_a=_trained_on(a), trained_on_by_b=_trained_on(b)
+    )
+    if not counts.compared:
+        raise ModelError(
+            "The runs share no test rows with equal labels that neither was trained on "
+            f"(A has {counts.a:,} test rows, B {counts.b:,}, {counts.in_both:,} of them in both).",
+            "Compare runs on the same data and split, or train again with the same data.split_column.",
+        )
+    return rows_a, rows_b, counts
+
+
+def _trained_on(run: PastRun) -> set[str]:
+    if run.manifest is None:
+        return set()
+    return set(run.manifest.loc[run.manifest["split"].isin(SEEN_PARTS), "text_digest"])
+
+
+def _identity(run: Run) -> dict[str, str]:
+    tags = run.data.tags
+    model = f"{tags['model_name']} {tags.get('model_version', '')}" if "model_name" in tags else "not registered"
+    return {
+        "run_id": run.info.run_id,
+        "name": run.info.run_name or run.info.run_id,
+        "url": f"{mlflow_ui()}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}",
+        "started": moment(run.info.start_time),
+        "model": model,
+        "data_digest": tags.get("data_digest", ""),
+    }
+
+
+def _recorded(run: Run) -> dict[str, float]:
+    metrics = run.data.metrics.items()
+    return {name: value for name, value in metrics if name.startswith(RECORDED) and "/" not in name}
+
+
+def _side_by_side(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return (name, value in a, value in b); None where a run has no such name."""
+    return [(name, a.get(name), b.get(name)) for name in sorted({*a, *b})]

@@ -1,0 +1,1 @@
+"""The MLflow runs of trainings: open, find, read, reproduce and remove them."""

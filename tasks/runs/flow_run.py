@@ -1,0 +1,87 @@
+"""The context that the body of each flow runs in, and what counts as an interruption of it."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect import get_run_logger
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.context import FlowRunContext, refresh_global_settings_context
+from prefect.exceptions import TerminationSignal
+
+from tasks.runs.overdue_runs import cancel_overdue_runs
+from tasks.runtime.artifacts import shorten_errors
+from tasks.runtime.interrupts import lost_signal, noticed_signals
+from tasks.runtime.retries import disk_is_full
+from tasks.runtime.state.local_state import use_local_state
+from tasks.runtime.state.tracking_database import prepare_tracking_database
+
+SIGNALS = (KeyboardInterrupt, TerminationSignal)
+INTERRUPTIONS = (*SIGNALS, asyncio.CancelledError)
+RECORDED_SECONDS = 30.0
+
+
+@contextmanager
+def recorded_flow() -> Iterator[None]:
+    """Set up a flow: local state, short errors, overdue runs. At its end wait until its task runs are recorded."""
+    use_local_state()
+    prepare_tracking_database()
+    shorten_errors()
+    cancel_overdue_runs()
+    try:
+        with noticed_signals():
+            yield
+    except INTERRUPTIONS:
+        raise  # You do not want to wait for records after you stop a run.
+    except BaseException as error:
+        if disk_is_full(error):
+            # Prefect's server cannot write to that disk either, and the client would retry for minutes.
+            os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "0"
+            refresh_global_settings_context()
+        else:
+            wait_until_recorded()
+        raise
+    else:
+        wait_until_recorded()
+
+
+def interruption_in(error: BaseException) -> BaseException | None:
+    """Return what stopped the run: the error itself, or a signal behind it or lost before it; None if nothing did.
+
+    If a signal arrives while TensorFlow traces a function, the cleanup of TensorFlow fails with an AssertionError.
+    """
+    if isinstance(error, INTERRUPTIONS):
+        return error
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        # Not CancelledError: a request that takes too long is a TimeoutError caused by one.
+        if isinstance(cause, SIGNALS):
+            return cause
+        seen.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return lost_signal()
+
+
+def wait_until_recorded() -> None:
+    """Wait until the server knows a final state of each task run that this flow run started.
+
+    Task runs reach the server as events, which it writes in batches. If the process exits at once, its embedded server
+    ends too: task runs are missing in the UI, and tracebacks are printed.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    expected = sum(int(key) + 1 if isinstance(key, int) else 1 for key in context.task_run_dynamic_keys.values())
+    wanted = FlowRunFilter(id=FlowRunFilterId(any_=[context.flow_run.id]))
+    deadline = time.monotonic() + RECORDED_SECONDS
+    with get_client(sync_client=True) as client:
+        while time.monotonic() < deadline:
+            task_runs = client.read_task_runs(flow_run_filter=wanted)
+            if sum(bool(run.state and run.state.is_final()) for run in task_runs) >= expected:
+                return
+            time.sleep(0.1)
+    get_run_logger().warning("Prefect's server has not recorded all task runs after %.0f s.", RECORDED_SECONDS)

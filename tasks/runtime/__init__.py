@@ -1,0 +1,1 @@
+"""What every process needs: servers, child processes, retries, locks, the stage store, tracking."""

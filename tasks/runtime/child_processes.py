@@ -1,0 +1,106 @@
+"""Commands of this environment as child processes, stopped with all that they started when their block ends."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import IO, ParamSpec
+
+from tasks.runtime.streams import child_encoding
+
+STOP_SECONDS = 10.0
+BIN = Path(sys.executable).parent
+Process = subprocess.Popen[bytes]
+P = ParamSpec("P")
+# Linux sends the child SIGTERM when its parent ends, by `kill -9` too. The request survives exec.
+_TIED = (
+    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGTERM); os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+@contextmanager
+def child_process(
+    command: Sequence[str],
+    environment: Mapping[str, str | None],
+    *,
+    output: IO[bytes] | int | None = None,
+    stdin_pipe: bool = False,
+) -> Iterator[Process]:
+    """Run a command until the block ends; then stop it and everything that it started.
+
+    environment: variables added to those of this process; None removes one. output: where stdout and stderr go; None:
+    where ours go. stdin_pipe: its stdin is a pipe that this process writes to.
+    """
+    # MLflow runs `uvicorn` from PATH: this environment's bin folder goes first, activated or not.
+    path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
+    tie = [sys.executable, "-I", "-S", "-c", _TIED] if sys.platform == "linux" else []
+    variables = {**os.environ, "PATH": path, "PYTHONIOENCODING": child_encoding(), **environment}
+    process = subprocess.Popen(
+        [*tie, *command],
+        env={name: value for name, value in variables.items() if value is not None},
+        start_new_session=True,  # Its own process group, which is stopped as a whole, workers too.
+        stdin=subprocess.PIPE if stdin_pipe else None,
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Make SIGTERM a KeyboardInterrupt, so that children are stopped; for the main thread."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def until_interrupted(serve: Callable[P, int]) -> Callable[P, int]:
+    """Make Ctrl-C and SIGTERM end a serving function with exit code 130."""
+
+    @wraps(serve)
+    def call(*args: P.args, **kwargs: P.kwargs) -> int:
+        with interruptible():
+            try:
+                return serve(*args, **kwargs)
+            except KeyboardInterrupt:
+                return 130
+
+    return call
+
+
+def _stop(process: Process) -> None:
+    """Ask the group to end, wait for all of it, and kill the rest."""
+    _signal_group(process, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while _group_lives(process) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if _group_lives(process):
+        _signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+def _group_lives(process: Process) -> bool:
+    if process.poll() is not None:
+        with contextlib.suppress(ChildProcessError):  # As process 1 of a container we inherit its children.
+            os.waitpid(-process.pid, os.WNOHANG)
+    return _signal_group(process, 0)
+
+
+def _signal_group(process: Process, number: int) -> bool:
+    """Send a signal, 0 for none; return whether the group has a process that can get it."""
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):  # macOS refuses where only ended processes are left.
+        return False
+    return True

@@ -1,0 +1,61 @@
+"""Ctrl-C and cancels that Python dropped: long work checks for a signal that arrived and stopped nothing.
+
+Python prints and ignores an exception raised in `__del__` or a weakref callback (its data model, `object.__del__`).
+TensorFlow runs many of both, so a signal sent to a training sometimes had no effect.
+
+The signals are read from `signal.set_wakeup_fd`. Handlers that set a flag would be shorter, but Prefect confirms a
+cancel only while SIGTERM's handler is a private function of its own; otherwise the flow run is recorded as Crashed.
+"""
+
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+_inbox: socket.socket | None = None
+
+
+@contextmanager
+def noticed_signals() -> Iterator[None]:
+    """Record each signal for `stop_if_signalled`; only in the main thread, and once where blocks nest."""
+    global _inbox
+    if _inbox is not None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    inbox, outbox = socket.socketpair()
+    for end in (inbox, outbox):
+        end.setblocking(False)
+    _inbox = inbox
+    previous = signal.set_wakeup_fd(outbox.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(previous)
+        _inbox = None
+        inbox.close()
+        outbox.close()
+
+
+def stop_if_signalled() -> None:
+    """Call the handler of a signal that arrived and stopped nothing; long work calls this now and then."""
+    if _inbox is None or threading.current_thread() is not threading.main_thread():
+        return
+    try:
+        arrived = _inbox.recv(4096)
+    except BlockingIOError:
+        return
+    for number in STOPPING:
+        handler = signal.getsignal(number)
+        if number in arrived and callable(handler):
+            handler(number, None)
+
+
+def lost_signal() -> BaseException | None:
+    """Return what the handler of a signal that arrived and stopped nothing raises; None where there was no signal."""
+    try:
+        stop_if_signalled()
+    except BaseException as stopped:  # noqa: BLE001  a signal's exception is no Exception
+        return stopped
+    return None

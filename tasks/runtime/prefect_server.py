@@ -1,0 +1,87 @@
+"""Prefect's server for the time of a command, where the environment names none.
+
+Prefect would start one itself, in the command's process group: Ctrl-C ends that server before the run's end can be
+reported to it (Prefect then retries for over a minute), and a `kill -9` leaves it running, with 250 MB. This one has
+its own process group and ends with the command in both cases.
+"""
+
+import atexit
+import http.client
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import IO
+
+from lstm_model.errors import ModelError
+from tasks.runtime.child_processes import Process, child_process, interruptible
+from tasks.runtime.ports import LOOPBACK, free_port
+from tasks.runtime.server_checks import check_prefect_server
+from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
+
+START_SECONDS = 180.0
+_own: list[str] = []
+
+
+@contextmanager
+def use_prefect_server() -> Iterator[None]:
+    """Make a Prefect server answer at PREFECT_API_URL until this process ends: the one named there, or a new one.
+
+    A new one starts while the block runs (the flow's imports) and the tracking database is opened: all take seconds. It
+    answers when the block ends. From now on SIGTERM is a KeyboardInterrupt, as Ctrl-C is. Raises ModelError where the
+    server does not answer.
+    """
+    import prefect.context
+    from prefect.settings import PREFECT_API_URL  # A profile may set it as well.
+
+    kept = ExitStack()
+    # At exit, not when a flow is done: Prefect sends the last log lines and events while the interpreter shuts down.
+    atexit.register(kept.close)
+    kept.enter_context(interruptible())
+    if PREFECT_API_URL.value():
+        check_prefect_server(PREFECT_API_URL.value())
+        yield
+        return
+    port = free_port()
+    # As Prefect starts its own: without the services that only a permanent server needs.
+    command = [sys.executable, "-P", "-m", "tasks.runtime.state.prefect_database", "uvicorn"]
+    command += ["--factory", "prefect.server.api.server:create_app"]
+    command += ["--host", LOOPBACK, "--port", str(port), "--log-level", "error", "--lifespan", "on"]
+    quiet = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    log = kept.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  closed at exit
+    process = kept.enter_context(child_process(command, quiet, output=log))
+    yield
+    from tasks.runtime.tracking import open_tracking_store  # Slow, but the flow has imported it.
+
+    open_tracking_store()
+    _wait_until_up(port, process, log)
+    # Links are for later, when `make ui` shows what this server recorded; its own address ends with the command.
+    os.environ.setdefault("PREFECT_UI_URL", DEFAULT_PREFECT_UI)
+    os.environ["PREFECT_API_URL"] = f"http://{LOOPBACK}:{port}/api"
+    _own.append(os.environ["PREFECT_API_URL"])
+    prefect.context.refresh_global_settings_context()
+
+
+def is_own_server() -> bool:
+    """Return whether this process started the Prefect server, for itself."""
+    return os.environ.get("PREFECT_API_URL") in _own
+
+
+def _wait_until_up(port: int, process: Process, log: IO[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+        with closing(connection), suppress(OSError, http.client.HTTPException):
+            connection.request("GET", "/api/health")
+            if connection.getresponse().status == http.HTTPStatus.OK:
+                return
+        time.sleep(0.05)
+    log.seek(0)
+    lines = log.read().decode("utf-8", "replace").strip().splitlines()
+    reason = lines[-1][:300] if lines else f"exit code {process.poll()}"
+    raise ModelError(
+        f"Prefect's server did not answer on {LOOPBACK}:{port} within {START_SECONDS:.0f} s: {reason}.",
+        "Start one with `prefect server start` and set PREFECT_API_URL to its address.",
+    )

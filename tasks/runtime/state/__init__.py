@@ -1,0 +1,1 @@
+"""Where run state is: the environment variables and databases of its folder."""

@@ -1,0 +1,176 @@
+"""What is logged to an MLflow run: metrics, files, plots, tags, seconds."""
+
+import inspect
+import logging
+import os
+import re
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.entities import DatasetInput, InputTag, Metric, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.utils.time import get_current_time_millis
+from prefect import Task
+
+from lstm_model.digests import digest_file, digest_text
+from lstm_model.errors import ModelError
+from tasks.runtime.retries import mlflow_client
+from tasks.runtime.server_checks import EMBEDDED, is_database
+from tasks.runtime.state.credentials import without_credentials
+from tasks.runtime.state.local_state import artifacts_root
+from tasks.runtime.state.tracking_database import prepare_tracking_database
+
+DEFAULT_MLFLOW_UI = "http://127.0.0.1:5001"
+BATCH_METRICS = 1_000  # MLflow refuses more in one request.
+CONFIG_FILE = "config.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The MLflow run that a stage logs to: passed on, since other threads do not see the active run."""
+
+    run_id: str
+    experiment_id: str
+    name: str
+    data_name: str
+    resumed: bool = False
+    """Whether it continues a run that another process started."""
+    stages_since: float = 0.0
+    """Stage folders made before this time (seconds since 1970) are not used."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each input file, by path, when the run was opened."""
+
+    def sha256_of(self, path: Path) -> str:
+        """Return the SHA-256 that the file had when the run was opened; for any other file, what it has now."""
+        return self.inputs.get(str(path)) or digest_file(path)
+
+    @property
+    def url(self) -> str:
+        return f"{mlflow_ui()}/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+
+
+def mlflow_ui() -> str:
+    """Return the address of MLflow's pages: $MLFLOW_UI_URL, the tracking server, or the one that `make ui` starts."""
+    uri = mlflow.get_tracking_uri()
+    address = os.environ.get("MLFLOW_UI_URL") or (uri if uri.startswith("http") else DEFAULT_MLFLOW_UI)
+    return without_credentials(address)
+
+
+def open_tracking_store() -> None:
+    """Open the tracking database before it is needed: creating it at first use takes seconds."""
+    prepare_tracking_database()
+    mlflow_client().search_experiments(max_results=1)
+
+
+def ensure_experiment(name: str) -> str:
+    """Return the experiment's id, creating it. Raises ModelError where this process cannot reach its artifacts."""
+    experiment = mlflow.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            return str(mlflow.create_experiment(name, _artifact_location()))
+        except MlflowException:  # Another process may have created it in between.
+            experiment = mlflow.get_experiment_by_name(name)
+            if experiment is None:
+                raise
+    location = experiment.artifact_location
+    if is_database(mlflow.get_tracking_uri()) and location.startswith("mlflow-artifacts:"):
+        raise ModelError(
+            f"The artifacts of experiment {name} are at {location}, which only the MLflow server can write to.",
+            "Set MLFLOW_TRACKING_URI to the address of that server (http), or choose another experiment.",
+        )
+    return str(experiment.experiment_id)
+
+
+def _artifact_location() -> str | None:
+    """Return where a new experiment keeps its artifacts; None leaves it to the MLflow server.
+
+    Without a server MLflow's default is a folder relative to where the process runs.
+    """
+    uri = mlflow.get_tracking_uri()
+    location = os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT") or (
+        artifacts_root().as_uri() if is_database(uri) else None
+    )
+    if location and location.startswith("file:") and not uri.startswith(EMBEDDED):
+        logging.getLogger(__name__).warning(
+            "Artifacts go to %s on this machine, where others cannot see them. Set MLFLOW_DEFAULT_ARTIFACT_ROOT to a "
+            "place that all can reach, such as s3://bucket/lstm-text.", location,
+        )  # fmt: skip
+    return location
+
+
+def log_metrics(run: Run, metrics: Mapping[str, float], *, step: int = 0) -> None:
+    """Log metrics to the run; what a resumed run already has is not logged twice."""
+    now = get_current_time_millis()
+    known = mlflow_client().get_run(run.run_id).data.metrics if run.resumed and not step else {}
+    missing = [Metric(name, float(value), now, step) for name, value in metrics.items() if known.get(name) != value]
+    for first in range(0, len(missing), BATCH_METRICS):
+        mlflow_client().log_batch(run.run_id, metrics=missing[first : first + BATCH_METRICS])
+
+
+def label_key(label: str) -> str:
+    """Return the label as part of a metric's name: what MLflow refuses is replaced, and a digest keeps it unique."""
+    safe = re.sub(r"[^\w\-. ]", "_", label)[:100].strip(". ")
+    return safe if safe == label else f"{safe}_{digest_text(label)[:6]}"
+
+
+def log_seconds(run: Run, *, stage: str, seconds: float) -> None:
+    """Log how long a stage and its report took in this run; a cached stage takes little time."""
+    log_metrics(run, {f"seconds.{stage}": seconds})
+
+
+def timed(task: Task[..., Any]) -> Callable[..., Any]:
+    """Make a task that is no stage log its seconds: called with `run=run`, which is passed on if it takes `run`."""
+
+    @wraps(task.fn)
+    def call(*args: Any, run: Run, **kwargs: Any) -> Any:
+        started = time.monotonic()
+        passed = {"run": run} if "run" in inspect.signature(task.fn).parameters else {}
+        result = task(*args, **kwargs, **passed)
+        log_seconds(run, stage=task.fn.__name__, seconds=time.monotonic() - started)
+        return result
+
+    return call
+
+
+def log_curves_epoch(run: Run, epoch: int, metrics: Mapping[str, float]) -> None:
+    """Log the metrics of one epoch unless the run has them: a resumed training reports its old epochs again."""
+    history = mlflow_client().get_metric_history(run.run_id, next(iter(metrics)))
+    if epoch not in {metric.step for metric in history}:
+        log_metrics(run, metrics, step=epoch)
+
+
+def log_curves(run: Run, epochs: list[dict[str, float]]) -> None:
+    """Log the metrics per epoch that the run does not have yet: all of them when training was cached."""
+    for epoch, metrics in enumerate(epochs, start=1):
+        log_curves_epoch(run, epoch, metrics)
+
+
+def log_file(run: Run, path: Path, folder: str | None = None) -> None:
+    """Log a file, or all files in a folder, as artifacts of the run."""
+    if path.is_dir():
+        mlflow_client().log_artifacts(run.run_id, str(path), folder)
+    else:
+        mlflow_client().log_artifact(run.run_id, str(path), folder)
+
+
+def set_tags(run: Run, tags: Mapping[str, str]) -> None:
+    """Set tags of the run, in one request."""
+    mlflow_client().log_batch(run.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+
+def log_dataset(run: Run, path: Path, *, name: str, digest: str) -> None:
+    """Record the validated rows as the run's MLflow dataset, with the digest of the whole labelled file."""
+    frame = pd.read_parquet(path, columns=["text", "label"])
+    # MLflow keeps 36 characters of a digest; the tag data_digest holds all 64.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow warns that two of its source types match a local path.
+        dataset = mlflow.data.from_pandas(frame, source=str(path), name=name, targets="label", digest=digest[:36])
+    tags = [InputTag("mlflow.data.context", "training")]
+    mlflow_client().log_inputs(run.run_id, [DatasetInput(dataset._to_mlflow_entity(), tags)])

@@ -1,0 +1,194 @@
+"""The state of a scoring, in the hidden folder `.OUTPUT.parts` next to the output.
+
+`job.json` is written before the first chunk, with the version that the model's address meant then. Each finished chunk
+is a file. After a crash, the same command continues from there. One process at a time writes an output.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+from prefect import get_run_logger
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lstm_model.config.data import Quoting
+from lstm_model.data.reading import CHUNK_ROWS, text_columns
+from lstm_model.digests import digest_file, digest_text
+from lstm_model.errors import ModelError, UsageError
+from tasks.registry.registered_model import resolve_model
+from tasks.runtime.stage_store import retried_task
+from tasks.runtime.state.local_state import state_root
+
+OUTPUT_FORMATS = (".parquet", ".csv")
+
+
+class ScoringRequest(BaseModel):
+    """What to score: equal requests give the same answers for the same input and model."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    output: Path
+    model_uri: str
+    text_column: str
+    id_column: str | None
+    quoting: Quoting = "auto"
+    threshold: float
+    abstain_label: str
+
+
+class ScoringJob(BaseModel):
+    """A request with its input's digest and its resolved version."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request: ScoringRequest
+    input_sha256: str
+    model_name: str
+    version: str
+    run_id: str
+    chunk_rows: int
+
+    @property
+    def folder(self) -> Path:
+        return parts_folder(self.request.output)
+
+    @property
+    def made_by(self) -> dict[str, str]:
+        """The columns that name the version that answered."""
+        return {"model_name": self.model_name, "model_version": self.version, "run_id": self.run_id}
+
+    def finished_rows(self, number: int) -> int | None:
+        """Return the rows of a finished chunk, or None for an unfinished one."""
+        try:
+            return _read_table(self._part(number)).num_rows
+        except (OSError, pa.ArrowInvalid):
+            return None
+
+    def finish(self, number: int, table: pa.Table) -> None:
+        """Save a chunk's answers. The file appears complete or not at all."""
+        part = self._part(number)
+        writing = part.with_suffix(".writing")
+        with pa.OSFile(str(writing), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+        writing.replace(part)
+
+    def tables(self, chunks: int) -> Iterator[pa.Table]:
+        """Yield the answers of all chunks in order."""
+        return (_read_table(self._part(number)) for number in range(chunks))
+
+    def publish(self, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
+        """Write tables to the output, which appears by one rename, then delete the job."""
+        writing = self.folder / "output"
+        options = pyarrow.csv.WriteOptions(quoting_style="needed")
+        with (
+            pq.ParquetWriter(writing, schema)
+            if self.request.output.suffix == ".parquet"
+            else pyarrow.csv.CSVWriter(str(writing), schema, write_options=options)
+        ) as writer:
+            for table in tables:
+                writer.write_table(table)
+        writing.replace(self.request.output)
+        self.discard()
+
+    def discard(self) -> None:
+        """Delete the job and its chunks."""
+        (self.folder / "job.json").unlink(missing_ok=True)  # First: chunks without a job are never reused.
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _part(self, number: int) -> Path:
+        return self.folder / f"{number:08d}.arrow"
+
+
+def _read_table(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as file:
+        return pa.ipc.open_file(file).read_all()
+
+
+def parts_folder(output: Path) -> Path:
+    """Return the folder of an output's finished chunks, on the same disk: the output appears by a rename."""
+    return output.with_name(f".{output.name}.parts")
+
+
+def check_output(output: Path, *, overwrite: bool) -> None:
+    """Raise UsageError for an output that cannot be written, before any work starts."""
+    if output.suffix not in OUTPUT_FORMATS:
+        raise UsageError(f"The output {output.name} does not end in {' or '.join(OUTPUT_FORMATS)}.", "Rename it.")
+    check_writable(output, overwrite=overwrite)
+
+
+def check_writable(output: Path, *, overwrite: bool) -> None:
+    """Raise UsageError where a file exists and may not be replaced, or where the folder is not writable."""
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output} exists.", "Add --overwrite, or choose another output.")
+    try:
+        probe = output.with_name(f".{output.name}.{os.getpid()}.probe")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"The folder {output.parent} is not writable: {error.strerror or error}.",
+            "Create the folder, fix its permissions, or choose another output.",
+        ) from None
+
+
+@contextmanager
+def sole_writer(output: Path) -> Iterator[None]:
+    """Lock the output. Raises UsageError while another process scores into it; a killed process releases the lock."""
+    locks = state_root() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(locks / f"score-{digest_text(str(output.resolve()))[:16]}.lock", timeout=0):
+            yield
+    except Timeout:
+        raise UsageError(
+            f"Another process is scoring into {output}.", "Wait until it ends, or choose another output."
+        ) from None
+
+
+@retried_task(name="resolve-classifier")
+def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
+    """Return the unfinished job of the same request and input, or a new job with the version that the address means."""
+    text_columns(request.path, request.text_column, request.id_column, quoting=request.quoting)
+    folder, sha256 = parts_folder(request.output), digest_file(request.path)
+    unfinished = _read_job(folder) if resume else None
+    if unfinished and (unfinished.request, unfinished.input_sha256) == (request, sha256) and _exists(unfinished):
+        get_run_logger().info(
+            "continuing an unfinished scoring by %s version %s, resolved when it started (--no-resume starts again)",
+            unfinished.model_name,
+            unfinished.version,
+        )
+        return unfinished
+    if folder.exists():
+        get_run_logger().info("deleting an unfinished scoring of another input, request or model: %s", folder)
+        shutil.rmtree(folder)
+    name, version, run_id = resolve_model(request.model_uri)
+    job = ScoringJob(
+        request=request, input_sha256=sha256, model_name=name, version=version, run_id=run_id, chunk_rows=CHUNK_ROWS
+    )
+    folder.mkdir()
+    writing = folder / "job.writing"
+    writing.write_text(job.model_dump_json(indent=1), encoding="utf-8")
+    writing.replace(folder / "job.json")
+    return job
+
+
+def _read_job(folder: Path) -> ScoringJob | None:
+    try:
+        return ScoringJob.model_validate_json((folder / "job.json").read_text("utf-8"))
+    except (OSError, ValidationError):
+        return None
+
+
+def _exists(job: ScoringJob) -> bool:
+    try:
+        resolve_model(f"models:/{job.model_name}/{job.version}")
+    except ModelError:
+        return False
+    return True

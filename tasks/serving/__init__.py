@@ -1,0 +1,1 @@
+"""Servers of registered models, and of the MLflow and Prefect pages."""

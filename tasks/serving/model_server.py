@@ -1,0 +1,117 @@
+"""The server of a registered version over HTTP, as a child process."""
+
+import http.client
+import json
+import os
+import re
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import mlflow
+from mlflow.pyfunc.scoring_server import get_cmd
+
+from tasks.registry.registered_model import whole_version
+from tasks.runtime.child_processes import Process, child_process
+from tasks.runtime.ports import LOOPBACK
+
+SCRATCH = "lstm-text-serve-"
+# Starts `uvicorn` with its imports done before it reads the arguments and the environment, which name the model.
+_SERVER = """
+import json, os, sys, mlflow.pyfunc.scoring_server, uvicorn.main
+arguments, variables = json.load(sys.stdin)
+os.environ.update(variables)
+uvicorn.main.main(arguments)
+"""
+
+
+@dataclass(frozen=True)
+class ModelServer:
+    """The server of one version, starting or running."""
+
+    process: Process
+    host: str
+    port: int
+    log: Path | None
+    started: float
+
+    def connect(self, *, timeout: float) -> http.client.HTTPConnection:
+        """Return a direct connection, without a proxy."""
+        host = LOOPBACK if self.host == "0.0.0.0" else self.host
+        return http.client.HTTPConnection(host, self.port, timeout=timeout)
+
+    def wait_until_up(self, *, seconds: float) -> str | None:
+        """Return None once the server takes requests; otherwise the reason why it does not."""
+        while self.process.poll() is None:
+            with closing(self.connect(timeout=2)) as connection, suppress(OSError, http.client.HTTPException):
+                connection.request("GET", "/ping")
+                if connection.getresponse().status == 200:
+                    return None
+            if time.monotonic() > self.started + seconds:
+                return f"its server did not answer within {seconds:g} s"
+            time.sleep(0.05)
+        return self.ending()
+
+    def ending(self) -> str:
+        """Return how the server ended, in one line."""
+        error = last_error(self.log.read_text("utf-8", errors="replace")) if self.log else ""
+        return f"its server ended with exit code {self.process.poll()}" + (f": {error}" if error else "")
+
+
+@contextmanager
+def checked_server(name: str, version: str, *, port: int) -> Iterator[ModelServer]:
+    """Run `mlflow models serve` with a version on the loopback interface until the block ends.
+
+    The server's output goes to a file, where a failed start shows its reason.
+    """
+    # Only this command: `mlflow` itself would import all its others first, which takes 2 s.
+    command = [sys.executable, "-P", "-c", "from mlflow.models.cli import commands; commands()", "serve"]
+    command += ["--model-uri", f"models:/{name}/{version}", "--env-manager", "local"]
+    command += ["--host", LOOPBACK, "--port", str(port)]
+    with TemporaryDirectory(prefix=SCRATCH) as scratch:
+        log, started = Path(scratch, "server.log"), time.monotonic()
+        # TMPDIR: MLflow downloads the model to a temporary folder and does not remove it.
+        environment = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "TMPDIR": scratch}
+        with log.open("wb") as output, child_process(command, environment, output=output) as process:
+            yield ModelServer(process, LOOPBACK, port, log, started)
+
+
+@contextmanager
+def waiting_server() -> Iterator[tuple[Process, str]]:
+    """Yield a process that imports MLflow and waits for `start_server`, and a scratch folder, until the block ends."""
+    command = [sys.executable, "-P", "-c", _SERVER]
+    with TemporaryDirectory(prefix=SCRATCH) as scratch, child_process(command, {}, stdin_pipe=True) as process:
+        yield process, scratch
+
+
+def start_server(
+    waiting: tuple[Process, str], name: str, version: str, *, host: str, port: int, workers: int
+) -> ModelServer:
+    """Download a version and make a waiting server the process that `mlflow models serve` would end in.
+
+    This is faster than the command, which does one step after the other
+    (docs/decisions/0011-serve-without-the-command.md). Raises ModelError if the version cannot be downloaded.
+    """
+    process, folder = waiting
+    started = time.monotonic()
+    with whole_version(name, version):
+        model = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=folder)
+    line, variables = get_cmd(model, port, host, nworkers=workers)
+    changed = {key: value for key, value in variables.items() if os.environ.get(key) != value}
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin as stdin:  # It has ended already; its exit code shows that.
+        stdin.write(json.dumps([shlex.split(line)[1:], changed]).encode())
+    return ModelServer(process, host, port, None, started)
+
+
+def last_error(log: str) -> str:
+    """Return the last error in a server's output, without its traceback; "" if there is none."""
+    errors = [line for line in log.splitlines() if re.match(r"(?!INFO|WARNING)[A-Za-z_][\w.]*: +\S", line)]
+    # The last line is from `mlflow`, about the server that it started, without a reason.
+    reasons = [error for error in errors if "returned non zero return code" not in error]
+    return reasons[-1][:300] if reasons else ""

@@ -1,0 +1,18 @@
+"""Check the file of cases before training, so that a wrong label is reported at once."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from lstm_model.config.data import DataConfig
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.data.cases import find_cases, read_cases
+from tasks.runtime.stage_store import StageRecord
+from tasks.runtime.tracking import timed
+
+
+@timed
+@task(name="check-cases-file", cache_policy=NO_CACHE)
+def check_cases_file(examples: StageRecord, data: DataConfig, config: EvaluationConfig) -> None:
+    """Read the file of cases, if there is one, as `evaluate_classifier` will; raises what `read_cases` does."""
+    if path := find_cases(data, config):
+        read_cases(path, labels=examples.facts["labels"], quoting=config.cases_quoting)

@@ -1,0 +1,139 @@
+"""Evaluate the classifier on the test rows, once; the gate and all reports read the files that this stage writes."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lstm_model.classifier.answers import answer_table
+from lstm_model.classifier.classifier import Classifier, softmax
+from lstm_model.config.data import DataConfig
+from lstm_model.config.evaluation import EvaluationConfig
+from lstm_model.data.cases import find_cases, read_cases
+from lstm_model.data.reading import file_format, unchanged_file
+from lstm_model.digests import digest_text
+from lstm_model.evaluation.baseline import predict_with_baseline
+from lstm_model.evaluation.behaviour import check_cases, check_invariance
+from lstm_model.evaluation.evaluation import evaluate_answers, evaluate_slices
+from lstm_model.evaluation.metrics import calibration_error, ids_of, reliability
+from lstm_model.evaluation.mistakes import confident_mistakes, label_errors
+from lstm_model.evaluation.record import Evaluation
+from lstm_model.pages.diagrams import draw_diagrams
+from lstm_model.pages.plots import plot_confusion, plot_per_class, plot_reliability
+from lstm_model.tokens.tokenizer import unknown_rates
+from tasks.runtime.artifacts import Progress
+from tasks.runtime.stage_store import StageRecord, stage, write_json
+from tasks.runtime.tracking import Run
+from tasks.training.evaluation_report import DIAGRAMS, EVALUATION, HEADLINE, report_evaluation
+from tasks.training.export_classifier import VALIDATION_LOGITS
+from tasks.training.split_examples import read_rows
+
+PROGRESS_ROWS = 10_000
+
+
+def _cases_read(data: DataConfig, config: EvaluationConfig, run: Run, **others: Any) -> list[str] | None:
+    path = find_cases(data, config)
+    return [path.name, file_format(path), run.sha256_of(path)] if path else None
+
+
+@stage("evaluation", report=report_evaluation, reads=_cases_read)
+def evaluate_classifier(
+    folder: Path, classifier: StageRecord, splits: StageRecord, data: DataConfig, config: EvaluationConfig, run: Run
+) -> dict[str, Any]:
+    """Answer the test rows; write predictions.parquet, evaluation.json, two tables and the plots."""
+    served = Classifier.load(classifier.folder)
+    labels = served.labels
+    answers, logits = _answer(served, read_rows(splits, "test"))
+    held_out = _table(served, read_rows(splits, "validation"), np.load(classifier.file(VALIDATION_LOGITS)))
+    seconds = _answer_with_baseline(answers, read_rows(splits, "train")) if config.baseline else None
+    evaluation = {"labels": labels, **evaluate_answers(answers, labels=labels, config=config)}
+    if seconds is not None:
+        evaluation["baseline"]["seconds"] = seconds
+    before = reliability(
+        label_ids=ids_of(answers["label"], labels), probabilities=softmax(logits), bins=config.calibration_bins
+    )
+    evaluation["calibration"] = _calibration(classifier.facts["calibration"], before, evaluation["candidate"])
+    evaluation["slices"] = evaluate_slices(answers, labels=labels, config=config)
+    evaluation["behaviour"] = _behaviour(served, answers, find_cases(data, config), config, run)
+    both = pd.concat([answers.assign(split="test"), held_out.assign(split="validation")], ignore_index=True)
+    suspects = label_errors(both, labels=labels)
+    for name, table in {"mistakes": confident_mistakes(answers), "label_errors": suspects}.items():
+        shown = table.head(config.shown_mistakes)
+        evaluation[name] = shown.to_dict("records")
+        shown.to_csv(folder / f"{name}.csv", index=False)
+    record = Evaluation.model_validate(evaluation)
+    write_json(folder / EVALUATION, record.model_dump(mode="json"))
+    _draw(folder, record, before)
+    answers.to_parquet(folder / "predictions.parquet", index=False)
+    metrics = {name: evaluation["candidate"][name] for name in (*HEADLINE, "rows")}
+    return {"metrics": metrics, "label_errors": len(suspects)}
+
+
+def _draw(folder: Path, evaluation: Evaluation, before: dict[str, Any]) -> None:
+    """Draw the plots here, not in the report, which also runs when the stage is cached."""
+    candidate, calibration = evaluation.candidate.model_dump(), evaluation.calibration
+    uncalibrated = before if calibration and calibration.kept else None
+    plots = {
+        "confusion_matrix": plot_confusion(candidate["confusion_matrix"], evaluation.labels),
+        "per_class": plot_per_class(candidate["per_class"]),
+        "reliability": plot_reliability(candidate["reliability"], candidate["calibration_error"], before=uncalibrated),
+    }
+    for name, plot in plots.items():
+        plot.savefig(folder / f"{name}.png")
+    write_json(folder / DIAGRAMS, draw_diagrams(candidate["reliability"], uncalibrated))
+
+
+def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
+    """Return the rows with the classifier's answers, and its logits: float32[N, C]."""
+    texts = rows["text"].tolist()
+    progress = Progress("evaluate-test", "answering test rows", total=len(texts), unit="rows")
+    parts = []
+    for first in range(0, len(texts), PROGRESS_ROWS):
+        token_ids, offsets = served.encoder.encode(texts[first : first + PROGRESS_ROWS])
+        parts.append((served.predict_logits(token_ids, offsets), np.diff(offsets), unknown_rates(token_ids, offsets)))
+        progress.set(min(first + PROGRESS_ROWS, len(texts)))
+    progress.close(f"answered {len(texts):,} test rows")
+    logits, tokens, unknown = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    rows = rows.assign(tokens=tokens, unknown_rate=unknown)
+    rows.insert(2, "text_digest", rows["text"].map(digest_text))
+    return _table(served, rows, logits), logits
+
+
+def _table(served: Classifier, rows: pd.DataFrame, logits: npt.NDArray[np.float32]) -> pd.DataFrame:
+    """Return the rows with the predicted label, its score and the probabilities."""
+    table = answer_table(served.scale(logits), served.labels).rename(columns={"label": "predicted"})
+    return pd.concat([rows, table], axis=1)
+
+
+def _answer_with_baseline(answers: pd.DataFrame, train: pd.DataFrame) -> float:
+    """Add column baseline_predicted to the answers; return the seconds that fitting and answering took."""
+    started = time.monotonic()
+    answers["baseline_predicted"] = predict_with_baseline(
+        train_texts=train["text"].tolist(), train_labels=train["label"].tolist(), texts=answers["text"].tolist()
+    )
+    return time.monotonic() - started
+
+
+def _calibration(fitted: dict[str, Any], before: dict[str, Any], candidate: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "temperature": fitted["temperature"],
+        "kept": fitted["temperature_kept"],
+        "validation_log_loss": {"before": fitted["log_loss_before"], "after": fitted["log_loss_after"]},
+        "test_calibration_error": {"before": calibration_error(before), "after": candidate["calibration_error"]},
+    }
+
+
+def _behaviour(
+    served: Classifier, answers: pd.DataFrame, path: Path | None, config: EvaluationConfig, run: Run
+) -> dict[str, Any]:
+    invariance = check_invariance(served.predict_probabilities, answers, labels=served.labels)
+    cases: dict[str, Any] | None = None
+    if path is not None:
+        with unchanged_file(path, run.sha256_of(path)) as reading:
+            rows = read_cases(path, labels=served.labels, quoting=config.cases_quoting, reading=reading)
+        checked = check_cases(served.predict_probabilities, rows, labels=served.labels)
+        cases = {"file": path.name, **checked, "failed": checked["failed"][: config.shown_mistakes]}
+    return {"invariance": invariance, "cases": cases}

@@ -1,0 +1,86 @@
+"""The trained network -> the classifier that is served. Its answers are compared with Keras on validation rows."""
+
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstm_model.classifier.calibration import calibrate
+from lstm_model.classifier.classifier import Classifier, ClassifierDescription, softmax
+from lstm_model.config.export import ExportConfig
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.errors import ModelError
+from lstm_model.tokens.encoded_rows import EncodedRows
+from tasks.runtime import tracking
+from tasks.runtime.stage_store import StageRecord, stage
+from tasks.runtime.tracking import Run
+
+SERVED_FILES = ("tokenizer.json", "model.onnx", "classifier.json")
+REGISTERED_FILES = (*SERVED_FILES, "model.keras")
+VALIDATION_LOGITS = "validation_logits.npy"  # float32[N, C], not yet divided by the temperature.
+
+
+def _report(record: StageRecord, run: Run) -> None:
+    facts = record.facts
+    metrics = {"max_difference": facts["max_difference"], "bytes": facts["bytes"], **facts["calibration"]}
+    tracking.log_metrics(run, {f"export.{name}": value for name, value in metrics.items()})
+
+
+@stage("classifier", report=_report)
+def export_classifier(
+    folder: Path,
+    trained: StageRecord,
+    encoded: StageRecord,
+    model: ModelConfig,
+    tokenization: TokenizationConfig,
+    config: ExportConfig,
+) -> dict[str, Any]:
+    """Write tokenizer.json, model.onnx, classifier.json and model.keras, and check them against Keras."""
+    # Imported here: TensorFlow takes 4 s, and a cached stage does not need it.
+    import keras
+
+    from lstm_model.network.export import write_onnx
+    from lstm_model.network.network import WordDropout  # noqa: F401  registers the layers of the file
+
+    # Not compiled: the optimizer's state takes twice the space of the weights and is used in training only.
+    network = keras.saving.load_model(trained.file("network.keras"), compile=False)
+    network.save(folder / "model.keras")
+    write_onnx(network, model, folder / "model.onnx")
+    shutil.copyfile(encoded.file("tokenizer.json"), folder / "tokenizer.json")
+    sections = {"model": model, "tokenization": tokenization, "export": config}
+    settings = {name: section.model_dump(mode="json") for name, section in sections.items()}
+    description = ClassifierDescription(labels=encoded.facts["labels"], config=settings)
+    description.write(folder)
+    rows = EncodedRows.load(encoded.file("validation.npz"))
+    logits = Classifier.load(folder).predict_logits(rows.token_ids, rows.offsets)
+    np.save(folder / VALIDATION_LOGITS, logits)
+    difference = _compare_with_keras(network, rows.head(config.compared_rows), logits, config)
+    calibration = calibrate(logits=logits, label_ids=rows.label_ids, wanted=config.calibrate)
+    replace(description, temperature=calibration.temperature).write(folder)
+    return {
+        "labels": encoded.facts["labels"],
+        "max_difference": difference,
+        "compared": min(len(rows), config.compared_rows),
+        "calibration": asdict(calibration),
+        "bytes": sum((folder / name).stat().st_size for name in SERVED_FILES),
+    }
+
+
+def _compare_with_keras(
+    network: Any, rows: EncodedRows, logits: npt.NDArray[np.float32], config: ExportConfig
+) -> float:
+    """Return the largest difference between two probabilities; raises ModelError if it is too large."""
+    from lstm_model.network.training import predict_logits
+
+    difference = float(np.abs(softmax(logits[: len(rows)]) - softmax(predict_logits(network, rows))).max())
+    if not difference <= config.max_difference:  # Also rejects NaN.
+        raise ModelError(
+            f"Probabilities of Keras and ONNX Runtime differ by {difference:g} on {len(rows)} validation rows; "
+            f"at most {config.max_difference:g} is allowed.",
+            "Raise --export.max-difference if that is acceptable; otherwise report the configuration.",
+        )
+    return difference

@@ -1,0 +1,59 @@
+"""Rows -> train, validation and test rows, and a manifest that names the part of each row, without its text."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lstm_model.config.split import SplitConfig
+from lstm_model.data.splitting import SPLITS, honour_given_split, split_counts, split_rows
+from lstm_model.digests import digest_text
+from tasks.runtime import tracking
+from tasks.runtime.artifacts import markdown_table, publish_markdown
+from tasks.runtime.stage_store import StageRecord, stage
+from tasks.runtime.tracking import Run
+
+LEFT_OUT = "left_out"
+
+
+def _report(record: StageRecord, run: Run) -> None:
+    facts = record.facts
+    tracking.log_metrics(run, {f"rows.{name}": facts["rows"][name] for name in (*SPLITS, LEFT_OUT)})
+    tracking.log_file(run, record.file("splits.parquet"), "split")
+    rows = [[label, *counts] for label, counts in facts["table"].items()]
+    left_out = f"Left out as copies of held-out texts: {facts['rows'][LEFT_OUT]:,}"
+    table = markdown_table(["label", *SPLITS], rows)
+    publish_markdown("split", f"{table}\n\n{left_out}", "Rows of each label in each part")
+
+
+@stage("splits", report=_report)
+def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> dict[str, Any]:
+    """Assign each row to a part, stratified by label, with equal texts in the same part.
+
+    Writes train.parquet, validation.parquet and test.parquet (example_id, text, label and, where examples have it,
+    slice), and splits.parquet (example_id, text_digest, label, split).
+    """
+    rows = pd.read_parquet(examples.file("examples.parquet"))
+    labels, digests, left_out = rows["label"], rows["text"].map(digest_text), 0
+    if "split" in rows:
+        split, left_out = honour_given_split(text_digests=digests, labels=labels, given=rows["split"], config=config)
+    else:
+        split = split_rows(text_digests=digests, labels=labels, config=config)
+    manifest = rows[["example_id", "label"]].assign(split=split.fillna(LEFT_OUT))
+    manifest.insert(1, "text_digest", digests)
+    manifest.to_parquet(folder / "splits.parquet", index=False)
+    kept = rows[["example_id", "text", "label", *rows.columns.intersection(["slice"])]]
+    for name in SPLITS:
+        kept[split == name].to_parquet(folder / f"{name}.parquet", index=False)
+    table = split_counts(split, labels)
+    return {
+        "rows": {**{name: int(table[name].sum()) for name in SPLITS}, LEFT_OUT: left_out},
+        "table": {str(label): [int(count) for count in counts] for label, *counts in table.itertuples()},
+        "labels": examples.facts["labels"],
+        "sha256": examples.facts["sha256"],
+    }
+
+
+def read_rows(splits: StageRecord, name: str) -> pd.DataFrame:
+    """Return the rows of a part in the order of the file: example_id, text, label and, if recorded, slice."""
+    return pd.read_parquet(splits.file(f"{name}.parquet"))

@@ -1,0 +1,129 @@
+"""Encoded rows -> a trained network, with a checkpoint and the metrics in MLflow after each epoch."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger
+
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.training import TrainingConfig
+from lstm_model.pages.plots import plot_curves
+from lstm_model.tokens.encoded_rows import EncodedRows
+from tasks.registry.registered_classifier import RegisteredClassifier
+from tasks.runtime import tracking
+from tasks.runtime.artifacts import Progress
+from tasks.runtime.stage_store import StageRecord, read_json, stage, write_json
+from tasks.runtime.tracking import Run
+
+
+def log_training(record: StageRecord, run: Run) -> dict[str, float]:
+    """Log the curves and the best epoch's metrics, and return the latter."""
+    history = read_json(record.file("history.json"))
+    epochs, best_epoch = history["epochs"], history["best_epoch"]
+    tracking.log_curves(run, epochs)
+    best: dict[str, float] = epochs[best_epoch - 1]
+    metrics = {"best_epoch": best_epoch, "epochs": len(epochs), "parameters": record.facts["parameters"]}
+    metrics |= {f"best_{name}": value for name, value in best.items()}
+    if taken := record.facts["warm_start"]:
+        metrics |= {"warm_start.tokens": taken["tokens"], "warm_start.layers": len(taken["layers"])}
+    tracking.log_metrics(run, metrics)
+    return best
+
+
+def _report(record: StageRecord, run: Run) -> None:
+    log_training(record, run)
+    tracking.log_file(run, record.file("curves.png"), "figures")
+
+
+@stage("trained", report=_report)
+def train_model(
+    folder: Path,
+    encoded: StageRecord,
+    start: RegisteredClassifier | None,
+    model: ModelConfig,
+    training: TrainingConfig,
+    run: Run,
+) -> dict[str, Any]:
+    """Fit the network, stop early on validation rows and restore the best weights; write network.keras.
+
+    start: the registered version whose weights it starts from, where the two have parts in common.
+    """
+    rows = encoded.facts["parts"]["train"]["rows"]
+    progress = Progress("training-progress", "training", total=rows * training.epochs, unit="rows")
+    logger = get_run_logger()
+
+    def on_batch(epoch: int, done: int, total: int) -> None:
+        progress.set(int(rows * (epoch - 1 + done / total)), what=f"training, epoch {epoch} of {training.epochs}")
+
+    def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
+        tracking.log_curves_epoch(run, epoch, metrics)
+        logger.info("Epoch %d: %s.", epoch, ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+
+    checkpoint = checkpoint_folder(folder)
+    if checkpoint.exists() and checkpoint.stat().st_mtime < run.stages_since:
+        shutil.rmtree(checkpoint)
+    facts = fit_network(folder, encoded, start, model, training, on_batch=on_batch, on_epoch=on_epoch)
+    progress.close(f"trained {facts['epochs']} epochs, the best was {facts['best_epoch']}")
+    return facts
+
+
+def fit_network(
+    folder: Path,
+    encoded: StageRecord,
+    start: RegisteredClassifier | None,
+    model: ModelConfig,
+    training: TrainingConfig,
+    **listeners: Callable[..., None],
+) -> dict[str, Any]:
+    """Write network.keras, history.json and curves.png; return the stage's facts. listeners: of `train_network`."""
+    # Imported here: TensorFlow takes 4 s, and a cached stage does not need it.
+    from lstm_model.network.network import build_network
+    from lstm_model.network.training import train_network
+
+    train, validation = (EncodedRows.load(encoded.file(f"{name}.npz")) for name in ("train", "validation"))
+    vocab_size, num_classes = encoded.facts["vocab_size"], len(encoded.facts["labels"])
+    network = build_network(model, vocab_size=vocab_size, num_classes=num_classes, seed=training.seed)
+    taken = _take_over(network, start, encoded) if start is not None else None
+    checkpoint = checkpoint_folder(folder)
+    history = train_network(network, train, validation, training, checkpoint=checkpoint, **listeners)
+    network.save(folder / "network.keras", include_optimizer=False)
+    write_json(folder / "history.json", {"epochs": history.epochs, "best_epoch": history.best_epoch})
+    # Drawn here, not in the report, which also runs when the stage is cached.
+    plot_curves(history.epochs, history.best_epoch).savefig(folder / "curves.png")
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    return {
+        "parameters": network.count_params(),
+        "best_epoch": history.best_epoch,
+        "epochs": len(history.epochs),
+        "warm_start": taken,
+    }
+
+
+def checkpoint_folder(folder: Path) -> Path:
+    """Return the folder of the state after each epoch, which is removed when the stage is done."""
+    return folder.with_name(f"{folder.name}.checkpoint")
+
+
+def _take_over(network: Any, start: RegisteredClassifier, encoded: StageRecord) -> dict[str, Any]:
+    """Copy the version's weights to the network; return the version and the tokens and layers that were copied."""
+    import keras
+    from tokenizers import Tokenizer
+
+    from lstm_model.network.warm_start import take_over
+
+    folders = (encoded.folder, start.folder)
+    vocabs = [Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab() for folder in folders]
+    taken = take_over(
+        network,
+        keras.saving.load_model(start.folder / "model.keras", compile=False),
+        vocab=vocabs[0],
+        donor_vocab=vocabs[1],
+        labels=encoded.facts["labels"],
+        donor_labels=read_json(start.folder / "classifier.json")["labels"],
+    )
+    get_run_logger().info(
+        "Training starts from version %s: %d tokens, layers %s.", start.version, taken.tokens, taken.layers
+    )
+    return {"version": start.version, "tokens": taken.tokens, "layers": taken.layers}

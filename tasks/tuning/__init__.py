@@ -1,0 +1,1 @@
+"""The search for better settings: its study, its trials, its best configuration."""

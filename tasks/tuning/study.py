@@ -1,0 +1,114 @@
+"""A search for settings: its Optuna study, which the same search opens again, and its MLflow run.
+
+Only one process works on a search at a time. The study is in `mlruns/tuning.db` or in $LSTM_TEXT_TUNING_STORAGE.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from lstm_model.config.pipeline import PipelineConfig
+from lstm_model.config.search_space import suggest_settings
+from lstm_model.config.tuning import TuningConfig
+from lstm_model.digests import digest_json
+from lstm_model.errors import UsageError
+from tasks.runs.flow_run import recorded_flow
+from tasks.runtime.state.local_state import state_root
+from tasks.runtime.tracking import Run
+from tasks.training.load_examples import load_examples
+from tasks.training.split_examples import split_examples
+from tasks.training.tokenize_and_pad import tokenize_and_pad
+from tasks.training.train_model import train_model
+from tasks.training.validate_examples import validate_examples
+from tasks.tuning.mlflow_runs import search_run
+
+START = "start"  # Marks the trial of the configuration that the search starts from.
+
+
+@dataclass(frozen=True)
+class Search:
+    """A study, the configuration that it starts from, its search space, and its MLflow run."""
+
+    study: optuna.Study
+    base: PipelineConfig
+    tuning: TuningConfig
+    run: Run
+
+    @property
+    def monitor(self) -> str:
+        """The name of the validation metric that compares trials."""
+        return f"validation_{self.base.training.monitor}"
+
+    @property
+    def finished(self) -> list[FrozenTrial]:
+        return [trial for trial in self.study.trials if trial.state.is_finished()]
+
+    def loss(self, trial: FrozenTrial) -> float:
+        """Return the trial's validation metric with the sign that makes lower better."""
+        return float(trial.value if self.study.direction is StudyDirection.MINIMIZE else -trial.value)
+
+
+@contextmanager
+def open_search(base: PipelineConfig, tuning: TuningConfig) -> Iterator[Search]:
+    """Open the study and the MLflow run of a search, again if it was interrupted."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    key = search_key(base, tuning)
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=tuning.random_trials, n_warmup_steps=tuning.warmup_epochs)
+    with recorded_flow(), _sole_process(key):
+        study = optuna.create_study(
+            study_name=f"{base.data.path.stem}-{key}",
+            storage=os.environ.get("LSTM_TEXT_TUNING_STORAGE") or f"sqlite:///{state_root() / 'tuning.db'}",
+            direction="minimize" if base.training.monitor == "log_loss" else "maximize",
+            pruner=pruner if tuning.prune else optuna.pruners.NopPruner(),
+            load_if_exists=True,
+        )
+        if not study.trials:
+            study.enqueue_trial({}, user_attrs={START: True})
+        with search_run(base, tuning, earlier=study.user_attrs.get("run_id")) as run:
+            study.set_user_attr("run_id", run.run_id)
+            yield Search(study, base, tuning, run)
+
+
+def best_trial(search: Search) -> FrozenTrial:
+    """Return the best completed trial other than the start; the start if no other was completed."""
+    start, *others = search.study.get_trials(states=[TrialState.COMPLETE])
+    return min(others, key=search.loss, default=start)
+
+
+def trial_settings(search: Search, trial: FrozenTrial | optuna.Trial) -> dict[str, Any]:
+    """Return the settings of the trial, drawn if it is new; none for the configuration that the search starts from."""
+    has_settings = isinstance(trial, optuna.Trial) or bool(trial.params)  # A trial may fail before they are drawn.
+    return suggest_settings(trial, search.tuning) if has_settings and START not in trial.user_attrs else {}
+
+
+def search_key(base: PipelineConfig, tuning: TuningConfig) -> str:
+    """Return a digest of data, code, settings, space and seed, which a search shares with its continuation."""
+    stages = [
+        load_examples.digest_of({"config": base.data, "slice_column": base.evaluation.slice_column}),
+        validate_examples.digest_of({"config": base.data}),
+        split_examples.digest_of({"config": base.split}),
+        tokenize_and_pad.digest_of({"config": base.tokenization}),
+        train_model.digest_of({"model": base.model, "training": base.training}),
+    ]
+    return digest_json([stages, tuning.model_dump(mode="json", exclude={"trials", "minutes"})])[:12]
+
+
+@contextmanager
+def _sole_process(key: str) -> Iterator[None]:
+    locks = state_root() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    try:
+        held = FileLock(locks / f"tuning-{key}.lock").acquire(timeout=0)
+    except Timeout:
+        raise UsageError(
+            "Another process works on the same search.", "Wait for it, or search with another tuning.seed."
+        ) from None
+    with held:
+        yield
