@@ -145,7 +145,7 @@ def test_two_trainings_of_the_same_data_do_not_run_at_once(data: Path, tmp_path:
         first = subprocess.Popen(command(data), env=environment(tmp_path), stdout=out, stderr=out)
         wait_for_a_run(tmp_path)
         second = run(data, tmp_path)
-        assert second.returncode == 4 and "one training at a time of the same data" in second.stderr
+        assert second.returncode == 4 and "Another process trains on the same data" in second.stderr
         assert first.wait(timeout=300) == 0, (tmp_path / "out").read_text()[-2_000:]
     assert len(runs(tmp_path)) == 1
 

@@ -323,4 +323,4 @@ def test_serving_without_a_server_says_what_to_start(team: dict[str, str]) -> No
         result = subprocess.run([sys.executable, "deployments/serve_flows.py"], env=environment, cwd=PROJECT,
                                 capture_output=True, text=True, timeout=120)  # fmt: skip
     assert result.returncode == 4
-    assert "make ui starts one" in result.stderr and "Traceback" not in result.stderr
+    assert "Start one with make ui" in result.stderr and "Traceback" not in result.stderr

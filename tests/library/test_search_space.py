@@ -26,7 +26,7 @@ def test_the_default_space_can_be_searched_from_the_defaults() -> None:
         ({"model.lstm_unit": (16, 32)}, "model.lstm_units"),
         ({"tokenization.vocab_size": (100, 200)}, "no setting of model or training"),
         ({"training.seed": (1, 2)}, "training.seed, which a search may not change: it decides chance"),
-        ({"training.monitor": ("log_loss", "macro_f1")}, "trials are compared by it"),
+        ({"training.monitor": ("log_loss", "macro_f1")}, "the metric that trials are compared by"),
         ({"model.dropout_rate": (0.1, 1.5)}, "1.5 for model.dropout_rate: Input should be less than 1"),
         ({"model.dropout_rate": Range(low=0.1, high=1.5)}, "1.5 for model.dropout_rate: Input should be less than 1"),
         (

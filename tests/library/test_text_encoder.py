@@ -102,7 +102,7 @@ def test_what_it_remembers_is_bounded_and_changes_nothing(monkeypatch: pytest.Mo
         assert rows(encoder, texts) == expected(fitted, texts)
         assert 40 <= len(encoder.known) <= 50
         assert not any(len(piece) > 100 for piece in encoder.known)
-        assert encoder.starts.size == len(encoder.known) + 1
+        assert len(encoder.starts) == len(encoder.known) + 1
 
 
 def test_it_works_on_after_a_text_that_it_refuses() -> None:

@@ -82,7 +82,7 @@ def test_a_registry_that_does_not_answer_is_told_once(
 
     watch = AliasWatch(URI, "1")
     for answer in (silent, gone, silent, lambda uri: (NAME, "2", ""), silent):
-        monkeypatch.setattr(serve_model, "resolve_model", answer)
+        monkeypatch.setattr("tasks.serving.serve_model.resolve_model", answer)
         watch.look()
     assert capsys.readouterr().err.splitlines() == [
         f"{URI} is not found (connection refused); serving continues",

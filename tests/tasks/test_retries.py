@@ -70,7 +70,7 @@ def test_what_may_pass_is_tried_again(error: Exception) -> None:
     "error",
     [
         MlflowException("no such param", error_code=INVALID_PARAMETER_VALUE),
-        ContentError(expected="rows", found="none", remedy="Add some."),
+        ContentError("There are no rows.", "Add some."),
         caused(MlflowException("Unable to fetch model from model URI"), KeyError("no such model")),
         PermissionError(errno.EACCES, "denied"),
         FileNotFoundError(errno.ENOENT, "gone"),

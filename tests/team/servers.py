@@ -144,7 +144,7 @@ def prefect_server(folder: Path) -> Iterator[str]:
     """Run a Prefect server with its database in folder/prefect until the block ends; yield the address of its API."""
     port = free_port()
     address = f"http://127.0.0.1:{port}/api"
-    environment = plain_environment(folder, PREFECT_HOME=str(folder / "prefect"))
+    environment = plain_environment(folder, PREFECT_HOME=str(folder / "prefect"), PREFECT_API_URL=address)
     command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     healthy = [sys.executable, "-c", f"from urllib.request import urlopen; urlopen('{address}/health', timeout=5)"]
     with running(command, environment, folder / "prefect.log") as process:
