@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.errors import ModelError
-from tasks.serving.serve_model import AliasWatch, serve_model
+from tasks.serving.serve_model import AliasWatch
 from tests.models import TEXTS, register, write_classifier
 from tests.serving.servers import serving
 
