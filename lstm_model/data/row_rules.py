@@ -1,7 +1,6 @@
 """The rules that every row must keep, and the derived columns that they check."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,8 +8,6 @@ import pandas as pd
 from lstm_model.config.data import DataConfig
 from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError
-
-Mask = Callable[[pd.DataFrame], pd.Series]
 
 
 @dataclass(frozen=True)

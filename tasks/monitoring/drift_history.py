@@ -14,15 +14,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from filelock import FileLock
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
 from lstm_model.digests import digest_text
 from tasks.runtime import tracking
+from tasks.runtime.locks import local_lock
 from tasks.runtime.retries import mlflow_client
-from tasks.runtime.state.local_state import state_root
 from tasks.runtime.tracking import ensure_experiment
 
 Kind = Literal["batch", "feedback"]
@@ -153,9 +152,7 @@ def _first_run(experiment_id: str, model_name: str, version: str) -> str | None:
 
 def _create_run(experiment_id: str, model_name: str, version: str) -> str:
     """Create the run of a series, unless another process of this machine has; other machines' runs may be first."""
-    locks = state_root() / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"series-{digest_text(f'{experiment_id}/{model_name}/{version}')[:16]}.lock"):
+    with local_lock(f"series-{digest_text(f'{experiment_id}/{model_name}/{version}')[:16]}"):
         run_id = _first_run(experiment_id, model_name, version)
         if run_id is None:
             tags = _tags("series", model_name, version)

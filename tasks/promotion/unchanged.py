@@ -8,7 +8,7 @@ from tasks.promotion.outcome import TrainingOutcome
 from tasks.registry.aliases import list_versions
 from tasks.registry.version_files import find_damage
 from tasks.runs.overdue_runs import cancel_overdue_runs
-from tasks.runs.training_run import digest_inputs, resume_key
+from tasks.runs.training_run import digest_inputs, latest_run, resume_key
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.state.local_state import use_local_state
 from tasks.runtime.state.tracking_database import prepare_tracking_database
@@ -49,13 +49,12 @@ def unchanged_state(config: PipelineConfig, *, trigger: str, force_retrain: bool
 
 
 def _last_decided(config: PipelineConfig) -> MlflowRun | None:
-    client, settings = mlflow_client(), config.registration
-    experiment = client.get_experiment_by_name(settings.experiment_name)
+    settings = config.registration
+    experiment = mlflow_client().get_experiment_by_name(settings.experiment_name)
     if experiment is None:
         return None
     wanted = (
         f"params.`registration.model_name` = '{settings.model_name}' "
         "and attributes.status = 'FINISHED' and tags.decision != ''"
     )
-    latest = ["attributes.start_time DESC"]
-    return next(iter(client.search_runs([experiment.experiment_id], wanted, order_by=latest, max_results=1)), None)
+    return latest_run(experiment.experiment_id, wanted)

@@ -89,7 +89,7 @@ def _opened_run(
     tags = run_tags(config, trigger, key)
     # No other process uses an unfinished run of this key: this one holds the key.
     wanted = f"tags.resume_key = '{key}' and attributes.status != 'FINISHED'"
-    unfinished = _latest_run(experiment_id, wanted) if key else None
+    unfinished = latest_run(experiment_id, wanted) if key else None
     if unfinished:
         _continue(unfinished, tags)
     opened = unfinished or with_retries(_create_run, experiment_id, name, tags)
@@ -105,7 +105,8 @@ def _opened_run(
         )
 
 
-def _latest_run(experiment_id: str, condition: str) -> MlflowRun | None:
+def latest_run(experiment_id: str, condition: str) -> MlflowRun | None:
+    """Return the run of an experiment that started last among those that meet the condition; None if none does."""
     latest = ["attributes.start_time DESC"]
     runs = mlflow_client().search_runs([experiment_id], condition, order_by=latest, max_results=1)
     return runs[0] if runs else None
@@ -114,7 +115,7 @@ def _latest_run(experiment_id: str, condition: str) -> MlflowRun | None:
 def _create_run(experiment_id: str, name: str, tags: dict[str, str]) -> MlflowRun:
     """Create the run, unless an earlier try did and its answer was lost."""
     wanted = f"tags.`prefect.flow_run_id` = '{tags['prefect.flow_run_id']}' and attributes.status = 'RUNNING'"
-    run = _latest_run(experiment_id, wanted)
+    run = latest_run(experiment_id, wanted)
     return run or mlflow_client().create_run(experiment_id, run_name=name, tags=tags)
 
 

@@ -24,6 +24,7 @@ from prefect.settings import PREFECT_API_URL
 from lstm_model.errors import ModelError, UsageError
 from tasks.runtime.artifacts import ask_once, run_logger
 from tasks.runtime.prefect_server import is_own_server
+from tasks.runtime.state.local_state import state_root
 
 LEASE_SECONDS = 60.0  # Prefect takes no shorter one.
 RENEW_SECONDS = 10.0
@@ -59,6 +60,13 @@ def shared_lock(uri: str, name: str, *, one_off: bool = False) -> Lock:
             "Start one with `prefect server start` and set PREFECT_API_URL=http://HOST:4200/api.",
         )
     return _limit(f"lstm-text-{name}", one_off=one_off)
+
+
+def local_lock(name: str) -> FileLock:
+    """Return the lock of that name for the processes on this machine that share the folder of run state."""
+    folder = state_root() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{name}.lock")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from prefect import get_run_logger
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -22,8 +22,8 @@ from lstm_model.data.reading import CHUNK_ROWS, text_columns
 from lstm_model.digests import digest_file, digest_text
 from lstm_model.errors import ModelError, UsageError
 from tasks.registry.registered_model import resolve_model
+from tasks.runtime.locks import local_lock
 from tasks.runtime.stage_store import retried_task
-from tasks.runtime.state.local_state import state_root
 
 OUTPUT_FORMATS = (".parquet", ".csv")
 
@@ -141,10 +141,8 @@ def check_writable(output: Path, *, overwrite: bool) -> None:
 @contextmanager
 def sole_writer(output: Path) -> Iterator[None]:
     """Lock the output. Raises UsageError while another process scores into it; a killed process releases the lock."""
-    locks = state_root() / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(locks / f"score-{digest_text(str(output.resolve()))[:16]}.lock", timeout=0):
+        with local_lock(f"score-{digest_text(str(output.resolve()))[:16]}").acquire(timeout=0):
             yield
     except Timeout:
         raise UsageError(

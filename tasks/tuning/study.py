@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -20,6 +20,7 @@ from lstm_model.config.tuning import TuningConfig
 from lstm_model.digests import digest_json
 from lstm_model.errors import UsageError
 from tasks.runs.flow_run import recorded_flow
+from tasks.runtime.locks import local_lock
 from tasks.runtime.state.local_state import state_root
 from tasks.runtime.tracking import Run
 from tasks.training.load_examples import load_examples
@@ -102,10 +103,8 @@ def search_key(base: PipelineConfig, tuning: TuningConfig) -> str:
 
 @contextmanager
 def _sole_process(key: str) -> Iterator[None]:
-    locks = state_root() / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
     try:
-        held = FileLock(locks / f"tuning-{key}.lock").acquire(timeout=0)
+        held = local_lock(f"tuning-{key}").acquire(timeout=0)
     except Timeout:
         raise UsageError(
             "Another process works on the same search.", "Wait for it, or search with another tuning.seed."
