@@ -12,6 +12,7 @@ from lstm_model.config.data import DataConfig
 from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.config.export import ExportConfig
 from lstm_model.config.model import ModelConfig
+from lstm_model.config.ngrams import NgramsConfig
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.config.registration import RegistrationConfig
@@ -25,6 +26,7 @@ from tasks.promotion.register_classifier import register_classifier
 from tasks.promotion.unchanged import unchanged_state
 from tasks.reports.write_report import write_report
 from tasks.runs.training_run import training_run
+from tasks.runtime.background import in_background
 from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.tracking import Run
 from tasks.training.check_cases_file import check_cases_file
@@ -32,6 +34,8 @@ from tasks.training.describe_reference import describe_reference
 from tasks.training.evaluate_classifier import evaluate_classifier
 from tasks.training.export_classifier import export_classifier
 from tasks.training.fetch_start import fetch_start
+from tasks.training.fit_baseline import fit_baseline
+from tasks.training.fit_ngrams import fit_ngram_models
 from tasks.training.load_examples import load_examples
 from tasks.training.split_examples import split_examples
 from tasks.training.tokenize_and_pad import tokenize_and_pad
@@ -57,6 +61,7 @@ def train_text_classifier(
     split: SplitConfig = SplitConfig(),
     model: ModelConfig = ModelConfig(),
     training: TrainingConfig = TrainingConfig(),
+    ngrams: NgramsConfig = NgramsConfig(),
     export: ExportConfig = ExportConfig(),
     evaluation: EvaluationConfig = EvaluationConfig(),
     registration: RegistrationConfig = RegistrationConfig(),
@@ -73,6 +78,7 @@ def train_text_classifier(
         split: How rows are divided into train, validation and test.
         model: The network.
         training: How the network is fitted to the train rows.
+        ngrams: The linear models over n-grams that the network is mixed with.
         export: How the network becomes the served classifier.
         evaluation: How the classifier is evaluated.
         registration: Name of the registered model, and of the experiment.
@@ -83,7 +89,7 @@ def train_text_classifier(
     """
     config = PipelineConfig(
         data=data, tokenization=tokenization, split=split, model=model, training=training,
-        export=export, evaluation=evaluation, registration=registration, promotion=promotion,
+        ngrams=ngrams, export=export, evaluation=evaluation, registration=registration, promotion=promotion,
     )  # fmt: skip
     if unchanged := unchanged_state(config, trigger=trigger, force_retrain=force_retrain):
         return unchanged
@@ -103,9 +109,14 @@ def build_and_evaluate(config: PipelineConfig, run: Run) -> tuple[StageRecord, S
     examples = validate_examples(raw, config.data, run=run)
     check_cases_file(examples, config.data, config.evaluation, run=run)
     splits = split_examples(examples, config.split, run=run)
+    ngrams = in_background(fit_ngram_models, splits, config.ngrams, run=run)
+    linear = in_background(fit_baseline, splits, run=run, after=ngrams) if config.evaluation.baseline else None
     encoded = tokenize_and_pad(splits, config.tokenization, run=run)
     start = fetch_start(config.training, config.registration, run=run)
     trained = train_model(encoded, start, config.model, config.training, run=run)
-    classifier = export_classifier(trained, encoded, config.model, config.tokenization, config.export, run=run)
-    evaluated = evaluate_classifier(classifier, splits, config.data, config.evaluation, run=run)
+    classifier = export_classifier(
+        trained, encoded, ngrams.result(), splits, config.model, config.tokenization, config.export, run=run
+    )
+    baseline = linear and linear.result()
+    evaluated = evaluate_classifier(classifier, splits, baseline, config.data, config.evaluation, run=run)
     return examples, splits, classifier, evaluated

@@ -10,6 +10,7 @@ from lstm_model.config.data import DataConfig
 from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.config.export import ExportConfig
 from lstm_model.config.model import ModelConfig
+from lstm_model.config.ngrams import NgramsConfig
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.config.registration import RegistrationConfig
@@ -37,6 +38,7 @@ def tune_text_classifier(
     split: SplitConfig = SplitConfig(),
     model: ModelConfig = ModelConfig(),
     training: TrainingConfig = TrainingConfig(),
+    ngrams: NgramsConfig = NgramsConfig(),
     export: ExportConfig = ExportConfig(),
     evaluation: EvaluationConfig = EvaluationConfig(),
     registration: RegistrationConfig = RegistrationConfig(),
@@ -53,6 +55,7 @@ def tune_text_classifier(
         split: How rows are divided into train, validation and test.
         model: The network that the search starts from.
         training: How the network is fitted; monitor is the metric that compares trials.
+        ngrams: The linear models over n-grams that the network is mixed with.
         export: How the network becomes the served classifier; used with train.
         evaluation: How differences are evaluated.
         registration: Name of the registered model, and of the experiment.
@@ -62,7 +65,7 @@ def tune_text_classifier(
     """
     base = PipelineConfig(
         data=data, tokenization=tokenization, split=split, model=model, training=training,
-        export=export, evaluation=evaluation, registration=registration, promotion=promotion,
+        ngrams=ngrams, export=export, evaluation=evaluation, registration=registration, promotion=promotion,
     )  # fmt: skip
     check_space(tuning, base)
     with open_search(base, tuning) as search:

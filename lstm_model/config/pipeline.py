@@ -12,6 +12,7 @@ from lstm_model.config.data import DataConfig
 from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.config.export import ExportConfig
 from lstm_model.config.model import ModelConfig
+from lstm_model.config.ngrams import NgramsConfig
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.config.section import Section
@@ -33,6 +34,8 @@ class PipelineConfig(Section):
     """The network."""
     training: TrainingConfig = TrainingConfig()
     """Training it."""
+    ngrams: NgramsConfig = NgramsConfig()
+    """The linear part next to it."""
     export: ExportConfig = ExportConfig()
     """Making it servable."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -67,6 +70,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "dropout_rate": 0.2,
             "word_dropout_rate": 0.0,
         },
+        "ngrams": {"words": False, "characters": False},
         "training": {
             "epochs": 120,
             "batch_size": 64,

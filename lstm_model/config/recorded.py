@@ -7,6 +7,8 @@ from lstm_model.config.pipeline import PipelineConfig
 
 # Settings of earlier releases, with their defaults.
 REMOVED = {"export.quantize": "none", "export.max_disagreement": 0.005}
+# Sections that earlier releases did not have, as those releases worked.
+ADDED = {"ngrams": {"words": False, "characters": False}}
 
 
 def flat_settings(recorded: str) -> dict[str, Any]:
@@ -20,7 +22,7 @@ def read_recorded(recorded: str) -> PipelineConfig:
 
     Raises pydantic.ValidationError if this release does not accept the rest.
     """
-    sections = json.loads(recorded)
+    sections = {**ADDED, **json.loads(recorded)}
     for name in REMOVED:
         section, key = name.split(".")
         sections.get(section, {}).pop(key, None)

@@ -7,7 +7,6 @@ import pandas as pd
 
 from lstm_model.classifier.answers import probability_columns
 from lstm_model.config.evaluation import EvaluationConfig
-from lstm_model.evaluation.baseline import NAME as BASELINE
 from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
 from lstm_model.evaluation.metrics import classification_metrics, guessing_macro_f1, ids_of, label_metrics
 from lstm_model.evaluation.slices import length_buckets, slice_metrics, unknown_buckets, value_buckets
@@ -48,7 +47,7 @@ def evaluate_answers(answers: pd.DataFrame, *, labels: Sequence[str], config: Ev
             "macro_f1": candidate["macro_f1"] - metrics["macro_f1"],
             "interval": list(interval(ours["macro_f1"] - drawn["baseline"]["macro_f1"], sure)),
         }
-        baseline = {"name": BASELINE, **metrics, "difference": difference}
+        baseline = {"name": "baseline", **metrics, "difference": difference}
     guessing = {"macro_f1": guessing_macro_f1(len(labels))}
     return {"candidate": candidate, "intervals": intervals, "guessing": guessing, "baseline": baseline}
 

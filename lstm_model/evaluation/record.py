@@ -54,6 +54,13 @@ class Baseline(Record):
     f1: dict[str, float]
     difference: MacroF1Difference  # Candidate - baseline.
     seconds: float | None = None  # To fit and predict.
+    validation_accuracy: dict[str, float] = {}  # Of each linear model that was tried.
+
+
+class Part(Record):
+    share: float  # Of the deviation of the mixed logits.
+    accuracy: float  # Of its own answers.
+    macro_f1: float
 
 
 class BeforeAfter(Record):
@@ -104,6 +111,7 @@ class Evaluation(Record):
     intervals: Intervals
     guessing: MacroF1
     baseline: Baseline | None = None
+    parts: dict[str, Part] = {}  # The LSTM alone and, if they are mixed in, the n-grams alone.
     calibration: CalibrationEffect | None = None
     slices: list[Slice] = []
     behaviour: Behaviour = Behaviour()

@@ -108,7 +108,8 @@ def servability_rule(servable: Servability) -> Rule:
 def _digests(version: RegisteredClassifier) -> dict[str, str]:
     """Return the digests of the served files. Raises ModelError if one is missing."""
     with whole_version(version.name, version.version):
-        return {name: digest_file(version.folder / name) for name in SERVED_FILES}
+        files = [*SERVED_FILES, *(path.name for path in version.folder.glob("*.npy"))]
+        return {name: digest_file(version.folder / name) for name in files}
 
 
 def _result(rules: list[Rule], *, good: str = "", comparison: ChampionComparison | None = None) -> GateResult:

@@ -25,7 +25,7 @@ from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord, retried_task
 from tasks.runtime.state.local_state import PROJECT
 from tasks.runtime.tracking import Run
-from tasks.training.export_classifier import REGISTERED_FILES
+from tasks.training.export_classifier import registered_files
 from tasks.training.split_examples import read_rows
 
 DIGEST_TAG = "classifier_digest"  # Tag of a version: the digest of its files.
@@ -58,7 +58,9 @@ def register_classifier(
     crash, or because nothing that matters has changed.
     """
     client, name = mlflow_client(), config.model_name
-    digest = digest_json([{file: classifier.files[file] for file in sorted(REGISTERED_FILES)}, reference.files])
+    digest = digest_json(
+        [{file: classifier.files[file] for file in sorted(registered_files(classifier))}, reference.files]
+    )
     version = _registered(name, digest)
     if version is None:
         version = _log_and_register(classifier, reference, splits, name, run)
@@ -96,7 +98,7 @@ def _log_and_register(classifier: StageRecord, reference: StageRecord, splits: S
             client.delete_logged_model(model.model_id)
     if not uris:
         example = read_rows(splits, "test")[["text"]].head(2)
-        files = [*map(classifier.file, REGISTERED_FILES), *map(reference.file, reference.files)]
+        files = [*map(classifier.file, registered_files(classifier)), *map(reference.file, reference.files)]
         metadata = {"labels": classifier.facts["labels"], "data_digest": splits.facts["sha256"]}
         uris = [log_classifier(files, example, metadata=metadata)]
     return str(mlflow.register_model(uris[0], name, await_registration_for=60).version)

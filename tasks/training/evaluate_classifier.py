@@ -1,6 +1,5 @@
 """Evaluate the classifier on the test rows, once; the gate and all reports read the files that this stage writes."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +8,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from lstm_model.classifier.answers import answer_table
-from lstm_model.classifier.classifier import Classifier, softmax
+from lstm_model.classifier.classifier import LSTM, Classifier, mix, softmax
 from lstm_model.config.data import DataConfig
 from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.data.cases import find_cases, read_cases
 from lstm_model.data.reading import file_format, unchanged_file
 from lstm_model.digests import digest_text
-from lstm_model.evaluation.baseline import predict_with_baseline
 from lstm_model.evaluation.behaviour import check_cases, check_invariance
 from lstm_model.evaluation.evaluation import evaluate_answers, evaluate_slices
-from lstm_model.evaluation.metrics import calibration_error, ids_of, reliability
+from lstm_model.evaluation.metrics import calibration_error, ids_of, label_metrics, reliability
 from lstm_model.evaluation.mistakes import confident_mistakes, label_errors
 from lstm_model.evaluation.record import Evaluation
 from lstm_model.pages.diagrams import draw_diagrams
@@ -29,9 +27,12 @@ from tasks.runtime.stage_store import StageRecord, stage, write_json
 from tasks.runtime.tracking import Run
 from tasks.training.evaluation_report import DIAGRAMS, EVALUATION, HEADLINE, report_evaluation
 from tasks.training.export_classifier import VALIDATION_LOGITS
+from tasks.training.fit_baseline import ANSWERS as BASELINE_ANSWERS
 from tasks.training.split_examples import read_rows
 
 PROGRESS_ROWS = 10_000
+
+Logits = npt.NDArray[np.float32]
 
 
 def _cases_read(data: DataConfig, config: EvaluationConfig, run: Run, **others: Any) -> list[str] | None:
@@ -41,17 +42,26 @@ def _cases_read(data: DataConfig, config: EvaluationConfig, run: Run, **others: 
 
 @stage("evaluation", report=report_evaluation, reads=_cases_read)
 def evaluate_classifier(
-    folder: Path, classifier: StageRecord, splits: StageRecord, data: DataConfig, config: EvaluationConfig, run: Run
+    folder: Path,
+    classifier: StageRecord,
+    splits: StageRecord,
+    baseline: StageRecord | None,
+    data: DataConfig,
+    config: EvaluationConfig,
+    run: Run,
 ) -> dict[str, Any]:
     """Answer the test rows; write predictions.parquet, evaluation.json, two tables and the plots."""
     served = Classifier.load(classifier.folder)
     labels = served.labels
-    answers, logits = _answer(served, read_rows(splits, "test"))
+    answers, parts = _answer(served, read_rows(splits, "test"))
+    logits = mix(parts, served.description.mixture)
     held_out = _table(served, read_rows(splits, "validation"), np.load(classifier.file(VALIDATION_LOGITS)))
-    seconds = _answer_with_baseline(answers, read_rows(splits, "train")) if config.baseline else None
+    if baseline is not None:
+        answers["baseline_predicted"] = pd.read_parquet(baseline.file(BASELINE_ANSWERS))["baseline_predicted"]
     evaluation = {"labels": labels, **evaluate_answers(answers, labels=labels, config=config)}
-    if seconds is not None:
-        evaluation["baseline"]["seconds"] = seconds
+    if baseline is not None:
+        evaluation["baseline"] |= {name: baseline.facts[name] for name in ("name", "seconds", "validation_accuracy")}
+    evaluation["parts"] = _parts(parts, classifier.facts["mixture"], answers["label"], labels)
     before = reliability(
         label_ids=ids_of(answers["label"], labels), probabilities=softmax(logits), bins=config.calibration_bins
     )
@@ -86,35 +96,45 @@ def _draw(folder: Path, evaluation: Evaluation, before: dict[str, Any]) -> None:
     write_json(folder / DIAGRAMS, draw_diagrams(candidate["reliability"], uncalibrated))
 
 
-def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
-    """Return the rows with the classifier's answers, and its logits: float32[N, C]."""
+def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Logits]]:
+    """Return the rows with the classifier's answers, and the answers of each part: float32[N, C]."""
     texts = rows["text"].tolist()
     progress = Progress("evaluate-test", "answering test rows", total=len(texts), unit="rows")
-    parts = []
+    parts, counts = [], []
     for first in range(0, len(texts), PROGRESS_ROWS):
-        token_ids, offsets = served.encoder.encode(texts[first : first + PROGRESS_ROWS])
-        parts.append((served.predict_logits(token_ids, offsets), np.diff(offsets), unknown_rates(token_ids, offsets)))
+        chunk = texts[first : first + PROGRESS_ROWS]
+        token_ids, offsets = served.encoder.encode(chunk)
+        parts.append(served.predict_parts(chunk))
+        counts.append((np.diff(offsets), unknown_rates(token_ids, offsets)))
         progress.set(min(first + PROGRESS_ROWS, len(texts)))
     progress.close(f"answered {len(texts):,} test rows")
-    logits, tokens, unknown = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    tokens, unknown = (np.concatenate(arrays) for arrays in zip(*counts, strict=True))
     rows = rows.assign(tokens=tokens, unknown_rate=unknown)
     rows.insert(2, "text_digest", rows["text"].map(digest_text))
-    return _table(served, rows, logits), logits
+    joined = {name: np.concatenate([chunk[name] for chunk in parts]) for name in parts[0]}
+    return _table(served, rows, mix(joined, served.description.mixture)), joined
 
 
-def _table(served: Classifier, rows: pd.DataFrame, logits: npt.NDArray[np.float32]) -> pd.DataFrame:
+def _parts(
+    parts: dict[str, Logits], mixture: dict[str, Any], given: pd.Series, labels: list[str]
+) -> dict[str, dict[str, Any]]:
+    """Return the share and the metrics of the LSTM alone and of the n-grams alone."""
+    weights, shares = mixture["weights"], mixture["shares"]
+    alone = {LSTM: parts[LSTM]}
+    if weights:
+        alone["ngrams"] = np.sum([weight * parts[name] for name, weight in weights.items()], axis=0)
+    label_ids, found = ids_of(given, labels), {}
+    for name, logits in alone.items():
+        metrics = label_metrics(label_ids=label_ids, predicted_ids=logits.argmax(axis=1), labels=labels)
+        share = shares[LSTM] if name == LSTM else sum(shares[kind] for kind in weights)
+        found[name] = {"share": share, "accuracy": metrics["accuracy"], "macro_f1": metrics["macro_f1"]}
+    return found
+
+
+def _table(served: Classifier, rows: pd.DataFrame, logits: Logits) -> pd.DataFrame:
     """Return the rows with the predicted label, its score and the probabilities."""
     table = answer_table(served.scale(logits), served.labels).rename(columns={"label": "predicted"})
     return pd.concat([rows, table], axis=1)
-
-
-def _answer_with_baseline(answers: pd.DataFrame, train: pd.DataFrame) -> float:
-    """Add column baseline_predicted to the answers; return the seconds that fitting and answering took."""
-    started = time.monotonic()
-    answers["baseline_predicted"] = predict_with_baseline(
-        train_texts=train["text"].tolist(), train_labels=train["label"].tolist(), texts=answers["text"].tolist()
-    )
-    return time.monotonic() - started
 
 
 def _calibration(fitted: dict[str, Any], before: dict[str, Any], candidate: dict[str, Any]) -> dict[str, Any]:

@@ -1,33 +1,52 @@
 """The trained network -> the classifier that is served. Its answers are compared with Keras on validation rows."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from prefect import get_run_logger
 
 from lstm_model.classifier.calibration import calibrate
-from lstm_model.classifier.classifier import Classifier, ClassifierDescription, softmax
+from lstm_model.classifier.classifier import LSTM, Classifier, ClassifierDescription, mix, softmax
+from lstm_model.classifier.mixture import fit_mixture
 from lstm_model.config.export import ExportConfig
 from lstm_model.config.model import ModelConfig
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.errors import ModelError
+from lstm_model.ngrams.ngram_model import table_files
 from lstm_model.tokens.encoded_rows import EncodedRows
 from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run
+from tasks.training.split_examples import read_rows
 
 SERVED_FILES = ("tokenizer.json", "model.onnx", "classifier.json")
-REGISTERED_FILES = (*SERVED_FILES, "model.keras")
-VALIDATION_LOGITS = "validation_logits.npy"  # float32[N, C], not yet divided by the temperature.
+VALIDATION_LOGITS = "validation_logits.npy"  # float32[N, C], mixed, not yet divided by the temperature.
+SMALL_SHARE = 0.05  # Of the LSTM in the mixed logits: below this, it decides next to nothing.
+
+
+def served_files(mixture: Mapping[str, float]) -> list[str]:
+    """Return the names of the files that answering needs, with these n-gram parts."""
+    return [*SERVED_FILES, *chain.from_iterable(map(table_files, mixture))]
+
+
+def registered_files(classifier: StageRecord) -> list[str]:
+    """Return the names of the files that are registered: the served ones and the network in Keras's format."""
+    return [*served_files(classifier.facts["mixture"]["weights"]), "model.keras"]
 
 
 def _report(record: StageRecord, run: Run) -> None:
     facts = record.facts
     metrics = {"max_difference": facts["max_difference"], "bytes": facts["bytes"], **facts["calibration"]}
+    metrics |= {f"share_{name}": share for name, share in facts["mixture"]["shares"].items()}
     tracking.log_metrics(run, {f"export.{name}": value for name, value in metrics.items()})
+    if facts["mixture"]["shares"][LSTM] < SMALL_SHARE:
+        get_run_logger().warning("On validation rows the LSTM adds next to nothing to the n-grams.")
 
 
 @stage("classifier", report=_report)
@@ -35,11 +54,13 @@ def export_classifier(
     folder: Path,
     trained: StageRecord,
     encoded: StageRecord,
+    ngrams: StageRecord,
+    splits: StageRecord,
     model: ModelConfig,
     tokenization: TokenizationConfig,
     config: ExportConfig,
 ) -> dict[str, Any]:
-    """Write tokenizer.json, model.onnx, classifier.json and model.keras, and check them against Keras."""
+    """Write tokenizer.json, model.onnx, classifier.json, model.keras and the n-grams; compare with Keras."""
     # Imported here: TensorFlow takes 4 s, and a cached stage does not need it.
     import keras
 
@@ -53,20 +74,28 @@ def export_classifier(
     shutil.copyfile(encoded.file("tokenizer.json"), folder / "tokenizer.json")
     sections = {"model": model, "tokenization": tokenization, "export": config}
     settings = {name: section.model_dump(mode="json") for name, section in sections.items()}
-    description = ClassifierDescription(labels=encoded.facts["labels"], config=settings)
+    found = dict.fromkeys(ngrams.facts["parts"], 1.0)
+    for file in served_files(found)[len(SERVED_FILES) :]:
+        shutil.copyfile(ngrams.file(file), folder / file)
+    description = ClassifierDescription(labels=encoded.facts["labels"], config=settings, mixture=found)
     description.write(folder)
     rows = EncodedRows.load(encoded.file("validation.npz"))
-    logits = Classifier.load(folder).predict_logits(rows.token_ids, rows.offsets)
+    parts = Classifier.load(folder).predict_parts(read_rows(splits, "validation")["text"].tolist())
+    difference = _compare_with_keras(network, rows.head(config.compared_rows), parts[LSTM], config)
+    mixture = fit_mixture(parts, rows.label_ids)
+    for file in served_files({name: 1.0 for name in found if name not in mixture.weights})[len(SERVED_FILES) :]:
+        (folder / file).unlink()
+    logits = mix(parts, mixture.weights)
     np.save(folder / VALIDATION_LOGITS, logits)
-    difference = _compare_with_keras(network, rows.head(config.compared_rows), logits, config)
     calibration = calibrate(logits=logits, label_ids=rows.label_ids, wanted=config.calibrate)
-    replace(description, temperature=calibration.temperature).write(folder)
+    replace(description, temperature=calibration.temperature, mixture=mixture.weights).write(folder)
     return {
         "labels": encoded.facts["labels"],
         "max_difference": difference,
         "compared": min(len(rows), config.compared_rows),
         "calibration": asdict(calibration),
-        "bytes": sum((folder / name).stat().st_size for name in SERVED_FILES),
+        "mixture": asdict(mixture),
+        "bytes": sum((folder / name).stat().st_size for name in served_files(mixture.weights)),
     }
 
 

@@ -1,0 +1,74 @@
+"""How much each part of the classifier counts: weights of the LSTM's logits and of the n-grams' margins.
+
+A few numbers, fitted on validation rows, which neither part was fitted on: stacking (Wolpert 1992, "Stacked
+generalization"). A part stays out if the cross-fitted log loss is lower without it; the LSTM always stays.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from lstm_model.classifier.calibration import FOLDS, Float, Int, log_loss_at
+from lstm_model.classifier.classifier import LSTM
+
+LOWEST, HIGHEST = np.log(1e-4), np.log(1e4)  # Of a part's weight, after scaling each part to a deviation of 1.
+
+
+@dataclass(frozen=True)
+class Mixture:
+    weights: dict[str, float]  # Of each n-gram part that stays, relative to the LSTM's, which is 1.
+    shares: dict[str, float]  # Of each part in the deviation of the mixed logits; sum 1.
+    log_losses: dict[str, float]  # Cross-fitted, in nats, of each combination that was tried: "lstm + words".
+
+
+def fit_mixture(parts: Mapping[str, Float], label_ids: Int) -> Mixture:
+    """Choose and weigh the parts, `lstm` first: float[N, C] each of the validation rows, label_ids: int[N]."""
+    others = [name for name in parts if name != LSTM]
+    tried = [(LSTM, *chosen) for size in range(len(others) + 1) for chosen in combinations(others, size)]
+    losses = {names: _cross_fitted_loss([parts[name] for name in names], label_ids) for names in tried}
+    best = min(tried, key=lambda names: losses[names])  # Of equal ones, the one with the fewest parts.
+    weights = dict(zip(best, _fit_weights([parts[name] for name in best], label_ids), strict=True))
+    spread = {name: weights[name] * float(parts[name].std()) for name in best}
+    return Mixture(
+        weights={name: round(weights[name] / weights[LSTM], 6) for name in best if name != LSTM},
+        shares={name: spread[name] / (sum(spread.values()) or 1.0) for name in best},
+        log_losses={" + ".join(names): loss for names, loss in losses.items()},
+    )
+
+
+def _cross_fitted_loss(parts: Sequence[Float], label_ids: Int) -> float:
+    """Return the mean log loss of rows that the weights were not fitted on."""
+    folds = np.arange(len(label_ids)) % min(FOLDS, len(label_ids))
+    mixed = np.zeros(parts[0].shape)
+    for fold in np.unique(folds):
+        inside = folds == fold
+        weights = _fit_weights([part[~inside] for part in parts], label_ids[~inside])
+        mixed[inside] = sum(weight * part[inside] for weight, part in zip(weights, parts, strict=True))
+    return log_loss_at(mixed, label_ids, np.ones(len(mixed)))
+
+
+def _fit_weights(parts: Sequence[Float], label_ids: Int) -> list[float]:
+    """Return the weights that minimise the log loss, with labels smoothed as in `calibration.fit_temperature`."""
+    if not len(label_ids):
+        return [1.0] * len(parts)
+    deviations = [float(part.std()) or 1.0 for part in parts]
+    scaled = np.stack([part / deviation for part, deviation in zip(parts, deviations, strict=True)]).astype(np.float64)
+    softness = 1 / (len(label_ids) + 2)
+    target = np.full(scaled.shape[1:], softness / scaled.shape[2])
+    target[np.arange(len(label_ids)), label_ids] += 1 - softness
+
+    def loss(log_weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        weights = np.exp(log_weights)
+        log_probabilities = log_softmax(np.tensordot(weights, scaled, axes=1), axis=1)
+        wrong = np.exp(log_probabilities) - target
+        slope = weights * np.einsum("prc,rc->p", scaled, wrong) / len(label_ids)
+        return -float((target * log_probabilities).sum()) / len(label_ids), slope
+
+    bounds = [(LOWEST, HIGHEST)] * len(parts)
+    fitted = minimize(loss, np.zeros(len(parts)), jac=True, method="L-BFGS-B", bounds=bounds)
+    return [float(np.exp(log_weight)) / deviation for log_weight, deviation in zip(fitted.x, deviations, strict=True)]

@@ -1,0 +1,12 @@
+"""The linear part next to the LSTM."""
+
+from lstm_model.config.section import Section
+
+
+class NgramsConfig(Section):
+    """Linear models over n-grams whose answers are mixed with the LSTM's, with weights fitted on validation rows."""
+
+    words: bool = True
+    """Words and pairs of neighbouring words."""
+    characters: bool = True
+    """2 to 5 characters within a word: prefixes, endings, names, misspellings, scripts without spaces."""

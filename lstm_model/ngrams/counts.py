@@ -1,0 +1,65 @@
+"""Texts -> sparse counts of n-grams, for fitting."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from lstm_model.ngrams.pieces import Int64, UInt64, character_ngrams, pairs_of, split_pieces, starts_of, words_of
+
+Kind = Literal["words", "characters"]
+KINDS: tuple[Kind, ...] = ("words", "characters")
+Csr = Any  # scipy.sparse.csr_matrix, which has no types.
+BLOCK_PIECES = 100_000  # Read at once; bounds memory.
+
+
+def count_ngrams(texts: Sequence[str], kind: Kind, wanted: UInt64 | None = None) -> tuple[UInt64, Csr]:
+    """Return keys: uint64[F], sorted, and counts: float32[N, F]; with `wanted`, of these keys only.
+
+    words: single words and pairs of neighbours. characters: 2 to 5 characters without inner white space.
+    """
+    pieces, widths = split_pieces(texts)
+    codes, found = pd.factorize(np.array(pieces, dtype=object))
+    distinct: list[str] = found.tolist()
+    if kind == "words":
+        return _matrix(*_word_ngrams(codes, distinct, widths), len(texts), wanted)
+    blocks = [
+        (keys, owners + first)
+        for first in range(0, len(distinct), BLOCK_PIECES)
+        for keys, owners in character_ngrams(distinct[first : first + BLOCK_PIECES])
+    ]
+    keys, owners = map(np.concatenate, zip(*blocks, strict=True)) if blocks else (np.zeros(0, np.uint64), codes)
+    keys, in_pieces = _matrix(keys, owners, len(distinct), wanted)
+    places = (np.ones(len(codes), np.float32), codes, starts_of(widths))
+    return keys, sparse.csr_matrix(places, shape=(len(texts), len(distinct))) @ in_pieces
+
+
+def first_words(texts: Sequence[str]) -> UInt64:
+    """Return the keys of the single words of the texts, sorted: uint64."""
+    return np.unique(words_of(sorted(set(split_pieces(texts)[0]))).keys)
+
+
+def _word_ngrams(codes: Int64, distinct: Sequence[str], widths: Int64) -> tuple[UInt64, Int64]:
+    """Return the keys of all words and pairs, and the text of each."""
+    words = words_of(distinct)
+    lengths = np.diff(words.starts)[codes]
+    before = starts_of(lengths)
+    keys = words.keys[np.repeat(words.starts[codes] - before[:-1], lengths) + np.arange(before[-1])]
+    bounds = before[starts_of(widths)]
+    owners = np.repeat(np.arange(len(widths)), np.diff(bounds))
+    pairs, pair_owners = pairs_of(keys, bounds)
+    return np.concatenate([keys, pairs]), np.concatenate([owners, pair_owners])
+
+
+def _matrix(keys: UInt64, owners: Int64, rows: int, wanted: UInt64 | None) -> tuple[UInt64, Csr]:
+    """Return the sorted keys and how often each occurs in each row."""
+    if wanted is None:
+        wanted, columns = np.unique(keys, return_inverse=True)
+    else:
+        columns = np.searchsorted(wanted, keys)
+        inside = np.flatnonzero(wanted[np.minimum(columns, len(wanted) - 1)] == keys) if len(wanted) else columns[:0]
+        owners, columns = owners[inside], columns[inside]
+    places = (np.ones(len(columns), np.float32), (owners, columns))
+    return wanted, sparse.coo_matrix(places, shape=(rows, len(wanted))).tocsr()

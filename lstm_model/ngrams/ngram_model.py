@@ -1,0 +1,159 @@
+"""The fitted n-grams as served: texts -> the margins of each part. Needs numpy only; weights stay on disk, mapped."""
+
+from array import array
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+
+from lstm_model.ngrams.pieces import Int64, UInt64, character_ngrams, pairs_of, split_pieces, starts_of, words_of
+
+KEPT_NUMBERS = 4_000_000  # Remembered sums of pieces: 16 MB. The first are kept: frequent pieces come early.
+KEPT_CHARACTERS = 100
+TINY = np.float32(1e-30)  # Instead of 0, the norm of a text without a known n-gram.
+BLOCK_NUMBERS = 250_000  # Texts that are answered at once, times numbers for each; bounds memory.
+
+Float32 = npt.NDArray[np.float32]
+
+
+def table_files(name: str) -> tuple[str, str]:
+    """Return the names of the files with the keys and with the weights of a part."""
+    return f"{name}_keys.npy", f"{name}_weights.npy"
+
+
+class NgramTable:
+    """A table that `fit.Ngrams.save` wrote: the weights stay on disk, mapped; the keys are in memory."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        keys_file, rows_file = table_files(name)
+        # float32[F + 1, C + 1]: the weights of an n-gram and its share of the squared norm; last, the intercepts.
+        self.rows: Float32 = np.load(folder / rows_file, mmap_mode="r", allow_pickle=False)
+        keys: UInt64 = np.load(folder / keys_file, allow_pickle=False)
+        if self.rows.ndim != 2 or len(self.rows) != len(keys) + 1 or (keys[1:] <= keys[:-1]).any():
+            raise ValueError(f"{keys_file} and {rows_file} do not fit together")
+        self.keys = np.append(keys, np.uint64(2**64 - 1))
+        # Keys are hashes, so a bucket of their first bits holds about one.
+        bits = len(keys).bit_length()
+        self.shift = np.uint64(64 - bits)
+        self.first = np.searchsorted(self.keys, np.arange(1 << bits, dtype=np.uint64) << self.shift)
+
+    def find(self, keys: UInt64) -> tuple[Int64, Int64]:
+        """Return the places of the keys that the table has, and their rows in it."""
+        rows = self.first[keys >> self.shift]
+        behind = np.flatnonzero(self.keys[rows] < keys)
+        while behind.size:
+            rows[behind] += 1
+            behind = behind[self.keys[rows[behind]] < keys[behind]]
+        places = np.flatnonzero(self.keys[rows] == keys)
+        return places, rows[places]
+
+    def sums(self, keys: UInt64, owners: Int64, size: int) -> Float32:
+        """Return the sum of the keys' rows for each owner, which must be in order: float32[size, C + 1]."""
+        places, rows = self.find(keys)
+        return sum_runs(self.rows[rows], np.bincount(owners[places], minlength=size))
+
+
+class NgramModel:
+    """Answers texts with the parts `words` and `characters`, or one of them; safe to call from several threads."""
+
+    def __init__(self, tables: Mapping[str, NgramTable]) -> None:
+        self.tables = tables
+        self.columns = {name: table.rows.shape[1] for name, table in tables.items()}
+        self.width = sum(self.columns.values())
+        self.lock = Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self.known: dict[str, int] = {}
+        self.sums = np.zeros((0, self.width), np.float32)  # Of each known piece, the parts next to each other.
+        self.settled = 0  # Known pieces of earlier calls, which stay.
+        self.words, self.starts = array("Q"), array("q", [0])  # Keys of the words of each known piece.
+
+    def margins(self, texts: Sequence[str]) -> dict[str, Float32]:
+        """Return float32[N, C] for each part: how far each text is on each label's side."""
+        size = max(16, BLOCK_NUMBERS // self.width)
+        blocks = [self._block(texts[first : first + size]) for first in range(0, len(texts), size)]
+        margins, start, empty = {}, 0, np.zeros((0, self.width), np.float32)
+        for name, table in self.tables.items():
+            stop = start + self.columns[name]
+            sums = np.concatenate([empty, *blocks])[:, start:stop]
+            norms = np.maximum(np.sqrt(sums[:, -1:]), TINY)
+            margins[name] = np.asarray(sums[:, :-1] / norms + table.rows[-1, :-1], np.float32)
+            start = stop
+        return margins
+
+    def _block(self, texts: Sequence[str]) -> Float32:
+        """Return the sums of each text: float32[N, width]."""
+        pieces, widths = split_pieces(texts)
+        with self.lock:
+            try:
+                numbers = self._numbers(pieces)
+                sums = sum_runs(self.sums[numbers], widths)
+                if "words" in self.tables:
+                    keys, bounds = self._words(numbers, widths)
+                self._drop_rare()
+            except BaseException:
+                self._forget()  # No number may stay without its sums.
+                raise
+        if "words" in self.tables:  # They come first.
+            sums[:, : self.columns["words"]] += self.tables["words"].sums(*pairs_of(keys, bounds), len(texts))
+        return sums
+
+    def _numbers(self, pieces: Sequence[str]) -> Int64:
+        """Return the number of each piece, after learning the new ones."""
+        known, size = self.known, len(self.known)
+        new = [piece for piece in dict.fromkeys(pieces) if piece not in known]
+        if new:
+            known.update(zip(new, range(size, size + len(new)), strict=True))
+            words = words_of(new)
+            self.starts.frombytes((words.starts[1:] + self.starts[-1]).tobytes())
+            self.words.frombytes(words.keys.tobytes())
+            if len(known) > len(self.sums):
+                grown = np.zeros((2 * len(known), self.width), np.float32)
+                grown[:size] = self.sums[:size]
+                self.sums = grown
+            self.sums[size : len(known)] = self._read(new, words.keys, words.starts)
+        return np.fromiter(map(known.__getitem__, pieces), np.int64, len(pieces))
+
+    def _read(self, pieces: Sequence[str], word_keys: UInt64, starts: Int64) -> Float32:
+        """Return the sums of the n-grams inside each piece, pairs of words left out: float32[P, width]."""
+        parts = []
+        if words := self.tables.get("words"):
+            parts.append(words.sums(word_keys, np.repeat(np.arange(len(pieces)), np.diff(starts)), len(pieces)))
+        if characters := self.tables.get("characters"):
+            grams = character_ngrams(pieces)
+            parts.append(np.sum([characters.sums(keys, owners, len(pieces)) for keys, owners in grams], axis=0))
+        return np.concatenate(parts, axis=1)
+
+    def _words(self, numbers: Int64, widths: Int64) -> tuple[UInt64, Int64]:
+        """Return the keys of the words of all texts in order, and where each text starts among them."""
+        starts = np.frombuffer(self.starts, np.int64)
+        lengths = starts[numbers + 1] - starts[numbers]
+        before = starts_of(lengths)
+        places = np.repeat(starts[numbers] - before[:-1], lengths) + np.arange(before[-1])
+        return np.frombuffer(self.words, np.uint64)[places], before[starts_of(widths)]
+
+    def _drop_rare(self) -> None:
+        """Forget the latest pieces if there are too many, or if one of them is long."""
+        kept = len(self.known)
+        if kept > self.settled:
+            new = list(islice(self.known, self.settled, None))
+            long = next((place for place, piece in enumerate(new) if len(piece) > KEPT_CHARACTERS), len(new))
+            kept = min(self.settled + long, max(self.settled, KEPT_NUMBERS // self.width))
+            for piece in new[kept - self.settled :]:
+                del self.known[piece]
+            del self.starts[kept + 1 :]
+            del self.words[self.starts[-1] :]
+        self.settled = kept
+
+
+def sum_runs(values: Float32, lengths: Int64) -> Float32:
+    """Return the sums of consecutive runs of rows, 0 for an empty run: float32[number of runs, width]."""
+    sums = np.zeros((len(lengths), values.shape[1]), np.float32)
+    filled = lengths > 0
+    if filled.any():
+        sums[filled] = np.add.reduceat(values, starts_of(lengths)[:-1][filled], axis=0)
+    return sums

@@ -1,0 +1,95 @@
+"""Texts -> pieces -> n-grams, each named by a 64-bit key. A server loads this: it needs numpy only.
+
+A piece is what stands between white space. Words and character n-grams never cross white space, so what a text
+contains is the sum over its pieces, and a piece that was seen before is looked up, not read again. Only pairs of words
+cross pieces. Keys are hashes: two of a million n-grams share one with a probability of 3e-8.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+
+WORD = re.compile(r"\w+(?:['’]\w+)*|[^\s\w]")
+LONGEST = 5  # Characters of an n-gram; the spaces around a piece count.
+READ_CHARACTERS = 20_000  # Of a text; bounds time and memory. A longer text is cut.
+ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, the usual multiplier of a Fibonacci hash.
+
+UInt64 = npt.NDArray[np.uint64]
+Int64 = npt.NDArray[np.int64]
+
+
+def split_pieces(texts: Sequence[str]) -> tuple[list[str], Int64]:
+    """Return the lower-cased pieces of all texts in order, and how many each text has: int64[N]."""
+    rows = [_fold(text[:READ_CHARACTERS]).split() for text in texts]
+    return list(chain.from_iterable(rows)), np.fromiter(map(len, rows), np.int64, len(rows))
+
+
+def _fold(text: str) -> str:
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower()
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of pieces: keys uint64[W], starts int64[P + 1]; piece i has keys[starts[i]:starts[i+1]]."""
+
+    keys: UInt64
+    starts: Int64
+
+
+def words_of(pieces: Sequence[str]) -> Words:
+    """Return the words of each piece: runs of letters, digits and marks, and any other character alone."""
+    found = [[piece] if piece.isalnum() else WORD.findall(piece) for piece in pieces]
+    words = list(chain.from_iterable(found))
+    starts = starts_of(np.fromiter(map(len, found), np.int64, len(found)))
+    lengths = np.fromiter(map(len, words), np.int64, len(words))
+    if not words:
+        return Words(np.zeros(0, np.uint64), starts)
+    bounds = starts_of(lengths)
+    places = np.arange(bounds[-1]) - np.repeat(bounds[:-1], lengths)
+    powers = np.multiply.accumulate(np.full(int(lengths.max()), ODD))
+    sums = np.add.reduceat(_characters("".join(words)) * powers[places], bounds[:-1])
+    return Words(_mix(sums), starts)
+
+
+def pairs_of(keys: UInt64, starts: Int64) -> tuple[UInt64, Int64]:
+    """Return the keys of neighbouring words, and the text of each; text i has the words keys[starts[i]:starts[i+1]]."""
+    owners = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    inside = owners[1:] == owners[:-1]
+    return _mix(keys[:-1][inside] * ODD + keys[1:][inside]), owners[1:][inside]
+
+
+def character_ngrams(pieces: Sequence[str]) -> Iterator[tuple[UInt64, Int64]]:
+    """Yield, for each length from 2 to 5, the keys of the n-grams of " piece " and the piece of each, in order.
+
+    "ab": " a", "ab", "b "; " ab", "ab "; " ab ".
+    """
+    text = _characters(f" {' '.join(pieces)} ")
+    space = text == ord(" ")
+    owners = np.cumsum(space) - 1  # A space counts for the piece after it.
+    sums, inside = text, np.ones(len(text) - 1, bool)
+    for length in range(2, min(LONGEST, len(text)) + 1):
+        sums = sums[:-1] * ODD + text[length - 1 :]
+        if length > 2:  # A space may stand at the ends only.
+            inside = inside[:-1] & ~space[length - 2 : -1]
+        yield _mix(sums[inside] + np.uint64(length)), owners[: len(sums)][inside]
+
+
+def starts_of(lengths: Int64) -> Int64:
+    """Return where each of consecutive runs starts, and the end of the last: int64[N + 1]."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+
+
+def _characters(text: str) -> UInt64:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+
+
+def _mix(keys: UInt64) -> UInt64:
+    """Return keys whose bits depend on all bits: the finalizer of SplitMix64 (Steele, Lea, Flood 2014)."""
+    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return keys ^ (keys >> np.uint64(31))
