@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from lstm_model.ngrams.pieces import Int64, UInt64, character_ngrams, pairs_of, split_pieces, starts_of, words_of
+from lstm_model.ngrams.pieces import UInt64, character_ngrams, pairs_of, split_pieces, words_of
+from lstm_model.tokens.text_encoder import Int64, starts_of
 
 Kind = Literal["words", "characters"]
 KINDS: tuple[Kind, ...] = ("words", "characters")

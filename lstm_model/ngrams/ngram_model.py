@@ -2,14 +2,14 @@
 
 from array import array
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 
-from lstm_model.ngrams.pieces import Int64, UInt64, character_ngrams, pairs_of, split_pieces, starts_of, words_of
+from lstm_model.ngrams.pieces import UInt64, character_ngrams, pairs_of, split_pieces, words_of
+from lstm_model.tokens.text_encoder import Int64, Numbering, starts_of
 
 KEPT_NUMBERS = 4_000_000  # Remembered sums of pieces: 16 MB. The first are kept: frequent pieces come early.
 KEPT_CHARACTERS = 100
@@ -30,7 +30,7 @@ class NgramTable:
     def __init__(self, folder: Path, name: str) -> None:
         keys_file, rows_file = table_files(name)
         # float32[F + 1, C + 1]: the weights of an n-gram and its share of the squared norm; last, the intercepts.
-        self.rows: Float32 = np.load(folder / rows_file, mmap_mode="r", allow_pickle=False)
+        self.rows: Float32 = np.asarray(np.load(folder / rows_file, mmap_mode="r", allow_pickle=False))
         keys: UInt64 = np.load(folder / keys_file, allow_pickle=False)
         if self.rows.ndim != 2 or len(self.rows) != len(keys) + 1 or (keys[1:] <= keys[:-1]).any():
             raise ValueError(f"{keys_file} and {rows_file} do not fit together")
@@ -67,9 +67,8 @@ class NgramModel:
         self._forget()
 
     def _forget(self) -> None:
-        self.known: dict[str, int] = {}
+        self.known = Numbering()
         self.sums = np.zeros((0, self.width), np.float32)  # Of each known piece, the parts next to each other.
-        self.settled = 0  # Known pieces of earlier calls, which stay.
         self.words, self.starts = array("Q"), array("q", [0])  # Keys of the words of each known piece.
 
     def margins(self, texts: Sequence[str]) -> dict[str, Float32]:
@@ -104,19 +103,18 @@ class NgramModel:
 
     def _numbers(self, pieces: Sequence[str]) -> Int64:
         """Return the number of each piece, after learning the new ones."""
-        known, size = self.known, len(self.known)
-        new = [piece for piece in dict.fromkeys(pieces) if piece not in known]
-        if new:
-            known.update(zip(new, range(size, size + len(new)), strict=True))
+        size = len(self.known)
+        numbers = np.fromiter(map(self.known.__getitem__, pieces), np.int64, len(pieces))
+        if new := self.known.new:
             words = words_of(new)
             self.starts.frombytes((words.starts[1:] + self.starts[-1]).tobytes())
             self.words.frombytes(words.keys.tobytes())
-            if len(known) > len(self.sums):
-                grown = np.zeros((2 * len(known), self.width), np.float32)
+            if len(self.known) > len(self.sums):
+                grown = np.zeros((2 * len(self.known), self.width), np.float32)
                 grown[:size] = self.sums[:size]
                 self.sums = grown
-            self.sums[size : len(known)] = self._read(new, words.keys, words.starts)
-        return np.fromiter(map(known.__getitem__, pieces), np.int64, len(pieces))
+            self.sums[size : len(self.known)] = self._read(new, words.keys, words.starts)
+        return numbers
 
     def _read(self, pieces: Sequence[str], word_keys: UInt64, starts: Int64) -> Float32:
         """Return the sums of the n-grams inside each piece, pairs of words left out: float32[P, width]."""
@@ -137,17 +135,15 @@ class NgramModel:
         return np.frombuffer(self.words, np.uint64)[places], before[starts_of(widths)]
 
     def _drop_rare(self) -> None:
-        """Forget the latest pieces if there are too many, or if one of them is long."""
-        kept = len(self.known)
-        if kept > self.settled:
-            new = list(islice(self.known, self.settled, None))
-            long = next((place for place, piece in enumerate(new) if len(piece) > KEPT_CHARACTERS), len(new))
-            kept = min(self.settled + long, max(self.settled, KEPT_NUMBERS // self.width))
-            for piece in new[kept - self.settled :]:
-                del self.known[piece]
-            del self.starts[kept + 1 :]
-            del self.words[self.starts[-1] :]
-        self.settled = kept
+        """Keep the new pieces before the first long one, and only as many as there is room for."""
+        new, self.known.new = self.known.new, []
+        before = len(self.known) - len(new)
+        kept = next((place for place, piece in enumerate(new) if len(piece) > KEPT_CHARACTERS), len(new))
+        kept = max(0, min(kept, KEPT_NUMBERS // self.width - before))
+        for piece in new[kept:]:
+            del self.known[piece]
+        del self.starts[before + kept + 1 :]
+        del self.words[self.starts[-1] :]
 
 
 def sum_runs(values: Float32, lengths: Int64) -> Float32:

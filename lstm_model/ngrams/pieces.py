@@ -14,13 +14,14 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
+from lstm_model.tokens.text_encoder import Int64, starts_of
+
 WORD = re.compile(r"\w+(?:['’]\w+)*|[^\s\w]")
 LONGEST = 5  # Characters of an n-gram; the spaces around a piece count.
 READ_CHARACTERS = 20_000  # Of a text; bounds time and memory. A longer text is cut.
 ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, the usual multiplier of a Fibonacci hash.
 
 UInt64 = npt.NDArray[np.uint64]
-Int64 = npt.NDArray[np.int64]
 
 
 def split_pieces(texts: Sequence[str]) -> tuple[list[str], Int64]:
@@ -77,11 +78,6 @@ def character_ngrams(pieces: Sequence[str]) -> Iterator[tuple[UInt64, Int64]]:
         if length > 2:  # A space may stand at the ends only.
             inside = inside[:-1] & ~space[length - 2 : -1]
         yield _mix(sums[inside] + np.uint64(length)), owners[: len(sums)][inside]
-
-
-def starts_of(lengths: Int64) -> Int64:
-    """Return where each of consecutive runs starts, and the end of the last: int64[N + 1]."""
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
 
 
 def _characters(text: str) -> UInt64:

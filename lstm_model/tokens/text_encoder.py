@@ -49,7 +49,7 @@ class TextEncoder:
         self._forget()
 
     def _forget(self) -> None:
-        self.known = _Numbering()
+        self.known = Numbering()
         # Piece n has the tokens from starts[n] to starts[n + 1]. Flat arrays: thousands of lists would make Python's
         # garbage collector run, which is slow with TensorFlow loaded.
         self.starts, self.tokens = array("q", [0]), array("i")
@@ -66,7 +66,7 @@ class TextEncoder:
         if not parts:
             return np.zeros(0, np.int32), np.zeros(1, np.int64)
         lengths = np.concatenate([length for _, length in parts])
-        return np.concatenate([ids for ids, _ in parts]), _starts(lengths)
+        return np.concatenate([ids for ids, _ in parts]), starts_of(lengths)
 
     def _encode_whole(self, texts: Sequence[str]) -> tuple[Int32, Int64]:
         longest = LONGEST_PIECE + CHARACTERS_PER_TOKEN * self.max_length
@@ -105,7 +105,7 @@ class TextEncoder:
             except BaseException:
                 self._forget()  # No number may stay without its tokens.
                 raise
-        bounds = _starts(widths)[_starts(counts)]
+        bounds = starts_of(widths)[starts_of(counts)]
         lengths = np.diff(bounds)
         if lengths.max() > self.max_length:
             inside = np.arange(len(token_ids)) - np.repeat(bounds[:-1], lengths) < self.max_length
@@ -133,7 +133,7 @@ class TextEncoder:
         known_starts = np.frombuffer(self.starts, np.int64)
         starts = known_starts[numbers]
         widths = known_starts[numbers + 1] - starts
-        before = _starts(widths)
+        before = starts_of(widths)
         places = np.repeat(starts - before[:-1], widths) + np.arange(before[-1])
         return np.asarray(self.tokens)[places], widths
 
@@ -147,7 +147,7 @@ class TextEncoder:
         del self.tokens[self.starts[-1] :]
 
 
-class _Numbering(dict[str, int]):
+class Numbering(dict[str, int]):
     """Numbers pieces in the order of their first use, and lists the new ones."""
 
     def __init__(self) -> None:
@@ -160,7 +160,7 @@ class _Numbering(dict[str, int]):
         return number
 
 
-def _starts(widths: Int64) -> Int64:
+def starts_of(widths: Int64) -> Int64:
     """Return where each of consecutive runs starts, and the end of the last: int64[N + 1]."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(widths)])
 
