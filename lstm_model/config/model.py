@@ -1,5 +1,6 @@
 """The network."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -12,6 +13,11 @@ class ModelConfig(Section):
 
     embedding_dim: Count = 200
     """Width of a token's vector (E)."""
+    word_vectors: Path | None = None
+    """File with a vector per word that the embedding starts from: GloVe text, fastText .vec or word2vec binary, each also
+    gzipped. Its width must be embedding_dim. Unset: random vectors."""
+    tune_word_vectors: bool = True
+    """Train the vectors of word_vectors further; off, they stay as they are in the file, and only other words learn."""
     lstm_layers: Count = 1
     """LSTM layers, one on top of the other."""
     lstm_units: Count = 32

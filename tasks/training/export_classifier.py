@@ -52,7 +52,8 @@ def export_classifier(
     write_onnx(network, model, folder / "model.onnx")
     shutil.copyfile(encoded.file("tokenizer.json"), folder / "tokenizer.json")
     sections = {"model": model, "tokenization": tokenization, "export": config}
-    settings = {name: section.model_dump(mode="json") for name, section in sections.items()}
+    # A path says where this machine keeps a file; the model can be served anywhere.
+    settings = {name: section.model_dump(mode="json", exclude={"word_vectors"}) for name, section in sections.items()}
     description = ClassifierDescription(labels=encoded.facts["labels"], config=settings)
     description.write(folder)
     rows = EncodedRows.load(encoded.file("validation.npz"))
