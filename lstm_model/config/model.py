@@ -14,10 +14,9 @@ class ModelConfig(Section):
     embedding_dim: Count = 200
     """Width of a token's vector (E)."""
     word_vectors: Path | None = None
-    """File with a vector per word that the embedding starts from: GloVe text, fastText .vec or word2vec binary, each also
-    gzipped. Its width must be embedding_dim. Unset: random vectors."""
+    """Vectors that words start from: GloVe text, fastText .vec or word2vec binary, each also gzipped. Unset: random."""
     tune_word_vectors: bool = True
-    """Train the vectors of word_vectors further; off, they stay as they are in the file, and only other words learn."""
+    """Train the vectors of the file; off, they stay as they are, and only those of other words are trained."""
     lstm_layers: Count = 1
     """LSTM layers, one on top of the other."""
     lstm_units: Count = 32

@@ -130,7 +130,8 @@ def _normalizer(tokenizer: Tokenizer) -> Callable[[str], str]:
 def _opened(path: Path, digest: Any = None) -> Iterator[io.BufferedReader]:
     require_file(path)
     try:
-        with open_bytes(path, digest, by_content=True) as content, io.BufferedReader(content, BLOCK) as file:  # type: ignore[arg-type]
+        content: Any = open_bytes(path, digest, by_content=True)
+        with content, io.BufferedReader(content, BLOCK) as file:
             yield file
             while digest is not None and file.read(BLOCK):  # The digest is that of the whole file.
                 pass
