@@ -37,7 +37,9 @@ class ModelConfig(Section):
     """Share of tokens replaced by [UNK] while training."""
 
     @model_validator(mode="after")
-    def _skip_needs_pooling(self) -> "ModelConfig":
+    def _check_pairs(self) -> "ModelConfig":
+        if not self.tune_word_vectors and self.word_vectors is None:
+            raise ValueError("tune_word_vectors=false needs word_vectors; name a file, or leave tune_word_vectors true")
         if self.embedding_skip and self.pooling == "last":
             raise ValueError("embedding_skip needs pooling=max or pooling=mean; set embedding_skip to false")
         return self

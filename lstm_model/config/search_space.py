@@ -19,7 +19,11 @@ SETTINGS: dict[str, FieldInfo] = {
     **{f"model.{name}": field for name, field in ModelConfig.model_fields.items()},
     **{f"training.{name}": field for name, field in TrainingConfig.model_fields.items()},
 }
-FIXED = {"training.seed": "it decides chance", "training.monitor": "it is the metric that trials are compared by"}
+FIXED = {
+    "training.seed": "it decides chance",
+    "training.monitor": "it is the metric that trials are compared by",
+    "model.word_vectors": "its file decides model.embedding_dim",
+}
 
 
 def check_space(tuning: TuningConfig, base: PipelineConfig) -> None:
