@@ -33,8 +33,8 @@ On the command line:
 - To leave a setting unset, omit it.
 
 Some settings depend on each other: `split.test_fraction` and `split.validation_fraction` must add up to less than 1,
-`model.embedding_skip` needs `model.pooling` `max` or `mean`, and `promotion.baseline` `require` needs
-`evaluation.baseline`.
+`model.embedding_skip` needs `model.pooling` `max` or `mean`, `model.word_vectors` needs `tokenization.kind` `word`, and
+`promotion.baseline` `require` needs `evaluation.baseline`.
 """
 
 PRECEDENCE = """\

@@ -15,6 +15,8 @@ class Settings(CommandSettings):
     """Id of the MLflow run."""
     data_path: Path | None = None
     """The labelled file. Unset: where the run read it."""
+    word_vectors: Path | None = None
+    """The file of model.word_vectors, if the run has one. Unset: where the run read it."""
     keep: bool = False
     """Keep the folder with the state of the rerun, and show its path."""
 
@@ -23,7 +25,8 @@ def run(settings: Settings) -> int:
     from tasks.runs.reproduce_run import reproduce_run
 
     command = [sys.executable, "-P", "-m", "flows.reproduction"]
-    found = reproduce_run(settings.run, command, data_path=settings.data_path, keep=settings.keep)
+    paths = {"data_path": settings.data_path, "word_vectors": settings.word_vectors}
+    found = reproduce_run(settings.run, command, **paths, keep=settings.keep)
     print(found.table)
     if found.state:
         print(f"The state of the rerun is in {found.state}")

@@ -49,11 +49,9 @@ class Settings(CommandSettings, PipelineConfig):
 
 def run(settings: Settings) -> int:
     from lstm_model.data.cases import find_cases, read_cases
-    from lstm_model.data.reading import read_columns
 
     config = settings.pipeline()
-    # Report a missing or broken file at once, before anything starts.
-    read_columns(config.data.path, quoting=config.data.quoting)
+    check_inputs(config)
     if cases := find_cases(config.data, config.evaluation):
         read_cases(cases, quoting=config.evaluation.cases_quoting)
 
@@ -68,6 +66,17 @@ def run(settings: Settings) -> int:
     print(f"\n{outcome.table}\n\n{rules_table(outcome.rules)}\n" if outcome.table else "")
     print(f"{outcome.model_name} version {outcome.version} {outcome.summary}\nMLflow run {outcome.run_id}\n{NEXT}")
     return finish(settings, outcome.model_dump(mode="json", exclude={"table", "summary"}))
+
+
+def check_inputs(config: PipelineConfig) -> None:
+    """Report a missing or broken file at once, before anything starts."""
+    from lstm_model.data.reading import read_columns
+
+    read_columns(config.data.path, quoting=config.data.quoting)
+    if path := config.model.word_vectors:
+        from lstm_model.tokens.word_vectors import check_word_vectors
+
+        check_word_vectors(path, embedding_dim=config.model.embedding_dim)
 
 
 def _read_sections(path: Path) -> dict[str, Any]:

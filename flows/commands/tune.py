@@ -29,10 +29,8 @@ class Settings(train.Settings):
 
 
 def run(settings: Settings) -> int:
-    from lstm_model.data.reading import read_columns
-
     base = settings.pipeline()
-    read_columns(base.data.path, quoting=base.data.quoting)
+    train.check_inputs(base)
 
     from tasks.runtime.prefect_server import use_prefect_server
 

@@ -1,5 +1,6 @@
 """The network."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -12,6 +13,10 @@ class ModelConfig(Section):
 
     embedding_dim: Count = 200
     """Width of a token's vector (E)."""
+    word_vectors: Path | None = None
+    """Vectors that words start from: GloVe text, fastText .vec or word2vec binary, each also gzipped. Unset: random."""
+    tune_word_vectors: bool = True
+    """Train the vectors of the file; off, they stay as they are, and only those of other words are trained."""
     lstm_layers: Count = 1
     """LSTM layers, one on top of the other."""
     lstm_units: Count = 32
@@ -32,7 +37,9 @@ class ModelConfig(Section):
     """Share of tokens replaced by [UNK] while training."""
 
     @model_validator(mode="after")
-    def _skip_needs_pooling(self) -> "ModelConfig":
+    def _check_pairs(self) -> "ModelConfig":
+        if not self.tune_word_vectors and self.word_vectors is None:
+            raise ValueError("tune_word_vectors=false needs word_vectors; name a file, or leave tune_word_vectors true")
         if self.embedding_skip and self.pooling == "last":
             raise ValueError("embedding_skip needs pooling=max or pooling=mean; set embedding_skip to false")
         return self

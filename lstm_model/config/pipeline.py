@@ -46,6 +46,12 @@ class PipelineConfig(Section):
     """Making it champion."""
 
     @model_validator(mode="after")
+    def _word_vectors_need_words(self) -> "PipelineConfig":
+        if self.model.word_vectors and self.tokenization.kind != "word":
+            raise ValueError("model.word_vectors needs tokenization.kind=word: other tokens are parts of words")
+        return self
+
+    @model_validator(mode="after")
     def _require_a_fitted_baseline(self) -> "PipelineConfig":
         if self.promotion.baseline == "require" and not self.evaluation.baseline:
             raise ValueError("promotion.baseline=require needs evaluation.baseline; set it to true")

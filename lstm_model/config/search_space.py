@@ -19,7 +19,11 @@ SETTINGS: dict[str, FieldInfo] = {
     **{f"model.{name}": field for name, field in ModelConfig.model_fields.items()},
     **{f"training.{name}": field for name, field in TrainingConfig.model_fields.items()},
 }
-FIXED = {"training.seed": "it decides chance", "training.monitor": "it is the metric that trials are compared by"}
+FIXED = {
+    "training.seed": "it decides chance",
+    "training.monitor": "it is the metric that trials are compared by",
+    "model.word_vectors": "its file decides model.embedding_dim",
+}
 
 
 def check_space(tuning: TuningConfig, base: PipelineConfig) -> None:
@@ -32,6 +36,8 @@ def check_space(tuning: TuningConfig, base: PipelineConfig) -> None:
             raise _space_error(f"has {name!r}, which is no setting of model or training ({', '.join(SETTINGS)})")
         if name in FIXED:
             raise _space_error(f"has {name}, which a search may not change: {FIXED[name]}")
+        if name == "model.embedding_dim" and base.model.word_vectors:
+            raise _space_error(f"has {name}, but model.word_vectors is set: its file has one width")
         if isinstance(tried, Range) and SETTINGS[name].annotation not in (int, float):
             raise _space_error(f"has a range for {name}, which is no number. Give it a list of values")
         # A validator may reject two settings together that are fine with others: such trials fail later.

@@ -31,8 +31,16 @@ def no_permission(path: Path) -> UsageError:
     return UsageError(f"You have no permission to read {path}.", "Change its permissions with chmod.")
 
 
-def open_bytes(path: Path, digest: Any = None) -> IO[bytes]:
-    """Return the file's content, unpacked if its name ends in .gz.
+def require_file(path: Path) -> None:
+    """Raise UsageError if the path is missing or is a folder."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, not a file.", "Check the path.")
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file.", "Check the path.")
+
+
+def open_bytes(path: Path, digest: Any = None, *, by_content: bool = False) -> IO[bytes]:
+    """Return the file's content, unpacked if its name ends in .gz; with by_content, if it starts as gzip does.
 
     digest: a hash object that gets each byte of the file itself, once. Raises UsageError without permission to read.
     """
@@ -41,7 +49,8 @@ def open_bytes(path: Path, digest: Any = None) -> IO[bytes]:
     except PermissionError:
         raise no_permission(path) from None
     plain = io.BufferedReader(file, BLOCK)
-    return cast(IO[bytes], gzip.GzipFile(fileobj=plain) if path.name.lower().endswith(".gz") else plain)
+    packed = plain.peek(2)[:2] == b"\x1f\x8b" if by_content else path.name.lower().endswith(".gz")
+    return cast(IO[bytes], gzip.GzipFile(fileobj=plain) if packed else plain)
 
 
 def numbered_lines(path: Path, digest: Any = None) -> Iterator[tuple[int, str]]:

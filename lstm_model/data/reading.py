@@ -17,7 +17,7 @@ import pandas as pd
 from lstm_model.config.data import Quoting
 from lstm_model.data.delimited import Lines, choose_quoting, read_header, read_rows
 from lstm_model.data.json_lines import json_rows, json_values
-from lstm_model.data.lines import blocks
+from lstm_model.data.lines import blocks, require_file
 from lstm_model.data.parquet import open_parquet, parquet_values
 from lstm_model.data.texts import text_problem
 from lstm_model.digests import digest_file
@@ -32,10 +32,7 @@ def file_format(path: Path) -> str:
 
     Raises UsageError if the path is missing, is a folder or has another ending.
     """
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder, not a file.", "Check the path.")
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file.", "Check the path.")
+    require_file(path)
     for ending in FORMATS:
         if path.name.lower().endswith(ending):
             return ending

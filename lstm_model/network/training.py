@@ -56,17 +56,21 @@ def train_network(
     validation: EncodedRows,
     config: TrainingConfig,
     *,
+    frozen_rows: npt.NDArray[np.bool_] | None = None,
     checkpoint: Path | None = None,
     on_batch: OnBatch = lambda epoch, done, total: None,
     on_epoch: OnEpoch = lambda epoch, metrics: None,
 ) -> History:
     """Fit `network` in place, leave it with the weights of its best epoch and return the history.
 
+    frozen_rows: bool[V], the embedding's rows that stay as they are; None trains all.
     checkpoint: a folder for the state after each epoch; an existing one is continued.
     on_batch gets epoch, batches done and all batches; on_epoch the epoch (from 1) and its metrics (train_loss,
     train_accuracy, validation_log_loss, validation_accuracy, validation_macro_f1), also of epochs in the checkpoint.
     """
-    _compile(network, config, steps=-(-len(train) // config.batch_size))
+    table = network.get_layer("embedding").embeddings
+    initial = table.numpy() if frozen_rows is not None else None
+    _compile(network, config, steps=-(-len(train) // config.batch_size), frozen_rows=frozen_rows)
     history, best_weights = _restore(network, checkpoint)
     for epoch, metrics in enumerate(history.epochs, start=1):
         on_epoch(epoch, metrics)
@@ -83,6 +87,8 @@ def train_network(
             _save(network, best_weights, history, checkpoint)
         on_epoch(epoch, metrics)
     network.set_weights(best_weights)
+    if frozen_rows is not None:  # The average of equal values may differ from them in the last bit.
+        table.assign(np.where(frozen_rows[:, None], initial, table))
     return history
 
 
@@ -111,13 +117,30 @@ def reseed(network: keras.Model, seed: int, epoch: int) -> None:
             generator.state.assign(state.astype(generator.state.dtype))
 
 
-def _compile(network: keras.Model, config: TrainingConfig, *, steps: int) -> None:
+class FreezingAdam(keras.optimizers.Adam):  # type: ignore[misc]
+    """Adam without gradient for some rows of the first variable, the embedding. trained: float32[V], 0 for those."""
+
+    trained: Any = None
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        if self.trained is not None:
+            table = grads[0]  # IndexedSlices: a row for each token of the batch.
+            values = table.values * tf.gather(self.trained, table.indices)[:, None]
+            grads = [tf.IndexedSlices(values, table.indices, table.dense_shape), *grads[1:]]
+        super().apply(grads, trainable_variables)
+
+
+def _compile(
+    network: keras.Model, config: TrainingConfig, *, steps: int, frozen_rows: npt.NDArray[np.bool_] | None
+) -> None:
     # Averaged weights generalize better and need no schedule (Izmailov et al. 2018, "Averaging weights leads to wider
     # optima"). The horizon of the average is set in epochs, to suit small and large data.
     horizon = config.average_epochs * steps
     average = {"use_ema": horizon > 1, "ema_momentum": 1 - 1 / max(horizon, 1)}
     clip_norm = config.gradient_clip_norm or None
-    optimizer = keras.optimizers.Adam(config.learning_rate, global_clipnorm=clip_norm, **average)
+    optimizer = FreezingAdam(config.learning_rate, global_clipnorm=clip_norm, **average)
+    if frozen_rows is not None:
+        optimizer.trained = tf.constant((~frozen_rows).astype(np.float32))
     network.compile(
         optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

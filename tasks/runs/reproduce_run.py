@@ -19,6 +19,7 @@ from tasks.runs.past_run import MANIFEST, PREDICTIONS, PastRun
 from tasks.runtime.child_processes import child_process, interruptible
 from tasks.runtime.state.local_state import PROJECT
 
+PATHS = ("data.path", "model.word_vectors")  # What counts is the contents, which are checked before.
 MACHINE = ("python", "platform", "processor")
 
 
@@ -48,14 +49,16 @@ class Reproduction(BaseModel):
         return DifferenceError(f"The rerun of run {self.run_id} differs in {names}.", remedy) if names else None
 
 
-def reproduce_run(run_id: str, command: Sequence[str], *, data_path: Path | None, keep: bool) -> Reproduction:
+def reproduce_run(
+    run_id: str, command: Sequence[str], *, data_path: Path | None, word_vectors: Path | None, keep: bool
+) -> Reproduction:
     """Repeat a recorded training up to its evaluation and compare; nothing is written to the store of the recorded run.
 
     command: runs the training; the path of a config file is appended.
     """
     recorded = PastRun.find(run_id)
     _check(recorded)
-    config = _with_data(recorded, data_path)
+    config = _with_files(recorded, data_path, word_vectors)
     state = Path(tempfile.mkdtemp(prefix="lstm-text-reproduce-"))
     try:
         rerun = _run_again(config, command, state)
@@ -84,24 +87,34 @@ def _check(run: PastRun) -> None:
             raise run.lacks(name)
 
 
-def _with_data(recorded: PastRun, data_path: Path | None) -> PipelineConfig:
-    """Return the settings with the path of the labelled file; raises if it is missing or has changed."""
+def _with_files(recorded: PastRun, data_path: Path | None, word_vectors: Path | None) -> PipelineConfig:
+    """Return the settings with the paths of the labelled file and the word vectors; raises if one is not as then."""
     config = recorded.exact_config()
-    data, run_id = config.data, recorded.run_id
-    candidates = [data_path] if data_path else [data.path, PROJECT / data.path]
-    path = next((path for path in candidates if path.is_file()), None)
-    if path is None:
+    data = _same_file(recorded, "labelled file", config.data.path, data_path, flag="--data-path", tag="data_digest")
+    sections = {"data": config.data.model_copy(update={"path": data})}
+    if (path := config.model.word_vectors) is not None:
+        wanted = {"flag": "--word-vectors", "tag": "word_vectors_digest"}
+        vectors = _same_file(recorded, "file with the word vectors", path, word_vectors, **wanted)
+        sections["model"] = config.model.model_copy(update={"word_vectors": vectors})
+    return config.model_copy(update=sections)
+
+
+def _same_file(recorded: PastRun, what: str, path: Path, elsewhere: Path | None, *, flag: str, tag: str) -> Path:
+    """Return where a file of the run is; raises if it is missing or has another SHA-256 than in the run's tag."""
+    candidates = [elsewhere] if elsewhere else [path, PROJECT / path]
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
         raise UsageError(
-            f"The labelled file of run {run_id} is not at {candidates[0]}.",
-            "Name it with --data-path, or start in the folder where the run was started.",
+            f"The {what} of run {recorded.run_id} is not at {candidates[0]}.",
+            f"Name it with {flag}, or start in the folder where the run was started.",
         )
-    sha256, recorded_sha256 = digest_file(path), recorded.tags["data_digest"]
+    sha256, recorded_sha256 = digest_file(found), recorded.tags.get(tag)
     if sha256 != recorded_sha256:
         raise DifferenceError(
-            f"{path} has SHA-256 {sha256}, but the data of run {run_id} had {recorded_sha256}.",
-            "Restore the file as it was then, or name a copy with --data-path.",
+            f"{found} has SHA-256 {sha256}, but the {what} of run {recorded.run_id} had {recorded_sha256}.",
+            f"Restore the file as it was then, or name a copy with {flag}.",
         )
-    return config.model_copy(update={"data": data.model_copy(update={"path": path.resolve()})})
+    return found.resolve()
 
 
 def _run_again(config: PipelineConfig, command: Sequence[str], state: Path) -> PastRun:
@@ -138,7 +151,7 @@ def _compare(recorded: PastRun, rerun: PastRun) -> list[Item]:
 
     def settings(run: PastRun) -> dict[str, Any]:
         # The params, which nobody can change: an edit of config.json shows here.
-        return {name: value for name, value in run.run.data.params.items() if name not in ("data.path", *REMOVED)}
+        return {name: value for name, value in run.run.data.params.items() if name not in PATHS and name not in REMOVED}
 
     return [
         tag("data", "data_digest"),

@@ -53,12 +53,12 @@ def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True
 
 
 def digest_inputs(config: PipelineConfig) -> dict[str, str]:
-    """Return the SHA-256 of the labelled file and of the cases by path; nothing if one cannot be read.
+    """Return the SHA-256 of the labelled file, the cases and the word vectors by path; nothing if one cannot be read.
 
     The key of the run and the digests of stages use these, so a stage checks that the file it reads is still the same.
     """
     try:
-        paths = (config.data.path, find_cases(config.data, config.evaluation))
+        paths = (config.data.path, find_cases(config.data, config.evaluation), config.model.word_vectors)
         return {str(path): digest_file(path) for path in paths if path}
     except (OSError, LstmTextError):
         return {}
@@ -75,7 +75,8 @@ def resume_key(config: PipelineConfig, inputs: dict[str, str]) -> str | None:
         kind = file_format(config.data.path)
     except LstmTextError:
         return None
-    settings = config.model_dump(mode="json", exclude={"data": {"path"}, "evaluation": {"cases"}})
+    paths = {"data": {"path"}, "evaluation": {"cases"}, "model": {"word_vectors"}}
+    settings = config.model_dump(mode="json", exclude=paths)
     code = provenance()
     return digest_json([list(inputs.values()), kind, settings, code["code_digest"], code.get("lock_digest")])
 

@@ -1,9 +1,8 @@
 """The trained network -> the classifier that is served. Its answers are compared with Keras on validation rows."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +29,14 @@ VALIDATION_LOGITS = "validation_logits.npy"  # float32[N, C], mixed, not yet div
 SMALL_SHARE = 0.05  # Of the LSTM in the mixed logits: below this, it decides next to nothing.
 
 
-def served_files(mixture: Mapping[str, float]) -> list[str]:
-    """Return the names of the files that answering needs, with these n-gram parts."""
-    return [*SERVED_FILES, *chain.from_iterable(map(table_files, mixture))]
+def ngram_files(parts: Iterable[str]) -> list[str]:
+    """Return the names of the files of n-gram parts."""
+    return [file for name in parts for file in table_files(name)]
 
 
 def registered_files(classifier: StageRecord) -> list[str]:
     """Return the names of the files that are registered: the served ones and the network in Keras's format."""
-    return [*served_files(classifier.facts["mixture"]["weights"]), "model.keras"]
+    return [*SERVED_FILES, *ngram_files(classifier.facts["mixture"]["weights"]), "model.keras"]
 
 
 def _report(record: StageRecord, run: Run) -> None:
@@ -73,17 +72,18 @@ def export_classifier(
     write_onnx(network, model, folder / "model.onnx")
     shutil.copyfile(encoded.file("tokenizer.json"), folder / "tokenizer.json")
     sections = {"model": model, "tokenization": tokenization, "export": config}
-    settings = {name: section.model_dump(mode="json") for name, section in sections.items()}
-    found = dict.fromkeys(ngrams.facts["parts"], 1.0)
-    for file in served_files(found)[len(SERVED_FILES) :]:
+    # A path says where this machine keeps a file; the model can be served anywhere.
+    settings = {name: section.model_dump(mode="json", exclude={"word_vectors"}) for name, section in sections.items()}
+    found = ngrams.facts["parts"]
+    for file in ngram_files(found):
         shutil.copyfile(ngrams.file(file), folder / file)
-    description = ClassifierDescription(labels=encoded.facts["labels"], config=settings, mixture=found)
+    description = ClassifierDescription(encoded.facts["labels"], mixture=dict.fromkeys(found, 1.0), config=settings)
     description.write(folder)
     rows = EncodedRows.load(encoded.file("validation.npz"))
     parts = Classifier.load(folder).predict_parts(read_rows(splits, "validation")["text"].tolist())
     difference = _compare_with_keras(network, rows.head(config.compared_rows), parts[LSTM], config)
     mixture = fit_mixture(parts, rows.label_ids)
-    for file in served_files({name: 1.0 for name in found if name not in mixture.weights})[len(SERVED_FILES) :]:
+    for file in ngram_files(name for name in found if name not in mixture.weights):
         (folder / file).unlink()
     logits = mix(parts, mixture.weights)
     np.save(folder / VALIDATION_LOGITS, logits)
@@ -95,7 +95,7 @@ def export_classifier(
         "compared": min(len(rows), config.compared_rows),
         "calibration": asdict(calibration),
         "mixture": asdict(mixture),
-        "bytes": sum((folder / name).stat().st_size for name in served_files(mixture.weights)),
+        "bytes": sum((folder / name).stat().st_size for name in [*SERVED_FILES, *ngram_files(mixture.weights)]),
     }
 
 

@@ -9,8 +9,11 @@ from prefect import get_run_logger
 
 from lstm_model.config.model import ModelConfig
 from lstm_model.config.training import TrainingConfig
+from lstm_model.data.reading import unchanged_file
+from lstm_model.digests import digest_file
 from lstm_model.pages.plots import plot_curves
 from lstm_model.tokens.encoded_rows import EncodedRows
+from lstm_model.tokens.word_vectors import WordVectors, check_word_vectors, read_word_vectors
 from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import Progress
@@ -28,6 +31,9 @@ def log_training(record: StageRecord, run: Run) -> dict[str, float]:
     metrics |= {f"best_{name}": value for name, value in best.items()}
     if taken := record.facts["warm_start"]:
         metrics |= {"warm_start.tokens": taken["tokens"], "warm_start.layers": len(taken["layers"])}
+    if vectors := record.facts["word_vectors"]:
+        metrics |= {f"word_vectors.{name}": vectors[name] for name in ("vocabulary_share", "token_share")}
+        tracking.set_tags(run, {"word_vectors_digest": vectors["sha256"]})
     tracking.log_metrics(run, metrics)
     return best
 
@@ -37,7 +43,12 @@ def _report(record: StageRecord, run: Run) -> None:
     tracking.log_file(run, record.file("curves.png"), "figures")
 
 
-@stage("trained", report=_report)
+def _check_vectors(model: ModelConfig, **others: Any) -> None:
+    if model.word_vectors:  # Its contents are in the digest of `model`.
+        check_word_vectors(model.word_vectors, embedding_dim=model.embedding_dim)
+
+
+@stage("trained", report=_report, reads=_check_vectors)
 def train_model(
     folder: Path,
     encoded: StageRecord,
@@ -64,7 +75,10 @@ def train_model(
     checkpoint = checkpoint_folder(folder)
     if checkpoint.exists() and checkpoint.stat().st_mtime < run.stages_since:
         shutil.rmtree(checkpoint)
-    facts = fit_network(folder, encoded, start, model, training, on_batch=on_batch, on_epoch=on_epoch)
+    sha256 = run.sha256_of(model.word_vectors) if model.word_vectors else None
+    facts = fit_network(
+        folder, encoded, start, model, training, vectors_sha256=sha256, on_batch=on_batch, on_epoch=on_epoch
+    )
     progress.close(f"trained {facts['epochs']} epochs, the best was {facts['best_epoch']}")
     return facts
 
@@ -75,9 +89,14 @@ def fit_network(
     start: RegisteredClassifier | None,
     model: ModelConfig,
     training: TrainingConfig,
+    *,
+    vectors_sha256: str | None = None,
     **listeners: Callable[..., None],
 ) -> dict[str, Any]:
-    """Write network.keras, history.json and curves.png; return the stage's facts. listeners: of `train_network`."""
+    """Write network.keras, history.json and curves.png; return the stage's facts.
+
+    vectors_sha256: what model.word_vectors must have; None if it was not taken yet. listeners: of `train_network`.
+    """
     # Imported here: TensorFlow takes 4 s, and a cached stage does not need it.
     from lstm_model.network.network import build_network
     from lstm_model.network.training import train_network
@@ -85,9 +104,15 @@ def fit_network(
     train, validation = (EncodedRows.load(encoded.file(f"{name}.npz")) for name in ("train", "validation"))
     vocab_size, num_classes = encoded.facts["vocab_size"], len(encoded.facts["labels"])
     network = build_network(model, vocab_size=vocab_size, num_classes=num_classes, seed=training.seed)
+    vectors, coverage = _read_vectors(model, encoded, train, seed=training.seed, sha256=vectors_sha256)
+    if vectors:
+        network.get_layer("embedding").set_weights([vectors.rows])
     taken = _take_over(network, start, encoded) if start is not None else None
+    frozen_rows = vectors.matched if vectors and not model.tune_word_vectors else None
     checkpoint = checkpoint_folder(folder)
-    history = train_network(network, train, validation, training, checkpoint=checkpoint, **listeners)
+    history = train_network(
+        network, train, validation, training, frozen_rows=frozen_rows, checkpoint=checkpoint, **listeners
+    )
     network.save(folder / "network.keras", include_optimizer=False)
     write_json(folder / "history.json", {"epochs": history.epochs, "best_epoch": history.best_epoch})
     # Drawn here, not in the report, which also runs when the stage is cached.
@@ -98,12 +123,34 @@ def fit_network(
         "best_epoch": history.best_epoch,
         "epochs": len(history.epochs),
         "warm_start": taken,
+        "word_vectors": coverage,
     }
 
 
 def checkpoint_folder(folder: Path) -> Path:
     """Return the folder of the state after each epoch, which is removed when the stage is done."""
     return folder.with_name(f"{folder.name}.checkpoint")
+
+
+def _read_vectors(
+    model: ModelConfig, encoded: StageRecord, train: EncodedRows, *, seed: int, sha256: str | None
+) -> tuple[WordVectors | None, dict[str, Any] | None]:
+    """Return the rows of model.word_vectors, and their coverage with the SHA-256 of the file."""
+    if (path := model.word_vectors) is None:
+        return None, None
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(encoded.file("tokenizer.json")))
+    with unchanged_file(path, sha256 or digest_file(path)) as reading:
+        vectors = read_word_vectors(
+            path, tokenizer, embedding_dim=model.embedding_dim, seed=seed, digest=reading.digest
+        )
+    coverage = {"vocabulary_share": vectors.vocabulary_share, "token_share": vectors.token_share(train.token_ids)}
+    get_run_logger().info(
+        "%s has vectors for %d words of the vocabulary (%.1f%%), which are %.1f%% of the tokens in train rows.",
+        path.name, vectors.matched.sum(), *(100 * share for share in coverage.values()),
+    )  # fmt: skip
+    return vectors, {**coverage, "sha256": reading.sha256}
 
 
 def _take_over(network: Any, start: RegisteredClassifier, encoded: StageRecord) -> dict[str, Any]:

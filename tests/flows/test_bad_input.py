@@ -88,14 +88,23 @@ USAGE: dict[str, tuple[list[str], list[str]]] = {
     "negative epochs": (["--training.epochs", "-3"], ["training.epochs", "'-3'"]),
     "fractions over one": (["--split.test-fraction", "0.95"], ["below 1"]),
     "a config file that is missing": (["--config", "nowhere.yaml"], ["nowhere.yaml"]),
+    "word vectors that are missing": (["--model.word-vectors", "nowhere.vec"], ["nowhere.vec", "no such file"]),
+    "word vectors of another width": (["--model.word-vectors", "{vectors}"], ["2 numbers", "--model.embedding-dim 2"]),
+    "word vectors for parts of words": (
+        ["--model.word-vectors", "{vectors}", "--tokenization.kind", "bpe"],
+        ["needs tokenization.kind=word"],
+    ),
     "a cases file that is missing": (["--evaluation.cases", "nowhere.csv"], ["nowhere.csv", "no such file"]),
 }
 
 
 @pytest.mark.parametrize("case", USAGE)
-def test_bad_usage_exits_with_2_and_names_the_setting(case: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_bad_usage_exits_with_2_and_names_the_setting(
+    case: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     arguments, words = USAGE[case]
-    assert main(["train", *arguments]) == 2
+    (tmp_path / "v").write_text("the 1 2\n")
+    assert main(["train", *(argument.replace("{vectors}", str(tmp_path / "v")) for argument in arguments)]) == 2
     message = capfd.readouterr().err
     assert [word for word in words if word not in message] == [] and "Traceback" not in message
 

@@ -1,5 +1,6 @@
 """What a search may try, and what it refuses before anything runs."""
 
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -44,6 +45,11 @@ def test_a_space_that_cannot_be_searched_is_a_usage_error(space: dict[str, Any],
     with pytest.raises(UsageError) as raised:
         check_space(TuningConfig(space=space), BASE)
     assert words in str(raised.value)
+
+
+def test_the_width_of_word_vectors_cannot_be_searched() -> None:
+    with pytest.raises(UsageError, match=r"model\.embedding_dim, but model\.word_vectors is set"):
+        check_space(TuningConfig(), PipelineConfig(model=ModelConfig(word_vectors=Path("v.vec"))))
 
 
 @pytest.mark.parametrize(

@@ -332,3 +332,13 @@ def test_the_head_of_encoded_rows_is_their_first() -> None:
         [0, 1],
     )
     assert len(rows.head(9)) == 3
+
+
+def test_frozen_rows_stay_to_the_last_bit_and_the_others_learn() -> None:
+    frozen = np.arange(VOCAB_SIZE) % 2 == 0
+    network = build()
+    before = network.get_layer("embedding").get_weights()[0]
+    train_network(network, TRAIN, VALIDATION, settings(epochs=2), frozen_rows=frozen)
+    after = network.get_layer("embedding").get_weights()[0]
+    np.testing.assert_array_equal(after[frozen], before[frozen])
+    assert (after[3::2] != before[3::2]).any(axis=1).all()

@@ -9,6 +9,7 @@ import pytest
 from prefect.states import Completed, State
 
 from lstm_model.config.data import DataConfig
+from lstm_model.config.model import ModelConfig
 from lstm_model.digests import digest_file
 from tasks.runtime import stage_store as stages
 from tasks.runtime.stage_store import StageRecord, build, find, write_json
@@ -115,7 +116,7 @@ def test_a_stage_that_is_found_ends_in_the_state_cached_and_is_reported_again(mo
 
 
 def test_paths_do_not_count_but_contents_and_settings_do(tmp_path: Path) -> None:
-    def digest(config: DataConfig | StageRecord, run: Run | None = None) -> object:
+    def digest(config: DataConfig | ModelConfig | StageRecord, run: Run | None = None) -> object:
         return stages._digest_input("config", config, run)
 
     (tmp_path / "b").mkdir()
@@ -125,6 +126,10 @@ def test_paths_do_not_count_but_contents_and_settings_do(tmp_path: Path) -> None
     assert digest(DataConfig(path=tmp_path / "b" / "c.csv")) == known
     assert digest(DataConfig(path=tmp_path / "other.csv")) != known
     assert digest(DataConfig(path=tmp_path / "a.csv", text_column="body")) != known
+    assert digest(ModelConfig(word_vectors=tmp_path / "a.csv")) == digest(
+        ModelConfig(word_vectors=tmp_path / "b/c.csv")
+    )
+    assert digest(ModelConfig(word_vectors=tmp_path / "other.csv")) != digest(ModelConfig())
     # A file that was edited since the run was opened has the digest that it had then.
     then = {str(tmp_path / "other.csv"): digest_file(tmp_path / "a.csv")}
     assert digest(DataConfig(path=tmp_path / "other.csv"), replace(RUN, inputs=then)) == known

@@ -1,0 +1,249 @@
+"""Word vectors from a file, for the words of a vocabulary. Does not load TensorFlow.
+
+Formats, recognised by content: GloVe text (a line is a word and its numbers), the same after a line `words width`
+(fastText .vec, word2vec text), and word2vec binary; each also gzipped. The file is read as a stream, and numbers are
+parsed only for words that match, so millions of words need the memory of the vocabulary.
+"""
+
+import codecs
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from lstm_model.data.lines import BROKEN_GZIP, open_bytes, require_file
+from lstm_model.errors import ContentError, UsageError
+from lstm_model.tokens.text_encoder import UNK_ID, Int32
+
+BLOCK = 1 << 20  # Longer lines are refused.
+EXACT, NORMALIZED = 2, 1
+FOREIGN = {  # First bytes of files that people pass by mistake, and what to do.
+    b"PK\x03\x04": ("a zip archive", "Unpack it."),
+    b"\xba\x16\x4f\x2f": ("a fastText model", "Pass the .vec file that belongs to it."),
+    codecs.BOM_UTF16_LE: ("UTF-16 text", "Convert it: iconv -f UTF-16 -t UTF-8."),
+    codecs.BOM_UTF16_BE: ("UTF-16 text", "Convert it: iconv -f UTF-16 -t UTF-8."),
+}
+AGAIN = "Copy or download it again; if you shortened it on purpose, correct the number of words in its first line."
+
+Float32 = npt.NDArray[np.float32]
+Entry = tuple[int, bytes, bytes]  # Number of the line or vector from 1, word, numbers.
+
+
+@dataclass(frozen=True)
+class WordVectors:
+    """rows: float32[V, E], the initial embedding; matched: bool[V], the rows that come from the file."""
+
+    rows: Float32
+    matched: npt.NDArray[np.bool_]
+
+    @property
+    def vocabulary_share(self) -> float:
+        """Return the share of vocabulary entries that matched; [PAD] and [UNK] do not count."""
+        return float(self.matched.sum() / max(len(self.matched) - UNK_ID - 1, 1))
+
+    def token_share(self, token_ids: Int32) -> float:
+        """Return the share of tokens whose row comes from the file; unknown tokens count as unmatched."""
+        return float(self.matched[token_ids].mean())
+
+
+@dataclass(frozen=True)
+class _Format:
+    width: int
+    count: int | None  # Of words, if the first line says so.
+    binary: bool
+
+
+def check_word_vectors(path: Path, *, embedding_dim: int) -> None:
+    """Check the start of the file; raises what `read_word_vectors` raises for it."""
+    with _opened(path) as file:
+        _recognise(path, file, embedding_dim)
+
+
+def read_word_vectors(
+    path: Path, tokenizer: Tokenizer, *, embedding_dim: int, seed: int, digest: Any = None
+) -> WordVectors:
+    """Return the vectors for the vocabulary of a word-level tokenizer.
+
+    A word of the file belongs to the token that it equals, else to the token that the tokenizer's normalizer makes of
+    it. A word that equals the token wins; of several, the first, since files are ordered by frequency. Other rows are
+    drawn from a normal distribution with mean 0 and the standard deviation of all matched values; [PAD] is zero.
+
+    digest: a hash object that gets the file's bytes. Raises UsageError for a missing file, or if its width is not
+    embedding_dim; ContentError for one that cannot be read, or if no word matches.
+    """
+    vocab = {token: token_id for token, token_id in tokenizer.get_vocab().items() if token_id > UNK_ID}
+    rows = np.zeros((tokenizer.get_vocab_size(), embedding_dim), np.float32)
+    found, normalize = bytearray(len(rows)), _normalizer(tokenizer)
+    words = undecodable = first = 0
+    with _opened(path, digest) as file:
+        kind = _recognise(path, file, embedding_dim)
+        for number, raw, numbers in _binary_entries(path, file, kind) if kind.binary else _lines(path, file, kind):
+            words += 1
+            try:
+                word = raw.decode()
+            except UnicodeDecodeError:
+                undecodable, first = undecodable + 1, first or number
+                continue
+            token_id, rank = vocab.get(word), EXACT
+            if token_id is None:
+                token_id, rank = vocab.get(normalize(word)), NORMALIZED
+            if token_id is not None and found[token_id] < rank:
+                rows[token_id] = _parse(path, kind, number, raw, numbers)
+                found[token_id] = rank
+    if undecodable * 1_000 > words:  # Public files have a few words that were cut inside a character.
+        problem = f"{path} is not UTF-8: {undecodable} of {words} words, the first in {_place(kind, first)}."
+        raise ContentError(problem, "Convert the file to UTF-8 (for example iconv -f WINDOWS-1252 -t UTF-8).")
+    matched = np.frombuffer(found, np.uint8) > 0
+    if not matched.any():
+        raise ContentError(
+            f"None of the {words} words in {path} is in the vocabulary of the train rows.",
+            "Use vectors for the language of the texts, or unset --model.word-vectors.",
+        )
+    others = ~matched
+    others[0] = False
+    rows[others] = np.random.default_rng(seed).normal(0, rows[matched].std(), (int(others.sum()), embedding_dim))
+    return WordVectors(rows, matched)
+
+
+def _normalizer(tokenizer: Tokenizer) -> Callable[[str], str]:
+    """Return the tokenizer's normalization, which for ASCII is at most lower case (ten times faster)."""
+    whole, lowercase = tokenizer.normalizer.normalize_str, tokenizer.normalizer.normalize_str("A") == "a"
+
+    def normalize(word: str) -> str:
+        if word.isascii():
+            return word.lower() if lowercase else word
+        return str(whole(word))
+
+    return normalize
+
+
+@contextmanager
+def _opened(path: Path, digest: Any = None) -> Iterator[io.BufferedReader]:
+    require_file(path)
+    try:
+        content: Any = open_bytes(path, digest, by_content=True)
+        with content, io.BufferedReader(content, BLOCK) as file:
+            yield file
+            while digest is not None and file.read(BLOCK):  # The digest is that of the whole file.
+                pass
+    except BROKEN_GZIP as error:
+        raise ContentError(f"{path} is not a complete gzip file: {error}.", "Copy or download it again.") from None
+
+
+def _recognise(path: Path, file: io.BufferedReader, embedding_dim: int) -> _Format:
+    """Return the format; the file is then at its first vector."""
+    start = file.peek(BLOCK)
+    if not start:
+        raise ContentError(f"{path} is an empty file.", "Check the path, or export the vectors again.")
+    for magic, (what, remedy) in FOREIGN.items():
+        if start.startswith(magic):
+            raise ContentError(f"{path} is {what}, not word vectors.", remedy)
+    first, _, rest = start.removeprefix(codecs.BOM_UTF8).partition(b"\n")
+    header = re.fullmatch(rb"(\d+) (\d+)\s*", first)
+    count, width = map(int, header.groups()) if header else (None, _count_numbers(first))
+    if not width:
+        raise _no_vector(path, 1, first, embedding_dim)
+    if width != embedding_dim:
+        raise UsageError(
+            f"The vectors in {path} have {width} numbers, but model.embedding_dim is {embedding_dim}.",
+            f"Pass --model.embedding-dim {width}, or name another file.",
+        )
+    file.read(len(codecs.BOM_UTF8) * start.startswith(codecs.BOM_UTF8))
+    if header:
+        file.readline()
+    return _Format(width, count, binary=header is not None and _is_binary(rest, width))
+
+
+def _is_binary(start: bytes, width: int) -> bool:
+    """Return whether the first vector is `word`, a space and float32 values: no line of numbers, and no text."""
+    if _count_numbers(start.partition(b"\n")[0]) == width:
+        return False
+    values = start.partition(b" ")[2][: 4 * width]
+    return not values.isascii() or re.search(rb"[\x00-\x08\x0e-\x1f]", values) is not None
+
+
+def _lines(path: Path, file: io.BufferedReader, kind: _Format) -> Iterator[Entry]:
+    words, before = 0, 0 if kind.count is None else 1
+    for number, line in enumerate(iter(partial(file.readline, BLOCK), b""), before + 1):
+        text = line.rstrip()
+        word, _, numbers = text.partition(b" ")
+        if text.count(b" ") != kind.width:  # Rare: words with spaces, such as ". . .", or a broken line.
+            if not text:
+                continue
+            word, numbers = _split_from_the_right(text, kind.width)
+            if not numbers:
+                raise _no_vector(path, number, line, kind.width)
+        words += 1
+        yield number, word, numbers
+    if not words or words < (kind.count or 0):
+        raise ContentError(f"{path} ends after {words} of {kind.count} words.", AGAIN)
+
+
+def _split_from_the_right(line: bytes, width: int) -> tuple[bytes, bytes]:
+    """Return word and numbers of a line whose word has spaces; no numbers if it is no such line."""
+    word, *numbers = line.rsplit(b" ", width)
+    extra = word.split(b" ")[1:]
+    broken = len(numbers) < width or _count_numbers(line) < width or all(map(_is_number, extra))
+    return word, b"" if broken else b" ".join(numbers)
+
+
+def _binary_entries(path: Path, file: io.BufferedReader, kind: _Format) -> Iterator[Entry]:
+    size, block, at = 4 * kind.width, b"", 0
+    for number in range(1, (kind.count or 0) + 1):
+        while (end := block.find(b" ", at)) < 0 or len(block) < end + 1 + size:
+            more = file.read(BLOCK)
+            if not more or (end < 0 and len(block) - at > BLOCK):
+                raise ContentError(f"{path} ends after {number - 1} of {kind.count} words.", AGAIN)
+            block, at = block[at:] + more, 0
+        yield number, block[at:end].lstrip(b"\n"), block[end + 1 : end + 1 + size]
+        at = end + 1 + size
+
+
+def _parse(path: Path, kind: _Format, number: int, word: bytes, numbers: bytes) -> Float32:
+    if kind.binary:
+        values = np.frombuffer(numbers, "<f4")
+    else:
+        try:
+            with np.errstate(over="ignore"):
+                values = np.array([float(text) for text in numbers.split(b" ")]).astype(np.float32)
+        except ValueError:
+            raise _no_vector(path, number, word + b" " + numbers, kind.width) from None
+    if not np.isfinite(values).all():
+        problem = f"The vector in {_place(kind, number)} of {path} has a value that is no finite float32 number."
+        raise ContentError(problem, "Remove that word, or export the vectors again.")
+    return values
+
+
+def _place(kind: _Format, number: int) -> str:
+    return f"vector {number}" if kind.binary else f"line {number}"
+
+
+def _no_vector(path: Path, number: int, line: bytes, width: int) -> ContentError:
+    shown = line[:60].decode("utf-8", "replace").rstrip()
+    return ContentError(
+        f"Line {number} of {path} is not a word and {width} numbers, separated by single spaces, but {shown!r}, "
+        f"which ends with {_count_numbers(line)} numbers.",
+        "Correct or remove the line. If the file was cut off, copy it again.",
+    )
+
+
+def _count_numbers(line: bytes) -> int:
+    """Return how many numbers end the line; its first field is a word."""
+    return sum(1 for _ in takewhile(_is_number, reversed(line.rstrip().split(b" ")[1:])))
+
+
+def _is_number(field: bytes) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
