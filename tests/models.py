@@ -21,6 +21,8 @@ def write_classifier(folder: Path, *, seed: int = 1) -> Path:
 
     from lstm_model.network.export import write_onnx
     from lstm_model.network.network import build_network
+    from lstm_model.ngrams.counts import KINDS
+    from lstm_model.ngrams.fit import fit_ngrams
     from lstm_model.tokens.tokenizer import fit_tokenizer
 
     folder.mkdir(parents=True)
@@ -33,7 +35,12 @@ def write_classifier(folder: Path, *, seed: int = 1) -> Path:
         weight.assign(rng.normal(0, 0.6, weight.shape))
     network.save(folder / "model.keras")
     write_onnx(network, config, folder / "model.onnx")
-    ClassifierDescription(labels=LABELS).write(folder)
+    label_ids = np.arange(len(TEXTS), dtype=np.int32) // 3 % len(LABELS)
+    for kind in KINDS:
+        ngrams = fit_ngrams(TEXTS, label_ids, kind=kind, num_classes=len(LABELS))
+        assert ngrams is not None
+        ngrams.save(folder, kind)
+    ClassifierDescription(labels=LABELS, mixture={"words": 0.5, "characters": 1.5}).write(folder)
     return folder
 
 

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.svm import LinearSVC
 
-from lstm_model.ngrams.counts import KINDS, Csr, Kind, count_ngrams
+from lstm_model.ngrams.counts import KINDS, Csr, Kind, count_ngrams, most_frequent
 from lstm_model.ngrams.fit import MOST_WEIGHTS, sample_rows
 
 Rows = tuple[Sequence[str], Sequence[str]]  # Texts and labels.
@@ -73,9 +73,10 @@ def _tf_idf(fitted: Sequence[str], texts: Sequence[str], kind: Kind, *, most: in
     keys, counts = count_ngrams(fitted, kind)
     frequency = np.bincount(counts.indices, minlength=len(keys))
     kept = frequency >= (2 if (frequency >= 2).any() else 1)
-    if kept.sum() > most:
-        kept &= frequency >= np.sort(frequency[kept])[-most]
-    weigh = TfidfTransformer(sublinear_tf=True)
-    ours = weigh.fit_transform(counts[:, np.flatnonzero(kept)].astype(np.float64)) if kept.any() else counts[:, :0]
-    theirs = count_ngrams(texts, kind, keys[kept])[1].astype(np.float64)
-    return ours, weigh.transform(theirs) if kept.any() else theirs
+    columns = most_frequent(frequency, kept, most)
+    ours = counts[:, columns].astype(np.float64)
+    theirs = count_ngrams(texts, kind, keys[columns])[1].astype(np.float64)
+    if not columns.size:
+        return ours, theirs
+    weigh = TfidfTransformer(sublinear_tf=True).fit(ours)
+    return weigh.transform(ours), weigh.transform(theirs)

@@ -1,7 +1,7 @@
 """The gate's rules. Each checks metrics and returns its result with one sentence; none uses MLflow or aliases.
 
-Without a champion: servability, macro_f1_floor, better_than_guessing, class_floor, baseline. Against the champion also:
-identical (not a rule to pass: the alias stays), champion_answers, same_labels, enough_rows, class_drop,
+Without a champion: servability, macro_f1_floor, better_than_guessing, class_floor, baseline, lstm_share. Against the
+champion also: identical (not a rule to pass: the alias stays), champion_answers, same_labels, enough_rows, class_drop,
 not_worse_than_champion.
 """
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.evaluation.champion_comparison import ChampionComparison
-from lstm_model.evaluation.record import Evaluation, MacroF1Difference, Record
+from lstm_model.evaluation.record import SMALL_SHARE, Evaluation, MacroF1Difference, Record
 
 Verdict = Literal["passed", "failed", "warned", "skipped"]
 BEATEN_BY_BASELINE: dict[str, Verdict] = {"ignore": "skipped", "warn": "warned", "require": "failed"}
@@ -31,8 +31,8 @@ def first_failure(rules: Sequence[Rule]) -> str | None:
 
 def absolute_rules(evaluation: Evaluation, config: PromotionConfig) -> list[Rule]:
     """Return the results of the rules that need no champion."""
-    rules = (macro_f1_floor, better_than_guessing, class_floor, baseline)
-    return [rule(evaluation, config) for rule in rules]
+    rules = [rule(evaluation, config) for rule in (macro_f1_floor, better_than_guessing, class_floor, baseline)]
+    return [*rules, lstm_share(evaluation)] if "ngrams" in evaluation.parts else rules
 
 
 def relative_rules(comparison: ChampionComparison, config: PromotionConfig) -> list[Rule]:
@@ -76,7 +76,7 @@ def class_floor(evaluation: Evaluation, config: PromotionConfig) -> Rule:
 
 
 def baseline(evaluation: Evaluation, config: PromotionConfig) -> Rule:
-    """The network beats the linear baseline on the same rows; promotion.baseline sets what follows if not."""
+    """The classifier beats the linear baseline on the same rows; promotion.baseline sets what follows if not."""
     linear = evaluation.baseline
     if linear is None:
         verdict: Verdict = "failed" if config.baseline == "require" else "skipped"
@@ -90,6 +90,17 @@ def baseline(evaluation: Evaluation, config: PromotionConfig) -> Rule:
     )
     verdict = "passed" if difference > 0 else BEATEN_BY_BASELINE[config.baseline]
     return Rule(name="baseline", verdict=verdict, figure=difference, threshold=0.0, text=text)
+
+
+def lstm_share(evaluation: Evaluation) -> Rule:
+    """The LSTM counts in the mixture with n-grams; a warning if not, since simpler models then do its work."""
+    lstm, ngrams = evaluation.parts["lstm"], evaluation.parts["ngrams"]
+    text = (
+        f"the LSTM has {lstm.share:.0%} of the answer (macro-F1 alone {lstm.macro_f1:.4f}), n-grams {ngrams.share:.0%} "
+        f"({ngrams.macro_f1:.4f})"
+    )
+    verdict: Verdict = "passed" if lstm.share >= SMALL_SHARE else "warned"
+    return Rule(name="lstm_share", verdict=verdict, figure=lstm.share, threshold=SMALL_SHARE, text=text)
 
 
 def same_labels(labels: Sequence[str], champion_labels: Sequence[str], *, champion: str, force: str) -> Rule:

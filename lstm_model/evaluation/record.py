@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 from lstm_model.evaluation.bootstrap import Interval
 
+SMALL_SHARE = 0.05  # Of the LSTM in the mixed logits: below this, it decides next to nothing.
+
 
 class Record(BaseModel):
     """A part of a JSON file."""

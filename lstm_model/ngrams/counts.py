@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
@@ -40,6 +41,12 @@ def count_ngrams(texts: Sequence[str], kind: Kind, wanted: UInt64 | None = None)
 def first_words(texts: Sequence[str]) -> UInt64:
     """Return the keys of the single words of the texts, sorted: uint64."""
     return np.unique(words_of(sorted(set(split_pieces(texts)[0]))).keys)
+
+
+def most_frequent(frequency: Int64, kept: npt.NDArray[np.bool_], most: int) -> Int64:
+    """Return the columns that are kept, in order, or the `most` of them with the highest frequency."""
+    columns = np.flatnonzero(kept)
+    return np.sort(columns[np.argsort(-frequency[columns], kind="stable")[:most]])
 
 
 def _word_ngrams(codes: Int64, distinct: Sequence[str], widths: Int64) -> tuple[UInt64, Int64]:

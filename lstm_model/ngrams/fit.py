@@ -16,7 +16,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
-from lstm_model.ngrams.counts import Csr, Kind, count_ngrams, first_words
+from lstm_model.ngrams.counts import Csr, Kind, count_ngrams, first_words, most_frequent
 from lstm_model.ngrams.ngram_model import table_files
 from lstm_model.ngrams.pieces import UInt64
 
@@ -61,12 +61,9 @@ def fit_ngrams(texts: Sequence[str], label_ids: Int32, *, kind: Kind, num_classe
     kept = frequency >= 2
     if kind == "words":
         kept |= np.isin(keys, first_words(texts))
-    most = max(1, MOST_WEIGHTS // num_classes)
-    if kept.sum() > most:
-        kept &= frequency >= np.sort(frequency[kept])[-most]
-    if not kept.any():
+    columns = most_frequent(frequency, kept, max(1, MOST_WEIGHTS // num_classes))
+    if not columns.size:
         return None
-    columns = np.flatnonzero(kept)
     counts, idf = counts[:, columns], np.log((1 + len(texts)) / (1 + frequency[columns])) + 1
     weights, intercepts = _fit_labels(counts, idf, label_ids, num_classes)
     return Ngrams(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lstm_model.evaluation.record import CalibrationEffect, Evaluation, Slice
+from lstm_model.evaluation.record import SMALL_SHARE, CalibrationEffect, Evaluation, Slice
 from lstm_model.pages.html import gain_text, interval_text, metric_text, sure_text
 from lstm_model.pages.run_facts import RunFacts
 
@@ -38,6 +38,7 @@ def shared_values(evaluation: Evaluation, decision: Mapping[str, Any], run: RunF
         "run": run,
         "baseline_finding": against_baseline(evaluation),
         "calibration_finding": of_calibration(evaluation.calibration),
+        "parts_finding": of_parts(evaluation),
         "weak": weak_slices(evaluation),
     }
 
@@ -54,13 +55,27 @@ def against_baseline(evaluation: Evaluation) -> Finding | None:
     )
     name = baseline.name
     if low > 0:
-        return Finding("good", f"The network beats the baseline, {name}, beyond chance: {metrics}")
+        return Finding("good", f"The classifier beats the baseline, {name}, beyond chance: {metrics}")
     if high < 0:
-        loss = f"The network loses to the baseline, {name}, beyond chance: {metrics}"
+        loss = f"The classifier loses to the baseline, {name}, beyond chance: {metrics}"
         return Finding("bad", f"{loss} The simpler model is better here.")
     if difference > 0:
-        return Finding("warn", f"The network is ahead of the baseline, {name}, but not beyond chance: {metrics}")
-    return Finding("warn", f"The network does not beat the baseline, {name}; chance can explain it: {metrics}")
+        return Finding("warn", f"The classifier is ahead of the baseline, {name}, but not beyond chance: {metrics}")
+    return Finding("warn", f"The classifier does not beat the baseline, {name}; chance can explain it: {metrics}")
+
+
+def of_parts(evaluation: Evaluation) -> Finding | None:
+    """Say how the answer is mixed from LSTM and n-grams, and what each reaches alone; None if nothing is mixed."""
+    if "ngrams" not in evaluation.parts:
+        return None
+    lstm, ngrams = evaluation.parts["lstm"], evaluation.parts["ngrams"]
+    text = (
+        f"The answer is {lstm.share:.0%} LSTM (macro-F1 alone {metric_text(lstm.macro_f1)}) and {ngrams.share:.0%} "
+        f"n-grams ({metric_text(ngrams.macro_f1)} alone), with weights fitted on validation rows."
+    )
+    if lstm.share < SMALL_SHARE:
+        return Finding("warn", f"{text} The LSTM decides next to nothing here.")
+    return Finding("plain", text)
 
 
 def of_calibration(calibration: CalibrationEffect | None) -> Finding | None:

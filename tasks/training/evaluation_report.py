@@ -42,6 +42,8 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
         metrics |= {f"baseline_f1/{label_key(label)}": value for label, value in baseline.f1.items()}
         metrics["baseline_difference"] = baseline.difference.macro_f1
         metrics["baseline_difference_low"], metrics["baseline_difference_high"] = baseline.difference.interval
+    for name, one in evaluation.parts.items():
+        metrics |= {f"part_{key}/{name}": value for key, value in one}
     for part in evaluation.slices:
         bucket = label_key(part.bucket.replace("%", "per cent"))
         metrics[f"slice_accuracy/{label_key(part.slice)}/{bucket}"] = part.accuracy
@@ -87,7 +89,7 @@ def baseline_verdict(evaluation: Evaluation) -> str:
         verdict = "is ahead of the linear baseline, but not beyond chance"
     else:
         verdict = "does not beat the linear baseline"
-    return f"The network {verdict}: macro-F1 {ahead:+.4f} ({confidence:.0%} interval {low:+.4f} to {high:+.4f})."
+    return f"The classifier {verdict}: macro-F1 {ahead:+.4f} ({confidence:.0%} interval {low:+.4f} to {high:+.4f})."
 
 
 def _between(interval: Interval | None) -> str:

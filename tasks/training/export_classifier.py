@@ -17,6 +17,7 @@ from lstm_model.config.export import ExportConfig
 from lstm_model.config.model import ModelConfig
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.errors import ModelError
+from lstm_model.evaluation.record import SMALL_SHARE
 from lstm_model.ngrams.ngram_model import table_files
 from lstm_model.tokens.encoded_rows import EncodedRows
 from tasks.runtime import tracking
@@ -26,7 +27,6 @@ from tasks.training.split_examples import read_rows
 
 SERVED_FILES = ("tokenizer.json", "model.onnx", "classifier.json")
 VALIDATION_LOGITS = "validation_logits.npy"  # float32[N, C], mixed, not yet divided by the temperature.
-SMALL_SHARE = 0.05  # Of the LSTM in the mixed logits: below this, it decides next to nothing.
 
 
 def ngram_files(parts: Iterable[str]) -> list[str]:

@@ -1,64 +1,76 @@
-"""The linear baseline learns words and pairs, repeats itself, and answers where nothing can be learned."""
+"""The linear baseline learns words, pairs and characters, repeats itself, and answers where nothing can be learned."""
 
+import numpy as np
 import pytest
 
 from lstm_model.evaluation import baseline
-from lstm_model.evaluation.baseline import predict_with_baseline
+from lstm_model.evaluation.baseline import answer_with_baseline
 
 TEXTS = ["the cat purrs", "a cat sleeps", "the dog barks", "a dog sleeps"]
 LABELS = ["cat", "cat", "dog", "dog"]
 
 
+def answers(train: list[str], labels: list[str], texts: list[str]) -> list[str]:
+    return answer_with_baseline(train=(train, labels), validation=(train[:2], labels[:2]), texts=texts).labels
+
+
 def test_it_learns_which_words_tell_the_labels_apart() -> None:
-    answers = predict_with_baseline(train_texts=TEXTS, train_labels=LABELS, texts=["cat", "Dog!", "two dogs, one dog"])
-    assert answers == ["cat", "dog", "dog"]
+    assert answers(TEXTS, LABELS, ["cat", "Dog !", "two dogs , one dog"]) == ["cat", "dog", "dog"]
 
 
 def test_it_learns_pairs_of_words() -> None:
     texts = ["hot and cold, very cold", "cold and hot, very hot"] * 3
-    answers = predict_with_baseline(
-        train_texts=texts, train_labels=["fall", "rise"] * 3, texts=["very hot", "very cold"]
-    )
-    assert answers == ["rise", "fall"]
+    assert answers(texts, ["fall", "rise"] * 3, ["very hot", "very cold"]) == ["rise", "fall"]
+
+
+def test_validation_rows_choose_among_words_characters_and_both() -> None:
+    rng = np.random.default_rng(1)
+    stems, endings = ["kal", "mor", "tis", "vun", "rep", "gol"], {"past": "ode", "plural": "izu"}
+
+    def rows(count: int, first: int) -> tuple[list[str], list[str]]:
+        labels = [("past", "plural")[n % 2] for n in range(count)]
+        return [f"{rng.choice(stems)}{n + first}x{endings[label]}" for n, label in enumerate(labels)], labels
+
+    texts, labels = rows(40, 900)
+    found = answer_with_baseline(train=rows(60, 100), validation=rows(30, 500), texts=texts)
+    assert found.name == "TF-IDF of characters + linear SVM" and found.labels == labels  # No word occurs twice.
+    assert list(found.validation_accuracy) == [
+        "TF-IDF of words + linear SVM",
+        "TF-IDF of characters + linear SVM",
+        "TF-IDF of words and characters + linear SVM",
+    ]
+    assert found.validation_accuracy[found.name] == 1
 
 
 def test_equal_rows_give_equal_answers() -> None:
     texts = [f"word{n % 7} word{n % 5} word{n % 3}" for n in range(60)]
     labels = ["abc"[n % 3] for n in range(60)]
-    asked = [f"word{n} word{n + 1}" for n in range(8)]
-    first, second = (predict_with_baseline(train_texts=texts, train_labels=labels, texts=asked) for _ in range(2))
+    first, second = (answers(texts, labels, [f"word{n} word{n + 1}" for n in range(8)]) for _ in range(2))
     assert first == second and set(first) <= set("abc")
 
 
-@pytest.mark.parametrize("texts", [["!!!", "...", "?"], ["", " ", "\n"], ["a", "b", "c"]])
-def test_texts_without_words_get_the_most_frequent_label(texts: list[str]) -> None:
-    answers = predict_with_baseline(train_texts=texts, train_labels=["y", "z", "z"], texts=["any words", ""])
-    assert answers == ["z", "z"]
+def test_texts_without_any_character_get_the_most_frequent_label() -> None:
+    assert answers(["", " ", "\n"], ["y", "z", "z"], ["any words", ""]) == ["z", "z"]
 
 
 def test_of_equally_frequent_labels_the_first_by_name_stands_in() -> None:
-    assert predict_with_baseline(train_texts=["!", "?"], train_labels=["z", "y"], texts=["x"]) == ["y"]
+    assert answers(["", " "], ["z", "y"], ["x"]) == ["y"]
 
 
 def test_words_that_one_text_has_count_where_there_are_no_others() -> None:
-    answers = predict_with_baseline(
-        train_texts=["purr meow", "bark woof"], train_labels=["cat", "dog"], texts=["meow", "woof woof"]
-    )
-    assert answers == ["cat", "dog"]
+    assert answers(["purr meow", "bark woof"], ["cat", "dog"], ["meow", "woof woof"]) == ["cat", "dog"]
 
 
 def test_a_label_with_one_row_and_a_single_label_are_no_obstacle() -> None:
-    answers = predict_with_baseline(
-        train_texts=[*TEXTS, "the owl hoots", "an owl"], train_labels=[*LABELS, "owl", "cat"], texts=["owl hoots"]
-    )
-    assert answers[0] in {"owl", "cat"}
-    assert predict_with_baseline(train_texts=TEXTS, train_labels=["pet"] * 4, texts=["owl"]) == ["pet"]
+    found = answers([*TEXTS, "the owl hoots", "an owl"], [*LABELS, "owl", "cat"], ["owl hoots"])
+    assert found[0] in {"owl", "cat"}
+    assert answers(TEXTS, ["pet"] * 4, ["owl"]) == ["pet"]
 
 
 def test_many_labels_leave_fewer_terms_to_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baseline, "WEIGHTS", 100)
+    monkeypatch.setattr(baseline, "MOST_WEIGHTS", 100)
     labels = [f"label{n:02}" for n in range(50)] * 2
     texts = [f"rare{label} shared common words" for label in labels]
-    answers = predict_with_baseline(train_texts=texts, train_labels=labels, texts=texts)
-    assert len(answers) == 100 and set(answers) <= set(labels)  # Two terms do not tell 50 labels apart.
-    assert answers != labels
+    found = answers(texts, labels, texts)
+    assert len(found) == 100 and set(found) <= set(labels)  # Two terms do not tell 50 labels apart.
+    assert found != labels

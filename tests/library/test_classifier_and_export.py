@@ -27,7 +27,8 @@ from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.errors import ModelError
 from lstm_model.network.export import write_onnx
 from lstm_model.network.network import build_network
-from lstm_model.tokens.text_encoder import encode_texts
+from lstm_model.ngrams.counts import KINDS as NGRAM_KINDS
+from lstm_model.ngrams.fit import fit_ngrams
 from lstm_model.tokens.tokenizer import fit_tokenizer
 
 KINDS = [
@@ -260,13 +261,6 @@ def test_eight_threads_get_the_same_answers(classifier: Classifier) -> None:
             np.testing.assert_array_equal(found, expected)
 
 
-def test_encoded_rows_get_the_answers_of_their_texts(classifier: Classifier) -> None:
-    token_ids, offsets = encode_texts(classifier.tokenizer, TEXTS)
-    np.testing.assert_array_equal(
-        classifier.predict_encoded(token_ids, offsets), classifier.predict_probabilities(TEXTS)
-    )
-
-
 def test_answers_name_the_likeliest_label_and_every_probability() -> None:
     table = answer_table(np.array([[0.25, 0.75], [0.5, 0.5]], dtype=np.float32), ["cat", "007"])
     assert table.to_dict("list") == {
@@ -280,6 +274,36 @@ def test_answers_name_the_likeliest_label_and_every_probability() -> None:
 def test_softmax_bears_large_logits() -> None:
     found = softmax(np.array([[1e4, -1e4, 0], [0, 0, 0]], dtype=np.float32))
     np.testing.assert_allclose(found, [[1, 0, 0], [1 / 3] * 3], atol=1e-7)
+
+
+def test_the_parts_are_weighed_and_added(folder: Path, tmp_path: Path) -> None:
+    target = copy(folder, tmp_path / "mixed")
+    for kind in NGRAM_KINDS:
+        ngrams = fit_ngrams(TEXTS, np.arange(len(TEXTS), dtype=np.int32) % 3, kind=kind, num_classes=3)
+        assert ngrams is not None
+        ngrams.save(target, kind)
+    ClassifierDescription(LABELS, temperature=1.5, mixture={"words": 0.5, "characters": 2.0}).write(target)
+    mixed = Classifier.load(target)
+    for texts in (TEXTS, TEXTS * 10):  # In one thread, and in several.
+        parts = mixed.predict_parts(texts)
+        logits = parts["lstm"] + 0.5 * parts["words"] + 2 * parts["characters"]
+        np.testing.assert_allclose(mixed.predict_probabilities(texts), softmax(logits / 1.5), rtol=0, atol=1e-6)
+    (target / "words_weights.npy").unlink()
+    with pytest.raises(ModelError, match="words_weights"):
+        Classifier.load(target)
+    ClassifierDescription([*LABELS, "eel"], mixture={"characters": 2.0}).write(target)
+    with pytest.raises(ModelError, match="4 labels"):
+        Classifier.load(target)
+
+
+def test_a_classifier_of_the_first_format_is_its_lstm(classifier: Classifier, folder: Path, tmp_path: Path) -> None:
+    target = copy(folder, tmp_path / "first")
+    stored = json.loads((target / "classifier.json").read_text("utf-8"))
+    del stored["mixture"]
+    (target / "classifier.json").write_text(json.dumps(stored | {"format_version": 1}))
+    np.testing.assert_array_equal(
+        Classifier.load(target).predict_probabilities(TEXTS), classifier.predict_probabilities(TEXTS)
+    )
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "model.onnx", "classifier.json"])

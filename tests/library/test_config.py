@@ -30,6 +30,7 @@ def test_the_sections_are_those_of_the_journey() -> None:
         "split",
         "model",
         "training",
+        "ngrams",
         "export",
         "evaluation",
         "registration",

@@ -214,6 +214,15 @@ def test_the_reason_is_the_first_failed_rule_with_its_name() -> None:
     assert first_failure(absolute_rules(evaluation(beaten_by=0.1), PromotionConfig())) is None  # A warning rejects not.
 
 
+@pytest.mark.parametrize(("share", "verdict"), [(0.4, "passed"), (0.05, "passed"), (0.01, "warned")])
+def test_an_lstm_that_counts_for_next_to_nothing_is_warned_of(share: float, verdict: str) -> None:
+    parts = {"lstm": {"share": share, "accuracy": 0.5, "macro_f1": 0.41234},
+             "ngrams": {"share": 1 - share, "accuracy": 0.6, "macro_f1": 0.6}}  # fmt: skip
+    mixed = Evaluation.model_validate({**evaluation().model_dump(), "parts": parts})
+    *_, rule = absolute_rules(mixed, PromotionConfig())
+    assert (rule.name, rule.verdict) == ("lstm_share", verdict) and "(macro-F1 alone 0.4123)" in rule.text
+
+
 def test_a_champion_that_cannot_be_asked_rejects_with_the_way_out() -> None:
     rule = champion_fails(champion="1", found="no model.onnx", force=FORCE)
     assert rule.verdict == "failed" and "no model.onnx" in rule.text and FORCE in rule.text

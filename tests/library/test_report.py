@@ -92,16 +92,24 @@ def test_the_decision_and_its_figures_are_told() -> None:
 @pytest.mark.parametrize(
     ("interval", "sentence"),
     [
-        ([-0.09, -0.01], "The network loses to the baseline, TF-IDF + linear SVM, beyond chance"),
-        ([-0.09, 0.04], "The network does not beat the baseline, TF-IDF + linear SVM; chance can explain it"),
-        ([-0.04, 0.09], "The network is ahead of the baseline, TF-IDF + linear SVM, but not beyond chance"),
-        ([0.01, 0.09], "The network beats the baseline, TF-IDF + linear SVM, beyond chance"),
+        ([-0.09, -0.01], "The classifier loses to the baseline, TF-IDF + linear SVM, beyond chance"),
+        ([-0.09, 0.04], "The classifier does not beat the baseline, TF-IDF + linear SVM; chance can explain it"),
+        ([-0.04, 0.09], "The classifier is ahead of the baseline, TF-IDF + linear SVM, but not beyond chance"),
+        ([0.01, 0.09], "The classifier beats the baseline, TF-IDF + linear SVM, beyond chance"),
     ],
 )
 def test_it_says_plainly_whether_the_network_beats_the_baseline(interval: list[float], sentence: str) -> None:
     judged, decided, _ = variant("compared")
     judged["baseline"]["difference"] = {"macro_f1": sum(interval) / 2, "interval": interval}
     assert sentence in Page(render(judged, decided, run_facts())).text
+
+
+def test_it_says_what_the_lstm_and_the_ngrams_reach_alone() -> None:
+    judged, decided, _ = variant("compared")
+    words = "The answer is 40% LSTM (macro-F1 alone 0.790) and 60% n-grams (0.810 alone)"
+    assert words in Page(render(judged, decided, run_facts())).text
+    judged["parts"]["lstm"]["share"] = 0.01
+    assert "The LSTM decides next to nothing here." in Page(render(judged, decided, run_facts())).text
 
 
 def test_what_texts_and_labels_hold_is_shown_and_never_run() -> None:

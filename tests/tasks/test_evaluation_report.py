@@ -67,11 +67,15 @@ def test_without_a_baseline_and_without_cases_there_is_nothing_to_say_of_them() 
 @pytest.mark.parametrize(
     ("difference", "interval", "words"),
     [
-        (0.05, [0.01, 0.09], "The network beats the linear baseline: macro-F1 +0.0500 (90% interval +0.0100 to +0.09"),
-        (0.05, [-0.01, 0.09], "The network is ahead of the linear baseline, but not beyond chance: "),
-        (-0.05, [-0.1, 0.02], "The network does not beat the linear baseline: "),
-        (0.0, [0.0, 0.0], "The network does not beat the linear baseline: "),
-        (-0.05, [-0.1, -0.02], "The network is worse than the linear baseline: "),
+        (
+            0.05,
+            [0.01, 0.09],
+            "The classifier beats the linear baseline: macro-F1 +0.0500 (90% interval +0.0100 to +0.09",
+        ),
+        (0.05, [-0.01, 0.09], "The classifier is ahead of the linear baseline, but not beyond chance: "),
+        (-0.05, [-0.1, 0.02], "The classifier does not beat the linear baseline: "),
+        (0.0, [0.0, 0.0], "The classifier does not beat the linear baseline: "),
+        (-0.05, [-0.1, -0.02], "The classifier is worse than the linear baseline: "),
     ],
 )
 def test_it_is_said_plainly_whether_the_network_beats_the_baseline(

@@ -1,0 +1,60 @@
+"""The weights of the parts: what helps on validation rows counts, what does not is left out, the LSTM stays."""
+
+import numpy as np
+import pytest
+
+from lstm_model.classifier.calibration import log_loss_at
+from lstm_model.classifier.classifier import mix
+from lstm_model.classifier.mixture import fit_mixture
+
+LABEL_IDS = np.arange(300) % 3
+
+
+def part(skill: float, seed: int, *, scale: float = 1.0) -> np.ndarray:
+    """Return float32[300, 3]: noise, and `skill` more for the right label."""
+    noise = np.random.default_rng(seed).normal(0, 1, (300, 3))
+    noise[np.arange(300), LABEL_IDS] += skill
+    return (scale * noise).astype(np.float32)
+
+
+def test_two_parts_with_different_mistakes_are_better_together() -> None:
+    parts = {"lstm": part(1.5, 1), "words": part(1.5, 2, scale=0.01)}
+    found = fit_mixture(parts, LABEL_IDS)
+    assert found.weights["words"] == pytest.approx(100, rel=0.3)  # The scale of a part does not matter.
+    assert found.log_losses["lstm + words"] < found.log_losses["lstm"]
+    right = (mix(parts, found.weights).argmax(axis=1) == LABEL_IDS).mean()
+    assert right > max((values.argmax(axis=1) == LABEL_IDS).mean() for values in parts.values())
+    assert sum(found.shares.values()) == pytest.approx(1)
+
+
+def test_a_part_that_knows_nothing_is_left_out() -> None:
+    found = fit_mixture({"lstm": part(3, 1), "words": part(0, 2), "characters": part(3, 3)}, LABEL_IDS)
+    assert set(found.weights) == {"characters"} and set(found.shares) == {"lstm", "characters"}
+    assert set(found.log_losses) == {"lstm", "lstm + words", "lstm + characters", "lstm + words + characters"}
+
+
+def test_the_lstm_stays_with_a_small_share_where_it_knows_nothing() -> None:
+    found = fit_mixture({"lstm": part(0, 1), "words": part(4, 2)}, LABEL_IDS)
+    assert found.shares["lstm"] < 0.1 and np.isfinite(found.weights["words"])
+
+
+def test_the_weights_minimise_the_log_loss() -> None:
+    parts = {"lstm": part(1.5, 1), "words": part(1, 2)}
+    found = fit_mixture(parts, LABEL_IDS)
+
+    def loss(words: float) -> float:  # At the best scale for these weights.
+        mixed = mix(parts, {"words": words})
+        return min(log_loss_at(mixed / t, LABEL_IDS, np.ones(300)) for t in np.geomspace(0.3, 3, 200))
+
+    assert loss(found.weights["words"]) <= min(loss(found.weights["words"] * f) for f in (0.8, 1.25)) + 1e-6
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_handful_of_rows_gives_finite_weights(rows: int) -> None:
+    parts = {"lstm": part(1, 1)[:rows], "words": part(1, 2)[:rows]}
+    found = fit_mixture(parts, LABEL_IDS[:rows])
+    assert np.isfinite([*found.weights.values(), *found.shares.values()]).all()
+
+
+def test_the_lstm_alone_needs_no_weight() -> None:
+    assert fit_mixture({"lstm": part(1, 1)}, LABEL_IDS).weights == {}
