@@ -9,7 +9,7 @@ A file has the columns text and label. The column split is optional; without it,
   registers and starts the served model once.
 - peak memory: of the process tree.
 - training, rows/s: train rows by the mean seconds of an epoch, validation included, without the first epoch.
-- prediction, rows/s: test rows from text to label, in one process.
+- prediction, rows/s: test rows from text to label; Keras's time to trace its graph counts.
 - size: what is served: ONNX graph, tokenizer and the rest; for a peer its saved or pickled model.
 
 The linear models are fitted a second time, on train and validation rows. fastText's autotune gets the seconds that

@@ -64,9 +64,9 @@ def train_preset(folder: Path, preset: str, *, seeds: list[int], flags: list[str
         with tempfile.TemporaryDirectory(prefix="bench-state-") as state:
             try:
                 seconds, memory, answer = measured(command, environment(state))
-            except CommandError as error:
+                trainings.append(_read_training(Path(state), answer, texts, command=seconds, memory=memory))
+            except (CommandError, LookupError, OSError, ValueError, sqlite3.Error) as error:
                 return Contestant(name, problem=f"failed: {_last_line(error)}")
-            trainings.append(_read_training(Path(state), answer, texts, command=seconds, memory=memory))
     return Contestant(name, trainings)
 
 
@@ -123,4 +123,5 @@ def run_linear(folder: Path) -> Iterator[Contestant]:
 
 
 def _last_line(error: Exception) -> str:
-    return str(error).splitlines()[-1][:200].replace("|", "/")
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[-1][:200].replace("|", "/")
