@@ -40,8 +40,8 @@ def measured(
 ) -> tuple[float, float, dict[str, Any]]:
     """Run a command; return its seconds, its peak memory in bytes and the JSON object on the last line of its output.
 
-    The peak is that of the whole process tree: its proportional set size, sampled about every 0.1 s, or the resident set of
-    its largest process, which the kernel knows exactly, if that is more. Raises CommandError if the command fails.
+    The peak is that of the whole process tree: its proportional set size, sampled about every 0.1 s, or the resident
+    set of its largest process, which the kernel knows exactly, if that is more. Raises CommandError on failure.
     """
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         started, peak = time.monotonic(), 0.0

@@ -3,8 +3,9 @@
     make bench-cost ARGS="--rows 1000 10000"
 
 Texts have 40 words on average, drawn from 50,000 with Zipf's law; one word in twenty comes from 200 words of the
-row's label, of 8 labels. Words are made of 100 syllables, so that they share n-grams of characters. Rows depend only on
-their number and the seed. fastText runs without its search: 5 epochs, words and pairs of words. bench.py explains the columns.
+row's label, of 8 labels. Words are made of 100 syllables, so that they share n-grams of characters. Rows depend only
+on their number and the seed. fastText runs without its search: 5 epochs, words and pairs of words. bench.py explains
+the columns.
 """
 
 import argparse
