@@ -90,7 +90,10 @@ def accuracy_differences(ours: Contestant, peer: Contestant, scores: Scores) -> 
 
 def summary(files: dict[str, tuple[Scores, list[Contestant]]]) -> str:
     """Return our presets against the linear models that validation rows choose, for each file and their mean."""
-    against = {"linear SVM": lambda name: name.startswith("linear SVM"), "any linear model": lambda name: True}
+    against = {
+        "of linear SVMs": lambda name: name.startswith("linear SVM"),
+        "of all linear models": lambda name: True,
+    }
     lines, rounds = [line(SUMMARY), rule(SUMMARY, words=2)], {}
     for data, (scores, found) in files.items():
         for kind, accept in against.items():
@@ -102,7 +105,7 @@ def summary(files: dict[str, tuple[Scores, list[Contestant]]]) -> str:
                 drawn = accuracy_differences(ours, peer, scores)
                 low, high = interval(drawn, 0.95)
                 rounds.setdefault((ours.name, kind), []).append((accuracies, drawn))
-                cells = (f"{accuracies[0]:.4f}", peer.name, f"{accuracies[1]:.4f}")
+                cells = (f"{accuracies[0]:.4f}", f"{peer.name} ({kind})", f"{accuracies[1]:.4f}")
                 difference = f"{accuracies[0] - accuracies[1]:+.4f}"
                 lines.append(line((data, ours.name, *cells, difference, f"{low:+.4f} to {high:+.4f}")))
     for (name, kind), parts in rounds.items():
@@ -110,6 +113,12 @@ def summary(files: dict[str, tuple[Scores, list[Contestant]]]) -> str:
             ours, peer = np.mean([accuracies for accuracies, _ in parts], axis=0)
             # The files' rounds are independent, so their mean has the interval of the mean.
             low, high = interval(np.mean([drawn for _, drawn in parts], axis=0), 0.95)
-            cells = (f"{ours:.4f}", kind, f"{peer:.4f}", f"{ours - peer:+.4f}", f"{low:+.4f} to {high:+.4f}")
+            cells = (
+                f"{ours:.4f}",
+                f"the best {kind}",
+                f"{peer:.4f}",
+                f"{ours - peer:+.4f}",
+                f"{low:+.4f} to {high:+.4f}",
+            )
             lines.append(line((f"mean of {len(parts)}", name, *cells)))
     return "\n### Against the linear model that validation rows choose\n\n" + "\n".join(lines)

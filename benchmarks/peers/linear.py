@@ -80,7 +80,8 @@ def main() -> None:
     answers = steps.predict(test).tolist()
     seconds = {"fit": fitted - started, "predict": time.perf_counter() - fitted}
     size = len(pickle.dumps(steps))  # Measured, not kept.
-    print_answer(**seconds, bytes=size, test=answers, validation=steps.predict(validation).tolist())
+    held_out = [] if given.with_validation else steps.predict(validation).tolist()
+    print_answer(**seconds, bytes=size, test=answers, validation=held_out)
 
 
 if __name__ == "__main__":
