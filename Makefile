@@ -12,6 +12,8 @@ UI_PORT ?= 5001
 PREFECT_PORT ?= 4200
 SERVE_PORT ?= 5002
 BENCH_DATA ?= data/headlines.csv
+BENCH_VENV ?= .bench-venv
+TORCH ?=
 
 # No telemetry, for every tool. Without make, `tasks/runtime/state/local_state.py` sets this.
 export DO_NOT_TRACK := true
@@ -19,7 +21,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: help setup train test check format ui serve lock docs bench-serving bench-overhead sweep clean
+.PHONY: help setup train test check format ui serve lock docs bench bench-peers bench-cost bench-serving bench-overhead sweep clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,6 +73,22 @@ lock: setup  ## Write requirements.lock from pyproject.toml
 docs: setup  ## Write docs/configuration.md from lstm_model/config/
 	$(BIN)/python docs/write_configuration.py
 
+bench: setup  ## Compare with linear models, fastText, Keras (DATA="a.csv b.parquet", ARGS="--seeds 1", TORCH=1)
+	-@$(MAKE) --no-print-directory bench-peers
+	@$(BIN)/python -W ignore benchmarks/bench.py $(DATA) --peers-python $(BENCH_VENV)/bin/python $(ARGS)
+
+bench-cost: setup  ## Time and memory for 1,000 to 1,000,000 rows, with fastText (ARGS="--rows 1000 10000")
+	-@$(MAKE) --no-print-directory bench-peers
+	@$(BIN)/python -W ignore benchmarks/cost.py --peers-python $(BENCH_VENV)/bin/python $(ARGS)
+
+bench-peers: $(BENCH_VENV)/.peers $(if $(TORCH),$(BENCH_VENV)/.torch)  ## Install fastText (TORCH=1: and PyTorch, 5 GB on Linux) in .bench-venv
+
+# fastText needs an older NumPy than this project, and PyTorch is large.
+$(BENCH_VENV)/.%: benchmarks/%-requirements.txt | setup
+	@test -x $(BENCH_VENV)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(BENCH_VENV)
+	$(BIN)/uv pip install --quiet --python $(BENCH_VENV)/bin/python -r $<
+	@touch $@
+
 bench-serving: setup  ## Compare the speed with MLflow and Keras (BENCH_DATA=file; about 10 minutes)
 	@$(BIN)/python -W ignore benchmarks/serving.py $(BENCH_DATA) 2> >(grep -v -e port.cc -e WARNING -e INFO >&2)
 
@@ -80,5 +98,5 @@ bench-overhead: setup  ## Compare the time of the flow with that of the library 
 sweep: setup  ## Kill the first command of a new state folder every 0.2 s (about an hour; ARGS="--step 1")
 	@$(BIN)/python tests/sweep_first_seconds.py $(ARGS)
 
-clean:  ## Remove the virtual environment (mlruns/ stays)
-	rm -rf $(VENV)
+clean:  ## Remove the virtual environments (mlruns/ stays)
+	rm -rf $(VENV) $(BENCH_VENV)
