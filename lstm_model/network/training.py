@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from lstm_model.classifier.classifier import softmax
 from lstm_model.config.training import TrainingConfig
@@ -117,8 +117,8 @@ def reseed(network: keras.Model, seed: int, epoch: int) -> None:
 
 
 def batch_size(rows: int, config: TrainingConfig) -> int:
-    """Return the configured size, or for 0 the power of two between 32 and 512 that is nearest to rows / 150."""
-    return config.batch_size or 2 ** int(np.clip(round(np.log2(max(rows, 1) / 150)), 5, 9))
+    """Return the configured size, or for 0 the power of two between 32 and 512 that is nearest to rows / 300."""
+    return config.batch_size or 2 ** int(np.clip(round(np.log2(max(rows, 1) / 300)), 5, 9))
 
 
 def _optimizer(network: keras.Model, config: TrainingConfig, *, steps: int) -> Optimizer:
