@@ -12,15 +12,15 @@ class TrainingConfig(Section):
 
     epochs: Count = 30
     """Most passes over the training rows."""
-    batch_size: Count = 64
-    """Rows per step."""
+    batch_size: int = Field(0, ge=0)
+    """Rows per step. 0: the power of two between 32 and 512 nearest to a 300th of the train rows."""
     learning_rate: float = Field(3e-3, gt=0)
     """Adam's step size."""
     average_epochs: float = Field(1.0, ge=0)
     """Epochs over which weights are averaged (exponentially); the average is evaluated and kept. 0: no average."""
     gradient_clip_norm: float = Field(1.0, ge=0)
     """Global norm that gradients are cut to; 0 leaves them."""
-    patience: Count = 3
+    patience: Count = 2
     """Epochs without a better validation metric before training stops."""
     monitor: Literal["log_loss", "macro_f1"] = "log_loss"
     """The validation metric that picks the best epoch."""

@@ -6,7 +6,7 @@ An interrupted training continues after its last finished epoch and ends with th
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from lstm_model.classifier.classifier import softmax
 from lstm_model.config.training import TrainingConfig
 from lstm_model.evaluation.metrics import log_loss, macro_f1
+from lstm_model.network.lstm_loop import fast_lstm
+from lstm_model.network.optimizer import Optimizer
 from lstm_model.tokens.batches import length_batches, pad_batch
 from lstm_model.tokens.encoded_rows import EncodedRows
 from lstm_model.tokens.text_encoder import Int32, Int64
@@ -70,21 +73,23 @@ def train_network(
     """
     table = network.get_layer("embedding").embeddings
     initial = table.numpy() if frozen_rows is not None else None
-    _compile(network, config, steps=-(-len(train) // config.batch_size), frozen_rows=frozen_rows)
-    history, best_weights = _restore(network, checkpoint)
+    optimizer = _optimizer(network, config, steps=-(-len(train) // batch_size(len(train), config)), frozen=frozen_rows)
+    history, best_weights = _restore(network, optimizer, checkpoint)
     for epoch, metrics in enumerate(history.epochs, start=1):
         on_epoch(epoch, metrics)
     weights = class_weights(train.label_ids, network.output_shape[-1], config.class_weights)
+    step = _Step(network, optimizer)
     for epoch in range(len(history.epochs) + 1, config.epochs + 1):
         if history.since_best() >= config.patience and history.epochs:
             break
-        metrics, fitted = _train_epoch(network, train, weights, config, epoch, on_batch)
-        metrics |= _validate(network, validation)
-        if history.add(metrics, config.monitor):
-            best_weights = network.get_weights()
-        network.set_weights(fitted)  # The average is evaluated and kept; training continues from the fitted weights.
+        with threadpool_limits(1, "blas"):  # The matrices of fast_lstm are too small for two threads.
+            metrics = _train_epoch(step, train, weights, config, epoch, on_batch)
+        with optimizer.averaged():
+            metrics |= _validate(network, validation)
+            if history.add(metrics, config.monitor):
+                best_weights = network.get_weights()
         if checkpoint:
-            _save(network, best_weights, history, checkpoint)
+            _save(network, optimizer, best_weights, history, checkpoint)
         on_epoch(epoch, metrics)
     network.set_weights(best_weights)
     if frozen_rows is not None:  # The average of equal values may differ from them in the last bit.
@@ -117,63 +122,57 @@ def reseed(network: keras.Model, seed: int, epoch: int) -> None:
             generator.state.assign(state.astype(generator.state.dtype))
 
 
-class FreezingAdam(keras.optimizers.Adam):  # type: ignore[misc]
-    """Adam without gradient for some rows of the first variable, the embedding. trained: float32[V], 0 for those."""
-
-    trained: Any = None
-
-    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        if self.trained is not None:
-            table = grads[0]  # IndexedSlices: a row for each token of the batch.
-            values = table.values * tf.gather(self.trained, table.indices)[:, None]
-            grads = [tf.IndexedSlices(values, table.indices, table.dense_shape), *grads[1:]]
-        super().apply(grads, trainable_variables)
+def batch_size(rows: int, config: TrainingConfig) -> int:
+    """Return the configured size, or for 0 the power of two between 32 and 512 that is nearest to rows / 300."""
+    return config.batch_size or 2 ** int(np.clip(round(np.log2(max(rows, 1) / 300)), 5, 9))
 
 
-def _compile(
-    network: keras.Model, config: TrainingConfig, *, steps: int, frozen_rows: npt.NDArray[np.bool_] | None
-) -> None:
+def _optimizer(
+    network: keras.Model, config: TrainingConfig, *, steps: int, frozen: npt.NDArray[np.bool_] | None
+) -> Optimizer:
     # Averaged weights generalize better and need no schedule (Izmailov et al. 2018, "Averaging weights leads to wider
     # optima"). The horizon of the average is set in epochs, to suit small and large data.
-    horizon = config.average_epochs * steps
-    average = {"use_ema": horizon > 1, "ema_momentum": 1 - 1 / max(horizon, 1)}
-    clip_norm = config.gradient_clip_norm or None
-    optimizer = FreezingAdam(config.learning_rate, global_clipnorm=clip_norm, **average)
-    if frozen_rows is not None:
-        optimizer.trained = tf.constant((~frozen_rows).astype(np.float32))
-    network.compile(
-        optimizer=optimizer,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        weighted_metrics=[],
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        jit_compile=False,  # Compiling each batch shape takes longer than it saves at this size on CPU.
-    )
-    optimizer.build(network.trainable_variables)
+    horizon = max(config.average_epochs * steps, 1)
+    momentum, clip_norm = 1 - 1 / horizon, config.gradient_clip_norm
+    return Optimizer(network, rate=config.learning_rate, clip_norm=clip_norm, momentum=momentum, frozen_rows=frozen)
+
+
+class _Step:
+    """A training step as a graph for any batch; loss and hits of the epoch are summed in it and read once."""
+
+    def __init__(self, network: keras.Model, optimizer: Optimizer) -> None:
+        self.network, self.optimizer = network, optimizer
+        self.sums = tf.Variable(tf.zeros(2, tf.float64))
+        shapes = (((None, None), tf.int32), ((None,), tf.int32), ((None,), tf.float32))
+        run = tf.function(self._run, input_signature=[tf.TensorSpec(*shape) for shape in shapes])
+        with fast_lstm(network):
+            self.run = run.get_concrete_function()
+
+    def _run(self, token_ids: Any, label_ids: Any, weights: Any) -> None:
+        with tf.GradientTape() as tape, self.optimizer.reading(tape):
+            logits = self.network(token_ids, training=True)
+            losses = weights * tf.nn.sparse_softmax_cross_entropy_with_logits(label_ids, logits)
+            loss = tf.reduce_mean(losses)
+        self.optimizer.apply(tape, loss)
+        hits = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == label_ids, tf.float64))
+        self.sums.assign_add(tf.stack([tf.cast(tf.reduce_sum(losses), tf.float64), hits]))
 
 
 def _train_epoch(
-    network: keras.Model, rows: EncodedRows, weights: Float32, config: TrainingConfig, epoch: int, on_batch: OnBatch
-) -> tuple[dict[str, float], list[Any]]:
-    """Fit one epoch; return its metrics and the fitted weights. The network then has their running average."""
-    reseed(network, config.seed, epoch)
-    order = epoch_batches(rows.lengths, config.batch_size, seed=config.seed, epoch=epoch)
-
-    def batches() -> Iterator[tuple[Any, Any, Any]]:
-        for batch in order:
-            label_ids = rows.label_ids[batch]
-            yield pad_batch(rows.token_ids, rows.offsets, batch), label_ids, weights[label_ids]
-
-    shapes = (((None, None), tf.int32), ((None,), tf.int32), ((None,), tf.float32))
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=tuple(tf.TensorSpec(*shape) for shape in shapes))
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(order)))
-    fitted: list[Any] = []
-    report = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda b, logs: on_batch(epoch, b + 1, len(order)),
-        # At the end of fit, Keras replaces the weights with their average.
-        on_epoch_end=lambda e, logs: fitted.extend(network.get_weights()),
-    )
-    logs = network.fit(dataset.prefetch(4), epochs=1, shuffle=False, verbose=0, callbacks=[report]).history
-    return {"train_loss": float(logs["loss"][0]), "train_accuracy": float(logs["accuracy"][0])}, fitted
+    step: _Step, rows: EncodedRows, weights: Float32, config: TrainingConfig, epoch: int, on_batch: OnBatch
+) -> dict[str, float]:
+    """Fit one epoch; return its metrics."""
+    reseed(step.network, config.seed, epoch)
+    order = epoch_batches(rows.lengths, batch_size(len(rows), config), seed=config.seed, epoch=epoch)
+    step.sums.assign([0, 0])
+    for done, batch in enumerate(order, start=1):
+        label_ids = rows.label_ids[batch]
+        token_ids = pad_batch(rows.token_ids, rows.offsets, batch)
+        step.run(tf.constant(token_ids), tf.constant(label_ids), tf.constant(weights[label_ids]))
+        on_batch(epoch, done, len(order))
+    step.optimizer.catch_up()
+    loss, hits = step.sums.numpy() / len(rows)
+    return {"train_loss": float(loss), "train_accuracy": float(hits)}
 
 
 def epoch_batches(lengths: Int64, batch_size: int, *, seed: int, epoch: int) -> list[Int64]:
@@ -196,14 +195,14 @@ def _validate(network: keras.Model, rows: EncodedRows) -> dict[str, float]:
     }
 
 
-def _save(network: keras.Model, best_weights: list[Any], history: History, folder: Path) -> None:
+def _save(network: keras.Model, optimizer: Optimizer, best_weights: list[Any], history: History, folder: Path) -> None:
     """Write the state next to the folder, then rename it into place."""
     new, old = (folder.with_name(f"{folder.name}.{suffix}") for suffix in ("new", "old"))
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)
     new.mkdir(parents=True)
-    optimizer = [variable.numpy() for variable in network.optimizer.variables]
-    parts = {"weight": network.get_weights(), "best": best_weights, "optimizer": optimizer}
+    variables = [variable.numpy() for variable in optimizer.variables]
+    parts = {"weight": network.get_weights(), "best": best_weights, "optimizer": variables}
     state = {f"{name}_{i}": value for name, values in parts.items() for i, value in enumerate(values)}
     np.savez(new / "state.npz", **state)
     (new / "history.json").write_text(json.dumps(asdict(history)))
@@ -213,7 +212,7 @@ def _save(network: keras.Model, best_weights: list[Any], history: History, folde
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _restore(network: keras.Model, folder: Path | None) -> tuple[History, list[Any]]:
+def _restore(network: keras.Model, optimizer: Optimizer, folder: Path | None) -> tuple[History, list[Any]]:
     """Load the state of a checkpoint into the network; return its history and best weights."""
     weights = network.get_weights()
     old = folder and folder.with_name(f"{folder.name}.old")
@@ -223,7 +222,6 @@ def _restore(network: keras.Model, folder: Path | None) -> tuple[History, list[A
         return History(), weights
     with np.load(folder / "state.npz", allow_pickle=False) as state:
         network.set_weights([state[f"weight_{i}"] for i in range(len(weights))])
-        for i, variable in enumerate(network.optimizer.variables):
-            variable.assign(state[f"optimizer_{i}"])
+        optimizer.restore([state[f"optimizer_{i}"] for i in range(len(optimizer.variables))])
         best = [state[f"best_{i}"] for i in range(len(weights))]
     return History(**json.loads((folder / "history.json").read_text())), best

@@ -27,7 +27,8 @@ from tests.samples import write_tiny_file
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "gate_without_server")
 STAGES = ["load-examples", "validate-examples", "check-cases-file", "split-examples", "fit-ngram-models",
-          "fit-baseline", "tokenize-and-pad", "fetch-start", "train-model", "export-classifier", "evaluate-classifier", "describe-reference",
+          "fit-baseline", "tokenize-and-pad", "fetch-start", "train-model", "export-classifier", "evaluate-classifier",
+          "describe-reference",
           "register-classifier", "check-servable", "decide-promotion", "write-report"]  # fmt: skip
 TINY: dict[str, Any] = {
     "tokenization": TokenizationConfig(vocab_size=200, max_length=20),

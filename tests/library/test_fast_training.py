@@ -1,0 +1,160 @@
+"""What makes training fast changes its numbers only a little: the loop over time, and updates of single rows."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.training import TrainingConfig
+from lstm_model.network.lstm_loop import fast_lstm
+from lstm_model.network.network import build_network
+from lstm_model.network.optimizer import Optimizer
+from lstm_model.network.training import batch_size
+
+VOCAB_SIZE = 60
+SMALL = {"embedding_dim": 6, "lstm_units": 5, "dropout_rate": 0, "word_dropout_rate": 0}
+RELU = {"lstm_layers": 2, "activation": "relu", "pooling": "last", "embedding_skip": False, "dense_units": 7}
+
+
+def build(**changes: Any) -> keras.Model:
+    config = ModelConfig.model_validate(SMALL | changes)
+    return build_network(config, vocab_size=VOCAB_SIZE, num_classes=3, seed=7)
+
+
+def batch(rng: np.random.Generator, *, rows: int = 8, tokens: int = 6) -> tuple[Any, Any]:
+    """Return right-padded token_ids and label_ids; some tokens are ten times as frequent as others."""
+    token_ids = np.minimum(rng.geometric(0.08, (rows, tokens)) + 1, VOCAB_SIZE - 1).astype(np.int32)
+    lengths = rng.integers(1, tokens + 1, rows)
+    token_ids[np.arange(tokens) >= lengths[:, None]] = 0
+    return tf.constant(token_ids), tf.constant(token_ids[:, 0] % 3)
+
+
+def loss(network: keras.Model, token_ids: Any, label_ids: Any) -> Any:
+    logits = network(token_ids, training=True)
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(label_ids, logits))
+
+
+@pytest.mark.parametrize("changes", [{}, RELU, RELU | {"bidirectional": False}])
+def test_the_fast_loop_gives_the_loss_and_gradients_of_keras(changes: dict[str, Any]) -> None:
+    network = build(**changes)
+
+    def gradients(token_ids: Any, label_ids: Any) -> Any:
+        with tf.GradientTape() as tape:
+            value = loss(network, token_ids, label_ids)
+        variables = [variable.value for variable in network.trainable_variables]
+        return [value, *map(tf.convert_to_tensor, tape.gradient(value, variables))]
+
+    shapes = [tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32)]
+    keras_loop, fast_loop = (tf.function(gradients, input_signature=shapes) for _ in range(2))
+    keras_loop.get_concrete_function()
+    with fast_lstm(network):
+        fast_loop.get_concrete_function()
+    rng = np.random.default_rng(3)
+    for rows, tokens in ((8, 6), (3, 9), (1, 1), (20, 2)):
+        data = batch(rng, rows=rows, tokens=tokens)
+        for found, expected in zip(fast_loop(*data), keras_loop(*data), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_fast_loop_leaves_the_network_as_it_was() -> None:
+    network = build()
+    with fast_lstm(network):
+        pass
+    assert "call" not in vars(network.get_layer("bidirectional_1"))
+
+
+def train_by_rows(network: keras.Model, steps: int) -> Optimizer:
+    optimizer = Optimizer(network, rate=3e-3, clip_norm=1.0, momentum=0.98)
+
+    @tf.function
+    def step(*data: Any) -> None:
+        with tf.GradientTape() as tape, optimizer.reading(tape):
+            value = loss(network, *data)
+        optimizer.apply(tape, value)
+
+    rng = np.random.default_rng(5)
+    for _ in range(steps):
+        step(*batch(rng))
+    optimizer.catch_up()
+    return optimizer
+
+
+def train_densely(network: keras.Model, steps: int) -> keras.optimizers.Optimizer:
+    optimizer = keras.optimizers.Adam(3e-3, global_clipnorm=1.0, use_ema=True, ema_momentum=0.98)
+    optimizer.build(network.trainable_variables)
+
+    @tf.function
+    def step(*data: Any) -> None:
+        with tf.GradientTape() as tape:
+            value = loss(network, *data)
+        variables = network.trainable_variables
+        gradients = tape.gradient(value, [variable.value for variable in variables])
+        optimizer.apply(list(map(tf.convert_to_tensor, gradients)), variables)
+
+    rng = np.random.default_rng(5)
+    for _ in range(steps):
+        step(*batch(rng))
+    return optimizer
+
+
+@pytest.mark.parametrize(("frozen", "steps"), [(False, 300), (True, 20)])
+def test_updates_of_rows_give_the_weights_and_averages_of_dense_adam(frozen: bool, steps: int) -> None:
+    by_rows, dense, start = build(), build(), build()
+    for network in (by_rows, dense):
+        network.get_layer("embedding").trainable = not frozen
+    rows, expected = train_by_rows(by_rows, steps), train_densely(dense, steps)
+
+    def close(found: Any, wanted: Any, before: Any) -> None:
+        moved = np.abs(np.array(wanted) - before).max()
+        assert np.abs(np.array(found) - wanted).max() <= 0.06 * moved
+
+    for found, wanted, before in zip(by_rows.weights, dense.weights, start.weights, strict=True):
+        close(found, wanted, before)
+    with rows.averaged():
+        expected.finalize_variable_values(dense.trainable_variables)
+        for found, wanted, before in zip(by_rows.weights, dense.weights, start.weights, strict=True):
+            close(found, wanted, before)
+
+
+NETWORK = build()
+
+
+@settings(max_examples=15, deadline=None)
+@given(missed=st.integers(0, 400), since=st.integers(20, 2_000), momentum=st.sampled_from([0.0, 0.5, 0.9, 0.99, 0.999]))
+def test_a_row_that_no_batch_read_follows_the_steps_of_adam_without_a_gradient(
+    missed: int, since: int, momentum: float
+) -> None:
+    optimizer = Optimizer(NETWORK, rate=3e-3, clip_norm=0, momentum=momentum)
+    rng = np.random.default_rng(missed)
+    parts = [rng.normal(size=(VOCAB_SIZE, 6)) for _ in range(4)]
+    parts[1], parts[2] = parts[1] * 1e-3, np.abs(parts[2]) * 1e-5
+    for variable, part in zip((NETWORK.get_layer("embedding").embeddings, *optimizer.rows), parts, strict=True):
+        variable.assign(part.astype(np.float32))
+    optimizer.last.assign(np.full(VOCAB_SIZE, since, np.int32))
+    optimizer.step.assign(since + missed)
+    optimizer.catch_up()
+    weights, m, v, average = parts
+    for step in range(since + 1, since + missed + 1):
+        m, v = 0.9 * m, 0.999 * v
+        rate = 3e-3 * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+        weights = weights - rate * m / (np.sqrt(v) + 1e-7)
+        average = momentum * average + (1 - momentum) * weights
+    found = (NETWORK.get_layer("embedding").embeddings, *optimizer.rows)
+    moved = np.abs(weights - parts[0]).max() + 1e-6
+    np.testing.assert_allclose(found[0], weights, rtol=0, atol=0.1 * moved)
+    np.testing.assert_allclose(found[1], m, rtol=1e-3, atol=1e-9)
+    np.testing.assert_allclose(found[2], v, rtol=1e-3, atol=1e-12)
+    np.testing.assert_allclose(found[3], average, rtol=0, atol=0.1 * moved + 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"), [(1, 32), (1_000, 32), (4_600, 32), (18_000, 64), (40_000, 128), (1_000_000, 512)]
+)
+def test_the_batch_size_follows_from_the_rows(rows: int, expected: int) -> None:
+    assert batch_size(rows, TrainingConfig(batch_size=0)) == expected
+    assert batch_size(rows, TrainingConfig(batch_size=48)) == 48
