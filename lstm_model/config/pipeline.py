@@ -83,7 +83,6 @@ PRESETS: dict[str, dict[str, Any]] = {
             "learning_rate": 1e-3,
             "average_epochs": 0,
             "gradient_clip_norm": 0,
-            "patience": 3,
         },
     },
 }

@@ -20,7 +20,7 @@ class TrainingConfig(Section):
     """Epochs over which weights are averaged (exponentially); the average is evaluated and kept. 0: no average."""
     gradient_clip_norm: float = Field(1.0, ge=0)
     """Global norm that gradients are cut to; 0 leaves them."""
-    patience: Count = 2
+    patience: Count = 3
     """Epochs without a better validation metric before training stops."""
     monitor: Literal["log_loss", "macro_f1"] = "log_loss"
     """The validation metric that picks the best epoch."""
