@@ -37,7 +37,8 @@ def bare(path: Path) -> None:
 
     from lstm_model.classifier.answers import answer_table
     from lstm_model.classifier.calibration import calibrate
-    from lstm_model.classifier.classifier import Classifier, ClassifierDescription
+    from lstm_model.classifier.classifier import Classifier, ClassifierDescription, mix
+    from lstm_model.classifier.mixture import fit_mixture
     from lstm_model.config.data import DataConfig
     from lstm_model.config.pipeline import PipelineConfig
     from lstm_model.data.cases import find_cases, read_cases
@@ -45,13 +46,15 @@ def bare(path: Path) -> None:
     from lstm_model.data.row_rules import derive_columns, list_bad_rows, row_rules
     from lstm_model.data.splitting import split_rows
     from lstm_model.digests import digest_text
-    from lstm_model.evaluation.baseline import predict_with_baseline
+    from lstm_model.evaluation.baseline import answer_with_baseline
     from lstm_model.evaluation.behaviour import check_cases, check_invariance
     from lstm_model.evaluation.evaluation import evaluate_answers, evaluate_slices
     from lstm_model.evaluation.mistakes import confident_mistakes, label_errors
     from lstm_model.network.export import write_onnx
     from lstm_model.network.network import build_network
     from lstm_model.network.training import train_network
+    from lstm_model.ngrams.counts import KINDS
+    from lstm_model.ngrams.fit import fit_ngrams
     from lstm_model.tokens.encoded_rows import EncodedRows
     from lstm_model.tokens.text_encoder import encode_texts
     from lstm_model.tokens.tokenizer import fit_tokenizer, unknown_rates
@@ -83,25 +86,27 @@ def bare(path: Path) -> None:
         network = keras.saving.load_model(folder / "network.keras")
         write_onnx(network, config.model, folder / "model.onnx")
         tokenizer.save(str(folder / "tokenizer.json"))
-        ClassifierDescription(labels=labels).write(folder)
-        served = Classifier.load(folder)
-        fitted = calibrate(
-            logits=served.predict_logits(held_out.token_ids, held_out.offsets), label_ids=held_out.label_ids
-        )
-        ClassifierDescription(labels=labels, temperature=fitted.temperature).write(folder)
+        texts, label_ids = train["text"].tolist(), encoded(train).label_ids
+        for kind in KINDS:
+            fit_ngrams(texts, label_ids, kind=kind, num_classes=len(labels)).save(folder, kind)
+        ClassifierDescription(labels=labels, mixture=dict.fromkeys(KINDS, 1.0)).write(folder)
+        parts = Classifier.load(folder).predict_parts(validation["text"].tolist())
+        weights = fit_mixture(parts, held_out.label_ids).weights
+        fitted = calibrate(logits=mix(parts, weights), label_ids=held_out.label_ids)
+        ClassifierDescription(labels=labels, temperature=fitted.temperature, mixture=weights).write(folder)
         served = Classifier.load(folder)
 
     def answers(part: Any) -> Any:
         token_ids, offsets = served.encoder.encode(part["text"].tolist())
-        table = answer_table(served.scale(served.predict_logits(token_ids, offsets)), labels)
+        table = answer_table(served.predict_probabilities(part["text"].tolist()), labels)
         table.insert(0, "tokens", np.diff(offsets))
         table.insert(1, "unknown_rate", unknown_rates(token_ids, offsets))
         return pd.concat([part, table.rename(columns={"label": "predicted"})], axis=1)
 
     answered = answers(test)
-    answered["baseline_predicted"] = predict_with_baseline(
-        train_texts=train["text"].tolist(), train_labels=train["label"].tolist(), texts=test["text"].tolist()
-    )
+    known = [(part["text"].tolist(), part["label"].tolist()) for part in (train, validation)]
+    baseline = answer_with_baseline(train=known[0], validation=known[1], texts=test["text"].tolist())
+    answered["baseline_predicted"] = baseline.labels
     evaluated = evaluate_answers(answered, labels=labels, config=config.evaluation)
     evaluate_slices(answered, labels=labels, config=config.evaluation)
     check_invariance(served.predict_probabilities, answered, labels=labels)

@@ -59,6 +59,7 @@ from lstm_model.config.pipeline import PRESETS, PipelineConfig  # noqa: E402
 from lstm_model.data.reading import CHUNK_ROWS, read_chunks  # noqa: E402
 from lstm_model.digests import digest_file  # noqa: E402
 from lstm_model.drift.profile import ProfileBuilder  # noqa: E402
+from lstm_model.ngrams.counts import KINDS  # noqa: E402
 from lstm_model.tokens.batches import length_batches, pad_batch  # noqa: E402
 from lstm_model.tokens.tokenizer import fit_tokenizer  # noqa: E402
 from tasks.promotion.register_classifier import log_classifier  # noqa: E402
@@ -72,6 +73,7 @@ def build(preset: str, texts: list[str]) -> tuple[Any, Path]:
     # Imported here, because the processes that only score do not load TensorFlow.
     from lstm_model.network.export import write_onnx
     from lstm_model.network.network import build_network
+    from lstm_model.ngrams.fit import fit_ngrams
 
     config = PipelineConfig.model_validate(PRESETS[preset])
     tokenizer = fit_tokenizer(texts, config.tokenization)
@@ -79,7 +81,11 @@ def build(preset: str, texts: list[str]) -> tuple[Any, Path]:
     folder = Path(SCRATCH.name) / preset
     folder.mkdir()
     tokenizer.save(str(folder / "tokenizer.json"))
-    ClassifierDescription(labels=LABELS).write(folder)
+    kinds = [kind for kind in KINDS if getattr(config.ngrams, kind)]
+    for kind in kinds:  # Any labels do: only the speed is measured.
+        label_ids = np.arange(len(texts), dtype=np.int32) % len(LABELS)
+        fit_ngrams(texts, label_ids, kind=kind, num_classes=len(LABELS)).save(folder, kind)
+    ClassifierDescription(labels=LABELS, mixture=dict.fromkeys(kinds, 1.0)).write(folder)
     write_onnx(network, config.model, folder / "model.onnx")
     return network, folder
 
@@ -115,7 +121,8 @@ def predict_alone(network: Any, folder: Path, texts: list[str], rounds: int) -> 
         "Keras predict, batch 32": lambda: network.predict(padded, batch_size=32, verbose=0),
         "Keras predict, batch 256": lambda: network.predict(padded, batch_size=256, verbose=0),
         "raw ONNX Runtime": lambda: [session.run(None, feed) for feed in feeds],
-        "classifier": lambda: classifier.predict_encoded(token_ids, offsets),
+        "the LSTM in the classifier": lambda: classifier.network_logits(token_ids, offsets),
+        "classifier, from texts, n-grams included": lambda: classifier.predict_probabilities(texts),
     }
     seconds = take_turns(runs, rounds)
     print("\n| the network alone | rows/s |\n| --- | ---: |")
@@ -140,7 +147,7 @@ def steps(folder: Path, path: Path, rounds: int) -> None:
 def time_steps(folder: Path, path: Path) -> dict[str, float]:
     """Return the seconds of each step."""
     classifier = Classifier.load(folder)
-    spent = dict.fromkeys(("read", "tokenize", "predict", "write"), 0.0)
+    spent = dict.fromkeys(("read", "tokenize", "LSTM", "n-grams", "write"), 0.0)
     chunks = read_chunks(path, {"text": "text", "id": "id"})
     with pq.ParquetWriter(folder / "steps.parquet", scores_schema(LABELS)) as writer:
         while True:
@@ -149,9 +156,13 @@ def time_steps(folder: Path, path: Path) -> dict[str, float]:
             if chunk is None:
                 return spent
             marks.append(time.perf_counter())
-            encoded = classifier.encoder.encode(chunk["text"].tolist())
+            texts = chunk["text"].tolist()
+            encoded = classifier.encoder.encode(texts)
             marks.append(time.perf_counter())
-            probabilities = classifier.predict_encoded(*encoded)
+            probabilities = classifier.scale(classifier.network_logits(*encoded))
+            marks.append(time.perf_counter())
+            if classifier.ngrams:
+                classifier.ngrams.margins(texts)
             marks.append(time.perf_counter())
             writer.write_table(scores(chunk, probabilities))
             marks.append(time.perf_counter())
@@ -400,7 +411,9 @@ def log_models(network: Any, folder: Path, texts: list[str]) -> tuple[str, str]:
     signature = ModelSignature(Schema([token_ids]), Schema([probabilities]))
     with mlflow.start_run():
         stock = mlflow.keras.log_model(network, name="stock", signature=signature, pip_requirements=["keras"])
-        files = [folder / name for name in ("tokenizer.json", "model.onnx", "classifier.json")]
+        files = [folder / name for name in ("tokenizer.json", "model.onnx", "classifier.json")] + [
+            *folder.glob("*.npy")
+        ]
         return str(stock.model_uri), log_classifier(files, example, metadata={"labels": LABELS})
 
 
