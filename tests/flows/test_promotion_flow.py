@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from lstm_model.config.data import DataConfig
+from lstm_model.config.ngrams import NgramsConfig
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.config.split import SplitConfig
 from lstm_model.config.training import TrainingConfig
@@ -19,6 +20,7 @@ from tests.flows.test_training_flow import train
 from tests.samples import write_tiny_file
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
+LSTM_ALONE = NgramsConfig(words=False, characters=False)
 GOOD = TrainingConfig(epochs=12, batch_size=16, learning_rate=0.02)
 
 
@@ -49,6 +51,7 @@ def test_the_default_gate_rejects_a_network_that_is_hardly_trained(good: Any, la
         "gated",
         data=given_split(labelled),
         training=TrainingConfig(epochs=1, learning_rate=1e-6),
+        ngrams=LSTM_ALONE,
         promotion=PromotionConfig(),
     )
     assert worse.decision == "rejected" and worse.champion_version == good.version
@@ -96,7 +99,7 @@ def test_promote_rollback_and_history_in_the_terminal(
     from flows.cli import main
 
     train(labelled, "shown", training=GOOD)
-    train(labelled, "shown", training=TrainingConfig(epochs=1))
+    train(labelled, "shown", training=TrainingConfig(epochs=1), ngrams=LSTM_ALONE)
     name = ["--model-name", "shown"]
     assert main(["promote", "2", *name, "--force", "--reason", "a try", "--json"]) == 0
     out = capfd.readouterr().out
