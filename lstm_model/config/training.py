@@ -20,8 +20,8 @@ class TrainingConfig(Section):
     """Epochs over which weights are averaged (exponentially); the average is evaluated and kept. 0: no average."""
     gradient_clip_norm: float = Field(1.0, ge=0)
     """Global norm that gradients are cut to; 0 leaves them."""
-    patience: Count = 3
-    """Epochs without a better validation metric before training stops."""
+    patience: int = Field(0, ge=0)
+    """Epochs without a better validation metric before training stops. 0: 2 from 10,000 train rows on, 3 below."""
     monitor: Literal["log_loss", "macro_f1"] = "log_loss"
     """The validation metric that picks the best epoch."""
     class_weights: Literal["none", "balanced"] = "none"

@@ -80,7 +80,7 @@ def train_network(
     weights = class_weights(train.label_ids, network.output_shape[-1], config.class_weights)
     step = _Step(network, optimizer)
     for epoch in range(len(history.epochs) + 1, config.epochs + 1):
-        if history.since_best() >= config.patience and history.epochs:
+        if history.since_best() >= patience(len(train), config) and history.epochs:
             break
         with threadpool_limits(1, "blas"):  # The matrices of fast_lstm are too small for two threads.
             metrics = _train_epoch(step, train, weights, config, epoch, on_batch)
@@ -125,6 +125,11 @@ def reseed(network: keras.Model, seed: int, epoch: int) -> None:
 def batch_size(rows: int, config: TrainingConfig) -> int:
     """Return the configured size, or for 0 the power of two between 32 and 512 that is nearest to rows / 300."""
     return config.batch_size or 2 ** int(np.clip(round(np.log2(max(rows, 1) / 300)), 5, 9))
+
+
+def patience(rows: int, config: TrainingConfig) -> int:
+    """Return the configured epochs, or for 0: 2 from 10,000 rows on, 3 below, where epochs are short and noisy."""
+    return config.patience or (2 if rows >= 10_000 else 3)
 
 
 def _optimizer(
