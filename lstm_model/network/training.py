@@ -149,7 +149,7 @@ class _Step:
         self.network, self.optimizer = network, optimizer
         self.sums = tf.Variable(tf.zeros(2, tf.float64))
         shapes = (((None, None), tf.int32), ((None,), tf.int32), ((None,), tf.float32))
-        run = tf.function(self._run, input_signature=[tf.TensorSpec(*shape) for shape in shapes])
+        run = tf.function(self._run, autograph=False, input_signature=[tf.TensorSpec(*shape) for shape in shapes])
         with fast_lstm(network):
             self.run = run.get_concrete_function()
 
