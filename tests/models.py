@@ -40,7 +40,7 @@ def write_classifier(folder: Path, *, seed: int = 1) -> Path:
         ngrams = fit_ngrams(TEXTS, label_ids, kind=kind, num_classes=len(LABELS))
         assert ngrams is not None
         ngrams.save(folder, kind)
-    ClassifierDescription(labels=LABELS, mixture={"words": 0.5, "characters": 1.5}).write(folder)
+    ClassifierDescription(labels=LABELS, mixture={"words": 0.1, "characters": 0.2}).write(folder)
     return folder
 
 

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 import requests
 
-from lstm_model.classifier.classifier import Classifier, softmax
+from lstm_model.classifier.classifier import LSTM, Classifier, mix, softmax
+from lstm_model.ngrams.ngram_model import NgramModel
 from lstm_model.tokens.batches import pad_batch
 from tests.models import LABELS, TEXTS, register, write_classifier
 from tests.serving.servers import serving
@@ -73,8 +74,12 @@ def test_keras(model: tuple[Path, str], expected: Array) -> None:
 
     folder, _ = model
     network = keras.saving.load_model(folder / "model.keras")
-    token_ids, offsets = Classifier.load(folder).encoder.encode(texts())
-    found = softmax(network.predict(pad_batch(token_ids, offsets, np.arange(ROWS)), verbose=0))
+    classifier = Classifier.load(folder)
+    token_ids, offsets = classifier.encoder.encode(texts())
+    logits = network.predict(pad_batch(token_ids, offsets, np.arange(ROWS)), verbose=0)
+    margins = NgramModel(classifier.ngrams.tables).margins(texts()) if classifier.ngrams else {}
+    found = softmax(mix({LSTM: logits, **margins}, classifier.description.mixture))
+    assert classifier.description.mixture
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
