@@ -14,11 +14,10 @@ from lstm_model.config.ngrams import NgramsConfig
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.config.registration import RegistrationConfig
-from lstm_model.config.search_space import check_space
 from lstm_model.config.split import SplitConfig
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.config.training import TrainingConfig
-from lstm_model.config.tuning import TuningConfig
+from lstm_model.config.tuning import TuningConfig, check_space
 from tasks.training.fetch_start import fetch_start
 from tasks.training.load_examples import load_examples
 from tasks.training.split_examples import split_examples

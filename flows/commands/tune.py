@@ -5,8 +5,7 @@ from pathlib import Path
 from flows.commands import train
 from flows.commands.settings import finish, parse
 from lstm_model.config.pipeline import PipelineConfig
-from lstm_model.config.search_space import check_space
-from lstm_model.config.tuning import TuningConfig
+from lstm_model.config.tuning import TuningConfig, check_space
 
 
 class Settings(train.Settings):

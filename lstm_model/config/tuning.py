@@ -1,10 +1,29 @@
-"""The search for settings."""
+"""The search for settings: what is tried, checked against the settings' own bounds before anything runs."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
+from lstm_model.config.model import ModelConfig
+from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.section import Count, Section
+from lstm_model.config.training import TrainingConfig
+from lstm_model.errors import UsageError
+
+if TYPE_CHECKING:
+    import optuna
+
+SETTINGS: dict[str, FieldInfo] = {
+    **{f"model.{name}": field for name, field in ModelConfig.model_fields.items()},
+    **{f"training.{name}": field for name, field in TrainingConfig.model_fields.items()},
+}
+FIXED = {
+    "training.seed": "it decides chance",
+    "training.monitor": "it is the metric that trials are compared by",
+    "model.word_vectors": "its file decides model.embedding_dim",
+}
 
 
 class Range(Section):
@@ -62,3 +81,59 @@ class TuningConfig(Section):
     """Epochs in which no trial is cut short."""
     seed: int = 42
     """Decides what is tried, together with the number of the trial and the results of those before it."""
+
+
+def check_space(tuning: TuningConfig, base: PipelineConfig) -> None:
+    """Raise UsageError for a setting that cannot be tried, and for a value that the setting does not accept."""
+    if not tuning.space:
+        raise _space_error("needs at least one setting")
+    sections = [name.split(".")[0] for name in tuning.space]
+    for name, tried in tuning.space.items():
+        if name not in SETTINGS:
+            raise _space_error(f"has {name!r}, which is no setting of model or training ({', '.join(SETTINGS)})")
+        if name in FIXED:
+            raise _space_error(f"has {name}, which a search may not change: {FIXED[name]}")
+        if name == "model.embedding_dim" and base.model.word_vectors:
+            raise _space_error(f"has {name}, but model.word_vectors is set: its file has one width")
+        if isinstance(tried, Range) and SETTINGS[name].annotation not in (int, float):
+            raise _space_error(f"has a range for {name}, which is no number. Give it a list of values")
+        # A validator may reject two settings together that are fine with others: such trials fail later.
+        alone = sections.count(name.split(".")[0]) == 1
+        for value in [tried.low, tried.high] if isinstance(tried, Range) else tried:
+            try:
+                with_settings(base, {name: value})
+            except ValidationError as error:
+                problem = error.errors()[0]
+                if alone or len(problem["loc"]) > 1:
+                    raise _space_error(f"has {value!r} for {name}: {problem['msg']}") from None
+
+
+def _space_error(problem: str) -> UsageError:
+    return UsageError(f"tuning.space {problem}.", "See docs/tuning.md, what is tried.")
+
+
+def with_settings(base: PipelineConfig, settings: Mapping[str, Any]) -> PipelineConfig:
+    """Return base with some settings replaced, by name as in "model.lstm_units".
+
+    Raises pydantic.ValidationError if they do not fit together.
+    """
+    sections: dict[str, Any] = dict(base)
+    for name, value in settings.items():
+        section, key = name.split(".")
+        sections[section] = {**dict(sections[section]), key: value}
+    return PipelineConfig.model_validate(sections)
+
+
+def suggest_settings(trial: "optuna.trial.BaseTrial", tuning: TuningConfig) -> dict[str, Any]:
+    """Return a value for each setting of the space; a trial that has values keeps them."""
+    return {name: _suggest(trial, name, tried) for name, tried in sorted(tuning.space.items())}
+
+
+def _suggest(trial: "optuna.trial.BaseTrial", name: str, tried: Any) -> Any:
+    if not isinstance(tried, Range):
+        return trial.suggest_categorical(name, list(tried))
+    if SETTINGS[name].annotation is int:
+        step = 1 if tried.log else int(tried.step or 1)
+        return trial.suggest_int(name, int(tried.low), int(tried.high), step=step, log=tried.log)
+    value = trial.suggest_float(name, tried.low, tried.high, step=tried.step, log=tried.log)
+    return float(f"{value:.4g}")  # Short enough to read and copy.

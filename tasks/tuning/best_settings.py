@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from lstm_model.config.pipeline import PipelineConfig, flatten
-from lstm_model.config.search_space import with_settings
+from lstm_model.config.tuning import with_settings
 from lstm_model.errors import UsageError
 from lstm_model.evaluation.bootstrap import bootstrap, interval
 from lstm_model.evaluation.evaluation import resampling_of

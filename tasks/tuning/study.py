@@ -15,8 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from lstm_model.config.pipeline import PipelineConfig
-from lstm_model.config.search_space import suggest_settings
-from lstm_model.config.tuning import TuningConfig
+from lstm_model.config.tuning import TuningConfig, suggest_settings
 from lstm_model.digests import digest_json
 from lstm_model.errors import UsageError
 from tasks.runs.flow_run import recorded_flow

@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import ValidationError
 
 from lstm_model.config.pipeline import PipelineConfig
-from lstm_model.config.search_space import with_settings
+from lstm_model.config.tuning import with_settings
 from lstm_model.errors import ModelError
 from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.runtime import tracking

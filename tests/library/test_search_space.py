@@ -9,8 +9,7 @@ from pydantic import ValidationError
 
 from lstm_model.config.model import ModelConfig
 from lstm_model.config.pipeline import PipelineConfig
-from lstm_model.config.search_space import check_space, suggest_settings, with_settings
-from lstm_model.config.tuning import Range, TuningConfig
+from lstm_model.config.tuning import Range, TuningConfig, check_space, suggest_settings, with_settings
 from lstm_model.errors import UsageError
 
 BASE = PipelineConfig()
