@@ -13,9 +13,6 @@ def in_background(call: Callable[..., Any], *args: Any, after: Future[Any] | Non
     The thread has the caller's context, so that Prefect and MLflow record in the same run. It ends with the process: a
     run that fails or is interrupted does not wait for it.
     """
-    # Before Python 3.11.8, two threads that parse source code at once fail, and TensorFlow parses while it traces.
-    if digest_code := getattr(call, "digest_code", None):
-        digest_code()
     future: Future[Any] = Future()
     context = copy_context()
 

@@ -1,9 +1,11 @@
 """Digests of the code: all of it for a run, and what a stage executes for that stage."""
 
-import ast
-from collections.abc import Iterable
+import dis
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from types import CodeType
+from typing import Any
 
 from lstm_model.digests import digest_file, digest_json
 from tasks.runtime.state.local_state import PROJECT
@@ -36,21 +38,42 @@ def executed_files(source: Path) -> set[Path]:
         path = waiting.pop()
         if path not in executed:
             executed.add(path)
-            tree = ast.parse(path.read_text("utf-8"))
-            waiting += [file for name in _imported(tree) for file in _files_of(name)]
-            executed |= _named_files(tree, path.parent)
+            # Compiled, not parsed by ast: before Python 3.11.8, ast fails if two threads (TensorFlow's tracing, say)
+            # use it at once.
+            blocks = list(_blocks(compile(path.read_text("utf-8"), path, "exec")))
+            waiting += [file for name in _imported(blocks) for file in _files_of(name)]
+            executed |= _named_files(blocks, path.parent)
     return executed
 
 
-def _imported(tree: ast.Module) -> set[str]:
+def _blocks(code: CodeType) -> Iterator[CodeType]:
+    """Yield the code of a module and of the classes and functions in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _blocks(constant)
+
+
+def _imported(blocks: Iterable[CodeType]) -> set[str]:
     """Return the names that the imports anywhere in the file may import as modules."""
     names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    for block in blocks:
+        before: Any = None
+        for instruction in dis.get_instructions(block):
+            if instruction.opname == "IMPORT_NAME":  # After the names that `from` imports, or None.
+                module, imported = instruction.argval, before or ()
+                names |= {module, *(f"{module}.{name}" for name in imported)}
+            before = instruction.argval
     return names
+
+
+def _strings(constant: Any) -> Iterator[str]:
+    """Yield the strings in a constant."""
+    if isinstance(constant, str):
+        yield constant
+    elif isinstance(constant, tuple | frozenset):
+        for part in constant:
+            yield from _strings(part)
 
 
 def _files_of(name: str) -> list[Path]:
@@ -62,9 +85,9 @@ def _files_of(name: str) -> list[Path]:
     return [path for path in [*packages, PROJECT.joinpath(*parts).with_suffix(".py")] if path.exists()]
 
 
-def _named_files(tree: ast.Module, folder: Path) -> set[Path]:
+def _named_files(blocks: Iterable[CodeType], folder: Path) -> set[Path]:
     """Return the files, and those in folders, next to a module that a string in it names; none with Python code."""
-    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    strings = {text for block in blocks for constant in block.co_consts for text in _strings(constant)}
     named = [path for path in folder.iterdir() if path.name in strings and not (path / "__init__.py").exists()]
     return {file for path in named for file in [path, *path.rglob("*")] if file.is_file() and file.suffix != ".py"}
 

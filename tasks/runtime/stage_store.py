@@ -100,7 +100,6 @@ def stage(
             return record
 
         call.digest_of = digest_of  # type: ignore[attr-defined]  # For callers of `build`.
-        call.digest_code = partial(stage_code_digest, source)  # type: ignore[attr-defined]  # Kept, for `in_background`.
         return call
 
     return decorate

@@ -1,8 +1,7 @@
-"""A stage in the background: its result or error, its order, its context, and no parsing of source in two threads."""
+"""A stage in the background: its result or error, its order and its context."""
 
 import threading
 from contextvars import ContextVar
-from typing import Any
 
 import pytest
 
@@ -39,14 +38,3 @@ def test_one_starts_after_the_other_even_if_that_fails() -> None:
     wait.set()
     two.result(10)
     assert done == ["first", "second"]
-
-
-def test_the_source_is_digested_before_the_thread_starts() -> None:
-    threads: list[int] = []
-
-    def stage() -> int:
-        return threading.get_ident()
-
-    stage.digest_code = lambda: threads.append(threading.get_ident())  # type: ignore[attr-defined]
-    found: Any = in_background(stage).result(10)
-    assert threads == [threading.get_ident()] != [found]
