@@ -35,7 +35,7 @@ from tasks.training.evaluate_classifier import evaluate_classifier
 from tasks.training.export_classifier import export_classifier
 from tasks.training.fetch_start import fetch_start
 from tasks.training.fit_baseline import fit_baseline
-from tasks.training.fit_ngrams import fit_ngram_models
+from tasks.training.fit_ngram_models import fit_ngram_models
 from tasks.training.load_examples import load_examples
 from tasks.training.split_examples import split_examples
 from tasks.training.tokenize_and_pad import tokenize_and_pad

@@ -97,12 +97,15 @@ class Classifier:
         """Return the mixed logits float32[N, C], not divided by the temperature."""
         return mix(self.predict_parts(texts), self.description.mixture)
 
-    def predict_parts(self, texts: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
+    def predict_parts(
+        self, texts: Sequence[str], encoded: tuple[Int32, Int64] | None = None
+    ) -> dict[str, npt.NDArray[np.float32]]:
         """Return the answers of each part, float32[N, C]: the logits `lstm` and the margins of the n-gram parts.
 
+        encoded: token_ids and offsets of the texts, if the caller has them.
         A row's answer depends on no other row and on no padding.
         """
-        encoded = self.encoder.encode(texts)
+        encoded = encoded or self.encoder.encode(texts)
         if self.ngrams is None:
             return {LSTM: self.network_logits(*encoded)}
         if len(texts) <= BATCH_ROWS:  # A short request is faster without a switch of threads.

@@ -51,11 +51,7 @@ def most_frequent(frequency: Int64, kept: npt.NDArray[np.bool_], most: int) -> I
 
 def _word_ngrams(codes: Int64, distinct: Sequence[str], widths: Int64) -> tuple[UInt64, Int64]:
     """Return the keys of all words and pairs, and the text of each."""
-    words = words_of(distinct)
-    lengths = np.diff(words.starts)[codes]
-    before = starts_of(lengths)
-    keys = words.keys[np.repeat(words.starts[codes] - before[:-1], lengths) + np.arange(before[-1])]
-    bounds = before[starts_of(widths)]
+    keys, bounds = words_of(distinct).of_texts(codes, widths)
     owners = np.repeat(np.arange(len(widths)), np.diff(bounds))
     pairs, pair_owners = pairs_of(keys, bounds)
     return np.concatenate([keys, pairs]), np.concatenate([owners, pair_owners])

@@ -98,14 +98,18 @@ def _fit_labels(
         mine = label_ids == label
         scale = idf * np.abs(_log_ratio(present[mine].sum(axis=0), total)) ** RATIO_POWER
         scaled = sparse.csr_matrix((rows.data * scale[rows.indices], rows.indices, rows.indptr), shape=rows.shape)
-        model = LinearSVC(random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # The last iterations do not change the labels here.
-            model.fit(scaled, mine)
+        model = linear_svm(scaled, mine)
         weights[:, label], intercepts[label] = model.coef_[0] * scale, model.intercept_[0]
     if len(labels) == 2:
         weights[:, labels[0]], intercepts[labels[0]] = -weights[:, labels[1]], -intercepts[labels[1]]
     return weights, intercepts
+
+
+def linear_svm(features: Csr, labels: npt.ArrayLike) -> LinearSVC:
+    """Return a fitted linear SVM; equal input gives an equal one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # The last iterations do not change the labels here.
+        return LinearSVC(random_state=0).fit(features, labels)
 
 
 def _log_ratio(inside: npt.ArrayLike, total: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

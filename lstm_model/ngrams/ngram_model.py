@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
-from lstm_model.ngrams.pieces import UInt64, character_ngrams, pairs_of, split_pieces, words_of
+from lstm_model.ngrams.pieces import UInt64, Words, character_ngrams, pairs_of, split_pieces, words_of
 from lstm_model.tokens.text_encoder import Int64, Numbering, starts_of
 
 KEPT_NUMBERS = 4_000_000  # Remembered sums of pieces: 16 MB. The first are kept: frequent pieces come early.
@@ -75,10 +75,11 @@ class NgramModel:
         """Return float32[N, C] for each part: how far each text is on each label's side."""
         size = max(16, BLOCK_NUMBERS // self.width)
         blocks = [self._block(texts[first : first + size]) for first in range(0, len(texts), size)]
-        margins, start, empty = {}, 0, np.zeros((0, self.width), np.float32)
+        answered = np.concatenate([np.zeros((0, self.width), np.float32), *blocks])
+        margins, start = {}, 0
         for name, table in self.tables.items():
             stop = start + self.columns[name]
-            sums = np.concatenate([empty, *blocks])[:, start:stop]
+            sums = answered[:, start:stop]
             norms = np.maximum(np.sqrt(sums[:, -1:]), TINY)
             margins[name] = np.asarray(sums[:, :-1] / norms + table.rows[-1, :-1], np.float32)
             start = stop
@@ -92,7 +93,9 @@ class NgramModel:
                 numbers = self._numbers(pieces)
                 sums = sum_runs(self.sums[numbers], widths)
                 if "words" in self.tables:
-                    keys, bounds = self._words(numbers, widths)
+                    words = Words(np.frombuffer(self.words, np.uint64), np.frombuffer(self.starts, np.int64))
+                    keys, bounds = words.of_texts(numbers, widths)
+                    del words  # The arrays cannot shrink while it refers to them.
                 self._drop_rare()
             except BaseException:
                 self._forget()  # No number may stay without its sums.
@@ -125,14 +128,6 @@ class NgramModel:
             grams = character_ngrams(pieces)
             parts.append(np.sum([characters.sums(keys, owners, len(pieces)) for keys, owners in grams], axis=0))
         return np.concatenate(parts, axis=1)
-
-    def _words(self, numbers: Int64, widths: Int64) -> tuple[UInt64, Int64]:
-        """Return the keys of the words of all texts in order, and where each text starts among them."""
-        starts = np.frombuffer(self.starts, np.int64)
-        lengths = starts[numbers + 1] - starts[numbers]
-        before = starts_of(lengths)
-        places = np.repeat(starts[numbers] - before[:-1], lengths) + np.arange(before[-1])
-        return np.frombuffer(self.words, np.uint64)[places], before[starts_of(widths)]
 
     def _drop_rare(self) -> None:
         """Keep the new pieces before the first long one, and only as many as there is room for."""

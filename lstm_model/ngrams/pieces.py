@@ -14,7 +14,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from lstm_model.tokens.text_encoder import Int64, starts_of
+from lstm_model.tokens.text_encoder import Int64, places_of, starts_of
 
 WORD = re.compile(r"\w+(?:['’]\w+)*|[^\s\w]")
 LONGEST = 5  # Characters of an n-gram; the spaces around a piece count.
@@ -40,6 +40,15 @@ class Words:
 
     keys: UInt64
     starts: Int64
+
+    def of_texts(self, numbers: Int64, widths: Int64) -> tuple[UInt64, Int64]:
+        """Return the keys of the words of texts in order, and where each text starts among them: int64[N + 1].
+
+        numbers: the pieces of all texts in order; widths: how many each text has.
+        """
+        lengths = self.starts[numbers + 1] - self.starts[numbers]
+        bounds = starts_of(lengths)[starts_of(widths)]
+        return self.keys[places_of(self.starts[numbers], lengths)], bounds
 
 
 def words_of(pieces: Sequence[str]) -> Words:

@@ -133,9 +133,7 @@ class TextEncoder:
         known_starts = np.frombuffer(self.starts, np.int64)
         starts = known_starts[numbers]
         widths = known_starts[numbers + 1] - starts
-        before = starts_of(widths)
-        places = np.repeat(starts - before[:-1], widths) + np.arange(before[-1])
-        return np.asarray(self.tokens)[places], widths
+        return np.asarray(self.tokens)[places_of(starts, widths)], widths
 
     def _drop_rare(self) -> None:
         """Keep the new pieces before the first long one, and only as many as there is room for."""
@@ -163,6 +161,12 @@ class Numbering(dict[str, int]):
 def starts_of(widths: Int64) -> Int64:
     """Return where each of consecutive runs starts, and the end of the last: int64[N + 1]."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(widths)])
+
+
+def places_of(starts: Int64, lengths: Int64) -> Int64:
+    """Return start, start + 1, ... of each run, one run after the other: int64[sum of lengths]."""
+    before = starts_of(lengths)
+    return np.repeat(starts - before[:-1], lengths) + np.arange(before[-1])
 
 
 def _beginning(text: str, window: int) -> str:

@@ -104,7 +104,7 @@ def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[
     for first in range(0, len(texts), PROGRESS_ROWS):
         chunk = texts[first : first + PROGRESS_ROWS]
         token_ids, offsets = served.encoder.encode(chunk)
-        parts.append(served.predict_parts(chunk))
+        parts.append(served.predict_parts(chunk, (token_ids, offsets)))
         counts.append((np.diff(offsets), unknown_rates(token_ids, offsets)))
         progress.set(min(first + PROGRESS_ROWS, len(texts)))
     progress.close(f"answered {len(texts):,} test rows")

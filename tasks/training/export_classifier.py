@@ -80,7 +80,8 @@ def export_classifier(
     description = ClassifierDescription(encoded.facts["labels"], mixture=dict.fromkeys(found, 1.0), config=settings)
     description.write(folder)
     rows = EncodedRows.load(encoded.file("validation.npz"))
-    parts = Classifier.load(folder).predict_parts(read_rows(splits, "validation")["text"].tolist())
+    texts = read_rows(splits, "validation")["text"].tolist()
+    parts = Classifier.load(folder).predict_parts(texts, (rows.token_ids, rows.offsets))
     difference = _compare_with_keras(network, rows.head(config.compared_rows), parts[LSTM], config)
     mixture = fit_mixture(parts, rows.label_ids)
     for file in ngram_files(name for name in found if name not in mixture.weights):

@@ -15,7 +15,7 @@ EXECUTED = {
     "tokenize_and_pad": ["lstm_model/tokens/text_encoder.py", "tasks/training/split_examples.py"],
     "train_model": ["lstm_model/network/network.py", "lstm_model/tokens/batches.py"],
     "export_classifier": ["lstm_model/network/export.py", "lstm_model/classifier/mixture.py"],
-    "fit_ngrams": ["lstm_model/ngrams/pieces.py", "lstm_model/ngrams/fit.py"],
+    "fit_ngram_models": ["lstm_model/ngrams/pieces.py", "lstm_model/ngrams/fit.py"],
     "fit_baseline": ["lstm_model/evaluation/baseline.py", "lstm_model/ngrams/counts.py"],
     "evaluate_classifier": ["lstm_model/evaluation/metrics.py", "lstm_model/data/lines.py"],
     "describe_reference": ["lstm_model/drift/profile.py", "lstm_model/classifier/classifier.py"],
