@@ -77,7 +77,6 @@ DRIFT_NOTE = """
 [monitoring.md](monitoring.md) explains the figures.
 """
 
-PRESET_NOTES = {"article": "The stacked LSTM of the tutorial that this project started from."}
 SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
@@ -120,6 +119,7 @@ def presets() -> str:
     """Return a table for each preset with the settings that it changes and their defaults."""
     defaults = flatten(PipelineConfig())
     parts = ["## Presets\n\n`--preset NAME` starts from a named configuration. The preset `default` changes nothing.\n"]
+    parts.append("".join(f"- `{name}`: {preset.description}\n" for name, preset in PRESETS.items()))
     for preset, sections in PRESETS.items():
         if not sections:
             continue
@@ -129,7 +129,7 @@ def presets() -> str:
             for section, values in sections.items()
             for key, value in values.items()
         ]
-        parts.append(f"### {preset}\n\n{PRESET_NOTES.get(preset, '')}\n\n" + table(["flag", preset, "default"], rows))
+        parts.append(f"### {preset}\n\n" + table(["flag", preset, "default"], rows))
     return "\n".join(parts)
 
 

@@ -1,6 +1,7 @@
 """`lstm-text train`: run the training flow."""
 
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Literal
 
 import yaml
@@ -26,7 +27,7 @@ class Settings(CommandSettings, PipelineConfig):
     config: Path | None = None
     """A YAML file with sections as here."""
     preset: Literal[tuple(PRESETS)] = "default"  # type: ignore[valid-type]
-    """A named configuration to start from."""
+    """A named configuration to start from; see above."""
     trigger: Literal["manual", "schedule", "drift", "feedback"] = "manual"
     """What starts this run; with schedule it ends early if nothing has changed since the last decided run."""
     cache: bool = True
@@ -45,6 +46,13 @@ class Settings(CommandSettings, PipelineConfig):
     def pipeline(self) -> PipelineConfig:
         """Return the sections alone."""
         return PipelineConfig(**{name: getattr(self, name) for name in PipelineConfig.model_fields})
+
+
+PRESET_LINES = [
+    fill(preset.description, 100, initial_indent=f"  {name:10}", subsequent_indent=" " * 12)
+    for name, preset in PRESETS.items()
+]
+Settings.__doc__ = "\n".join([f"{Settings.__doc__}\n", "Presets:", *PRESET_LINES])
 
 
 def run(settings: Settings) -> int:

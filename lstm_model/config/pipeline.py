@@ -58,13 +58,26 @@ class PipelineConfig(Section):
         return self
 
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
-    # The stacked LSTM of the tutorial this project grew from: 584,932 parameters with 4 classes and a full vocabulary.
-    "article": {
-        "tokenization": {"vocab_size": 8_000, "max_length": 35},
-        "split": {"test_fraction": 0.1, "validation_fraction": 0.09, "seed": 42},
-        "model": {
+class Preset(dict[str, Any]):
+    """The settings, by section, that differ from the defaults."""
+
+    def __init__(self, description: str, **sections: dict[str, Any]) -> None:
+        """description: what it is for, its cost and its result, for `train --help` and docs/configuration.md."""
+        super().__init__(sections)
+        self.description = description
+
+
+PRESETS = {
+    "default": Preset(
+        "An LSTM over words, mixed with linear models over n-grams. AG News, 20,000 rows: test accuracy 0.915; it "
+        "trains on 1,100 rows/s with two CPU cores."
+    ),
+    "article": Preset(
+        "The stacked LSTM of the tutorial that this project started from, alone: 584,932 parameters with 4 classes and "
+        "a full vocabulary. It trains on 600 rows/s with two CPU cores.",
+        tokenization={"vocab_size": 8_000, "max_length": 35},
+        split={"test_fraction": 0.1, "validation_fraction": 0.09, "seed": 42},
+        model={
             "embedding_dim": 45,
             "lstm_layers": 2,
             "lstm_units": 128,
@@ -76,15 +89,15 @@ PRESETS: dict[str, dict[str, Any]] = {
             "dropout_rate": 0.2,
             "word_dropout_rate": 0.0,
         },
-        "ngrams": {"words": False, "characters": False},
-        "training": {
+        ngrams={"words": False, "characters": False},
+        training={
             "epochs": 120,
             "batch_size": 64,
             "learning_rate": 1e-3,
             "average_epochs": 0,
             "gradient_clip_norm": 0,
         },
-    },
+    ),
 }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from flows.commands.train import Settings
 from lstm_model.config.data import DataConfig
 from lstm_model.config.model import ModelConfig
 from lstm_model.config.pipeline import PRESETS, PipelineConfig, flatten
@@ -83,6 +84,13 @@ def test_an_impossible_value_is_refused(section: type[BaseModel], values: dict[s
 def test_every_preset_is_valid(name: str) -> None:
     config = PipelineConfig.model_validate(PRESETS[name])
     assert PipelineConfig.model_validate(config.model_dump()) == config
+
+
+def test_the_help_of_train_describes_every_preset(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        Settings.from_arguments(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert all(f" {name} {preset.description} " in shown for name, preset in PRESETS.items())
 
 
 def test_the_article_preset_is_the_reference_network() -> None:
