@@ -41,13 +41,13 @@ class Optimizer:
         self.table: Any = embedding.embeddings.value if embedding.trainable else None
         self.dense = [variable.value for variable in network.trainable_variables if variable.value is not self.table]
         self.trained = None if frozen_rows is None else tf.constant((~frozen_rows).astype(np.float32))
-        self.step = tf.Variable(0, dtype=tf.int32)
+        self.step = tf.Variable(0, dtype=tf.int64)  # A GPU cannot gather or scatter int32.
         flat = self._flat(self.dense)
         self.state = [tf.Variable(tf.zeros_like(flat)), tf.Variable(tf.zeros_like(flat)), tf.Variable(flat)]
         self.rows: list[Any] = []
         if self.table is not None:
             self.rows = [tf.Variable(tf.zeros_like(self.table)) for _ in range(2)] + [tf.Variable(self.table)]
-            self.last = tf.Variable(tf.zeros(self.table.shape[0], tf.int32))  # Step up to which a row is updated.
+            self.last = tf.Variable(tf.zeros(self.table.shape[0], tf.int64))  # Step up to which a row is updated.
 
     @property
     def variables(self) -> list[Any]:

@@ -107,6 +107,7 @@ def class_weights(label_ids: Int32, num_classes: int, kind: str) -> Float32:
 
 def predict_logits(network: keras.Model, rows: EncodedRows) -> Float32:
     """Return float32[N, C], in the order of the rows."""
+    network.jit_compile = False  # On a GPU, Keras would compile a relu network again for each shape.
     logits = np.zeros((len(rows), network.output_shape[-1]), dtype=np.float32)
     for batch in length_batches(rows.lengths, PREDICT_BATCH, max_tokens=PREDICT_TOKENS):
         logits[batch] = network.predict_on_batch(pad_batch(rows.token_ids, rows.offsets, batch))

@@ -20,7 +20,7 @@ from tasks.runtime.child_processes import child_process, interruptible
 from tasks.runtime.state.local_state import PROJECT
 
 PATHS = ("data.path", "model.word_vectors")  # What counts is the contents, which are checked before.
-MACHINE = ("python", "platform", "processor")
+MACHINE = ("python", "platform", "processor", "device")
 
 
 class Reproduction(BaseModel):
@@ -177,4 +177,7 @@ def _commit(tags: dict[str, str]) -> str:
 
 def _notes(recorded: dict[str, str], here: dict[str, str]) -> list[str]:
     pairs = [(name, recorded.get(name, "not recorded"), here[name]) for name in MACHINE]
-    return [f"{name} was {then}, here {now}" for name, then, now in pairs if then != now]
+    notes = [f"{name} was {then}, here {now}" for name, then, now in pairs if then != now]
+    if recorded.get("device", "CPU") != "CPU" or here["device"] != "CPU":
+        notes.append("only trainings on a CPU are equal to the last bit, not those on a GPU")
+    return notes

@@ -104,9 +104,12 @@ def _compare_with_keras(
     network: Any, rows: EncodedRows, logits: npt.NDArray[np.float32], config: ExportConfig
 ) -> float:
     """Return the largest difference between two probabilities; raises ModelError if it is too large."""
+    from lstm_model.network.device import full_precision
     from lstm_model.network.training import predict_logits
 
-    difference = float(np.abs(softmax(logits[: len(rows)]) - softmax(predict_logits(network, rows))).max())
+    with full_precision():
+        wanted = predict_logits(network, rows)
+    difference = float(np.abs(softmax(logits[: len(rows)]) - softmax(wanted)).max())
     if not difference <= config.max_difference:  # Also rejects NaN.
         raise ModelError(
             f"Probabilities of Keras and ONNX Runtime differ by {difference:g} on {len(rows)} validation rows; "

@@ -29,6 +29,7 @@ def log_training(record: StageRecord, run: Run) -> dict[str, float]:
     best: dict[str, float] = epochs[best_epoch - 1]
     metrics = {"best_epoch": best_epoch, "epochs": len(epochs), "parameters": record.facts["parameters"]}
     metrics |= {f"best_{name}": value for name, value in best.items()}
+    tracking.set_tags(run, {"device": record.facts["device"]})
     if taken := record.facts["warm_start"]:
         metrics |= {"warm_start.tokens": taken["tokens"], "warm_start.layers": len(taken["layers"])}
     if vectors := record.facts["word_vectors"]:
@@ -98,6 +99,7 @@ def fit_network(
     vectors_sha256: what model.word_vectors must have; None if it was not taken yet. listeners: of `train_network`.
     """
     # Imported here: TensorFlow takes 4 s, and a cached stage does not need it.
+    from lstm_model.network.device import device_name
     from lstm_model.network.network import build_network
     from lstm_model.network.training import train_network
 
@@ -119,6 +121,7 @@ def fit_network(
     plot_curves(history.epochs, history.best_epoch).savefig(folder / "curves.png")
     shutil.rmtree(checkpoint, ignore_errors=True)
     return {
+        "device": device_name(),
         "parameters": network.count_params(),
         "best_epoch": history.best_epoch,
         "epochs": len(history.epochs),

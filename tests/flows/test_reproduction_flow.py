@@ -83,26 +83,30 @@ def test_the_same_code_and_data_give_the_same_bits(
     ]  # fmt: skip
 
 
-def test_an_edited_seed_and_other_code_are_named(
+def test_an_edited_seed_other_code_and_another_device_are_named(
     recorded: Recorded, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     edited = json.loads(config.read_text())
     edited["training"]["seed"] = 7
     edited["ngrams"] = {"words": False, "characters": False}  # They answer these texts alike for any seed.
     config.write_text(json.dumps(edited))
-    code_digest = MlflowClient().get_run(recorded[0]).data.tags["code_digest"]
-    MlflowClient().set_tag(recorded[0], "code_digest", "0" * 64)
+    tags = MlflowClient().get_run(recorded[0]).data.tags
+    edited_tags = {"code_digest": "0" * 64, "device": "Some GPU"}
+    for name, value in edited_tags.items():
+        MlflowClient().set_tag(recorded[0], name, value)
     try:
         assert main(["reproduce", recorded[0]]) == 5
     finally:
-        MlflowClient().set_tag(recorded[0], "code_digest", code_digest)
+        for name in edited_tags:
+            MlflowClient().set_tag(recorded[0], name, tags[name])
     told = capsys.readouterr()
     assert "differs in settings, code, metrics, predictions." in told.err
     table = told.out.splitlines()
     settings = [line.split() for line in table if "training.seed" in line]
     assert [words[-2:] for words in settings] == [["training.seed", "42"], ["training.seed", "7"]]
     assert settings[1][0] == "here"
-    assert "0" * 64 in told.out and code_digest in told.out
+    assert "0" * 64 in told.out and tags["code_digest"] in told.out
+    assert "note: device was Some GPU, here CPU\nnote: only trainings on a CPU are equal" in told.out
     assert any(line.startswith("data        equal") for line in table)
 
 
