@@ -8,6 +8,10 @@ BIN := $(VENV)/bin
 DATA ?= data/headlines.csv
 ARGS ?=
 MODEL ?= text-classifier
+# GPU=1 installs TensorFlow for NVIDIA GPUs (Linux x86_64). It stays until GPU=0.
+INSTALLED := $(or $(shell cat $(VENV)/.lock 2>/dev/null),requirements.lock)
+GPU ?= $(findstring gpu,$(INSTALLED))
+LOCK := requirements$(if $(filter-out 0,$(GPU)),-gpu).lock
 UI_PORT ?= 5001
 PREFECT_PORT ?= 4200
 SERVE_PORT ?= 5002
@@ -26,22 +30,27 @@ export GX_ANALYTICS_ENABLED := false
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-# An environment contains its own path, so a moved or copied checkout needs a new one.
+# An environment contains its own path, so a moved or copied checkout needs a new one; tensorflow and tensorflow-cpu
+# overwrite each other, so another lock does too.
+ifneq ($(INSTALLED),$(LOCK))
+.PHONY: $(VENV)/.installed
+endif
 ifneq ($(wildcard $(BIN)/lstm-text),)
 ifeq ($(shell grep -F '$(abspath $(BIN))/python' $(BIN)/lstm-text),)
 .PHONY: $(VENV)/.installed
 endif
 endif
 
-setup: $(VENV)/.installed  ## Create .venv and install the locked versions
+setup: $(VENV)/.installed  ## Create .venv and install the locked versions (GPU=1: for NVIDIA GPUs, 7 GB)
 
 # The lock has uv with its hash. pip installs uv; uv installs the rest, compiled so that the first import is faster.
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: $(LOCK) pyproject.toml
 	@test -n "$(PYTHON)" || { echo "This project needs Python 3.11, 3.12 or 3.13; PATH has none of them. Install one, or run make PYTHON=/path/to/python." >&2; exit 2; }
-	@grep -qsF '$(abspath $(BIN))/python' $(BIN)/lstm-text || $(PYTHON) -m venv --clear $(VENV)
-	@awk '/^uv==/{on=1} on{print} on&&!/\\$$/{exit}' requirements.lock > $(VENV)/uv.lock
+	@[ $(INSTALLED) = $(LOCK) ] && grep -qsF '$(abspath $(BIN))/python' $(BIN)/lstm-text || $(PYTHON) -m venv --clear $(VENV)
+	@echo $(LOCK) > $(VENV)/.lock
+	@awk '/^uv==/{on=1} on{print} on&&!/\\$$/{exit}' $(LOCK) > $(VENV)/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r $(LOCK)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -67,8 +76,11 @@ ui: setup  ## Start the MLflow UI and a Prefect server on loopback (UI_PORT, PRE
 serve: setup  ## Serve the champion over HTTP (MODEL, SERVE_PORT)
 	@$(BIN)/lstm-text serve --model-uri models:/$(MODEL)@champion --port $(SERVE_PORT)
 
-lock: setup  ## Write requirements.lock from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml --output-file requirements.lock
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml
+
+lock: setup  ## Write requirements.lock and requirements-gpu.lock from pyproject.toml
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --output-file requirements-gpu.lock --group gpu --constraint requirements.lock --excludes <(echo tensorflow-cpu)
 
 docs: setup  ## Write docs/configuration.md from lstm_model/config/
 	$(BIN)/python docs/write_configuration.py

@@ -6,19 +6,17 @@ import platform
 import subprocess
 from pathlib import Path
 
-from lstm_model.digests import digest_file
-from tasks.runtime.source_digest import code_digest
+from tasks.runtime.source_digest import code_digest, lock_digest
 from tasks.runtime.state.local_state import PROJECT
 
 
 def provenance() -> dict[str, str]:
     """Return user, git commit, digests of code and lock, Python, platform and processor."""
-    lock = PROJECT / "requirements.lock"
     return {
         "user": current_user(),
         **_git(),
         "code_digest": code_digest(),
-        **({"lock_digest": digest_file(lock)} if lock.exists() else {}),
+        **({"lock_digest": digest} if (digest := lock_digest()) else {}),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": f"{_processor()}, {os.cpu_count()} cores",

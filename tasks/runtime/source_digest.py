@@ -3,6 +3,7 @@
 import dis
 from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib.metadata import distributions
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -22,9 +23,15 @@ def code_digest() -> str:
 
 @cache
 def stage_code_digest(source: Path) -> str:
-    """Return one digest over the code that a stage executes and requirements.lock."""
-    lock = PROJECT / "requirements.lock"
-    return digest_json([_digest(executed_files(source)), digest_file(lock) if lock.exists() else None])
+    """Return one digest over the code that a stage executes and the lock."""
+    return digest_json([_digest(executed_files(source)), lock_digest()])
+
+
+def lock_digest() -> str | None:
+    """Return the digest of the lock that was installed: requirements-gpu.lock if it brought cuDNN."""
+    kind = "-gpu" if any(distributions(name="nvidia-cudnn-cu12")) else ""
+    lock = PROJECT / f"requirements{kind}.lock"
+    return digest_file(lock) if lock.exists() else None
 
 
 def executed_files(source: Path) -> set[Path]:

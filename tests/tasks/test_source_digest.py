@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lstm_model.digests import digest_file
 from tasks.runtime import source_digest
-from tasks.runtime.source_digest import PROJECT, code_digest, stage_code_digest
+from tasks.runtime.source_digest import PROJECT, code_digest, lock_digest, stage_code_digest
 
 EXECUTED = {
     "load_examples": ["lstm_model/data/lines.py", "lstm_model/config/section.py"],
@@ -79,6 +80,14 @@ def test_an_edit_of_the_lock_changes_the_digest_of_every_stage(project: Path) ->
     before = {stage: digest_of(project, stage) for stage in EXECUTED}
     (project / "requirements.lock").write_text("numpy==2.0.0\n")
     assert all(digest_of(project, stage) != digest for stage, digest in before.items())
+
+
+def test_the_lock_that_was_installed_counts(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("requirements.lock", "requirements-gpu.lock"):
+        (project / name).write_text(name)
+    assert lock_digest() == digest_file(project / "requirements.lock")
+    monkeypatch.setattr(source_digest, "distributions", lambda name: [name])
+    assert lock_digest() == digest_file(project / "requirements-gpu.lock")
 
 
 def test_an_edit_in_any_folder_changes_the_digest_of_the_code(project: Path) -> None:
