@@ -1,7 +1,7 @@
 """One Hugging Face tokenizer, words or BPE, fitted on training texts and saved as tokenizer.json."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
@@ -77,7 +77,7 @@ def _count_words(texts: Sequence[str], tokenizer: Tokenizer) -> Counter[str]:
     return words
 
 
-def _pieces(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[str]:
+def _pieces(texts: Sequence[str], tokenizer: Tokenizer) -> Iterator[str]:
     normalizer, pre_tokenizer = tokenizer.normalizer, tokenizer.pre_tokenizer
     for text in texts:
         for piece, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text)):
