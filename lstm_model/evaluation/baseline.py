@@ -56,7 +56,7 @@ class _Linear:
         labels: list[str] = []
         for first in range(0, len(texts), CHUNK_ROWS):
             chunk = texts[first : first + CHUNK_ROWS]
-            labels += self.svm.predict(sparse.hstack([terms.read(chunk) for terms in self.terms]).tocsr()).tolist()
+            labels += self.svm.predict(_joined([terms.read(chunk) for terms in self.terms])).tolist()
         return labels
 
 
@@ -89,8 +89,12 @@ def _fit(kinds: Sequence[Kind], train: Rows, features: Callable[[bytes, Kind], A
     parts = [part for kind in kinds if (part := features(chosen.tobytes(), kind))]
     if not parts:
         return None
-    rows = sparse.hstack([rows for rows, _ in parts]).tocsr()
-    return _Linear([terms for _, terms in parts], linear_svm(rows, [train[1][row] for row in chosen]))
+    svm = linear_svm(_joined([rows for rows, _ in parts]), [train[1][row] for row in chosen])
+    return _Linear([terms for _, terms in parts], svm)
+
+
+def _joined(parts: list[Csr]) -> Csr:
+    return sparse.hstack(parts).tocsr() if len(parts) > 1 else parts[0]  # Of one part, it would be a copy.
 
 
 def _tf_idf(train: Sequence[str], chosen: bytes, kind: Kind, *, most: int) -> tuple[Csr, _Terms] | None:
