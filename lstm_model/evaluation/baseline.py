@@ -7,18 +7,21 @@ to beat without pretrained vectors (Wang and Manning 2012, "Baselines and bigram
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.svm import LinearSVC
 
 from lstm_model.ngrams.counts import KINDS, Csr, Kind, count_ngrams, most_frequent
 from lstm_model.ngrams.fit import MOST_WEIGHTS, linear_svm, sample_rows
+from lstm_model.ngrams.pieces import UInt64
 
 Rows = tuple[Sequence[str], Sequence[str]]  # Texts and labels.
-Features = Callable[[bytes, Kind], tuple[Csr, Csr]]
 FEATURES: tuple[tuple[Kind, ...], ...] = (("words",), ("characters",), KINDS)
+CHUNK_ROWS = 10_000  # Answered at once; bounds memory.
 
 
 @dataclass(frozen=True)
@@ -30,53 +33,82 @@ class BaselineAnswers:
     validation_accuracy: dict[str, float]
 
 
+@dataclass(frozen=True)
+class _Terms:
+    """Terms of one kind, their keys: uint64[F], sorted, and how counts of them are weighted."""
+
+    kind: Kind
+    keys: UInt64
+    weighting: TfidfTransformer
+
+    def read(self, texts: Sequence[str]) -> Csr:
+        """Return float64[N, F]."""
+        return self.weighting.transform(count_ngrams(texts, self.kind, self.keys)[1].astype(np.float64), copy=False)
+
+
+@dataclass(frozen=True)
+class _Linear:
+    terms: list[_Terms]
+    svm: LinearSVC
+
+    def answer(self, texts: Sequence[str]) -> list[str]:
+        """Return the label of each text."""
+        labels: list[str] = []
+        for first in range(0, len(texts), CHUNK_ROWS):
+            chunk = texts[first : first + CHUNK_ROWS]
+            labels += self.svm.predict(_joined([terms.read(chunk) for terms in self.terms])).tolist()
+        return labels
+
+
 def answer_with_baseline(*, train: Rows, validation: Rows, texts: Sequence[str]) -> BaselineAnswers:
     """Fit the three models on train rows and answer the texts with the one that is best on validation rows.
 
     Above MOST_NONZEROS n-grams, a model is fitted on a stratified sample; equal input gives equal answers. If there is
     nothing to learn (texts without words, one label), every text gets the most frequent train label.
     """
-    counts = Counter(train[1])
-    usual = min(counts, key=lambda label: (-counts[label], label))
-    best = BaselineAnswers("most frequent label", [usual] * len(texts), {})
-    accuracy: dict[str, float] = {}
-    features = cache(partial(_tf_idf, train[0], [*validation[0], *texts], most=max(1, MOST_WEIGHTS // len(counts))))
+    counts, accuracy = Counter(train[1]), dict[str, float]()
+    name, best = "most frequent label", None
+    # Words and characters, to use them again if the model of both is fitted on the same rows.
+    features = lru_cache(maxsize=2)(partial(_tf_idf, train[0], most=max(1, MOST_WEIGHTS // len(counts))))
     for kinds in FEATURES if len(counts) > 1 else ():
-        answers = _fit_and_answer(kinds, train, features)
-        if answers is not None:
-            name = f"TF-IDF of {' and '.join(kinds)} + linear SVM"
-            found = float(np.mean(np.array(answers[: len(validation[0])], object) == np.array(validation[1], object)))
-            if found > max(accuracy.values(), default=-1.0):
-                best = BaselineAnswers(name, answers[len(validation[0]) :], {})
-            accuracy[name] = found
-    return BaselineAnswers(best.name, best.labels, accuracy)
+        model = _fit(kinds, train, features)
+        if model is not None:
+            title = f"TF-IDF of {' and '.join(kinds)} + linear SVM"
+            right = np.array(model.answer(validation[0]), object) == np.array(validation[1], object)
+            if right.mean() > max(accuracy.values(), default=-1.0):
+                name, best = title, model
+            accuracy[title] = float(right.mean())
+    usual = min(counts, key=lambda label: (-counts[label], label))
+    return BaselineAnswers(name, best.answer(texts) if best else [usual] * len(texts), accuracy)
 
 
-def _fit_and_answer(kinds: Sequence[Kind], train: Rows, features: Features) -> list[str] | None:
-    """Return the label of each text; None if no text has a term. features: of a kind, for the chosen train rows."""
+def _fit(kinds: Sequence[Kind], train: Rows, features: Callable[[bytes, Kind], Any]) -> _Linear | None:
+    """Return a fitted model; None if no text has a term. features: of a kind, for the chosen train rows."""
     label_ids = np.unique(np.asarray(train[1], object), return_inverse=True)[1].astype(np.int32)
     chosen = sample_rows(train[0], label_ids, kinds)
-    parts = [features(chosen.tobytes(), kind) for kind in kinds]
-    ours, theirs = (sparse.hstack(part).tocsr() for part in zip(*parts, strict=True))
-    if not ours.nnz:
+    parts = [part for kind in kinds if (part := features(chosen.tobytes(), kind))]
+    if not parts:
         return None
-    model = linear_svm(ours, [train[1][row] for row in chosen])
-    return [str(label) for label in model.predict(theirs)]
+    svm = linear_svm(_joined([rows for rows, _ in parts]), [train[1][row] for row in chosen])
+    return _Linear([terms for _, terms in parts], svm)
 
 
-def _tf_idf(train: Sequence[str], texts: Sequence[str], rows: bytes, kind: Kind, *, most: int) -> tuple[Csr, Csr]:
-    """Return the features of both: terms of two train texts or more, unless all terms are of one.
+def _joined(parts: list[Csr]) -> Csr:
+    return sparse.hstack(parts).tocsr() if len(parts) > 1 else parts[0]  # Of one part, it would be a copy.
 
-    rows: int64 numbers of the train texts to fit, as bytes, so that the answer can be cached.
+
+def _tf_idf(train: Sequence[str], chosen: bytes, kind: Kind, *, most: int) -> tuple[Csr, _Terms] | None:
+    """Return the features and terms of train texts: terms of two texts or more, unless all terms are of one.
+
+    chosen: int64 numbers of the texts to fit, as bytes, so that the answer can be cached.
     """
-    fitted = [train[row] for row in np.frombuffer(rows, np.int64)]
-    keys, counts = count_ngrams(fitted, kind)
+    texts = [train[row] for row in np.frombuffer(chosen, np.int64)]
+    keys, counts = count_ngrams(texts, kind)
     frequency = np.bincount(counts.indices, minlength=len(keys))
     kept = frequency >= (2 if (frequency >= 2).any() else 1)
     columns = most_frequent(frequency, kept, most)
-    ours = counts[:, columns].astype(np.float64)
-    theirs = count_ngrams(texts, kind, keys[columns])[1].astype(np.float64)
     if not columns.size:
-        return ours, theirs
-    weigh = TfidfTransformer(sublinear_tf=True).fit(ours)
-    return weigh.transform(ours), weigh.transform(theirs)
+        return None
+    counts = counts[:, columns].astype(np.float64)
+    weighting = TfidfTransformer(sublinear_tf=True).fit(counts)
+    return weighting.transform(counts, copy=False), _Terms(kind, keys[columns], weighting)

@@ -1,4 +1,4 @@
-"""Labelled rows as token_ids, ragged: what the network is trained on."""
+"""Labelled rows as token_ids, ragged: what the network is trained on. They stay on disk, mapped into memory."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from lstm_model.tokens.text_encoder import Int32, Int64
+
+ARRAYS = ("token_ids", "offsets", "label_ids")
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,15 @@ class EncodedRows:
         """Tokens of each row: int64[N]."""
         return np.diff(self.offsets)
 
-    def save(self, path: Path) -> None:
-        """Write an uncompressed .npz without pickles."""
-        np.savez(path, token_ids=self.token_ids, offsets=self.offsets, label_ids=self.label_ids)
+    def save(self, folder: Path, name: str) -> None:
+        """Write an .npy file for each array, without pickles."""
+        for array in ARRAYS:
+            np.save(folder / f"{name}_{array}.npy", getattr(self, array))
 
     @classmethod
-    def load(cls, path: Path) -> "EncodedRows":
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(arrays["token_ids"], arrays["offsets"], arrays["label_ids"])
+    def load(cls, folder: Path, name: str) -> "EncodedRows":
+        """Map the arrays that `save` wrote: the system reads a page when a batch first needs it, and may drop it."""
+        return cls(*(np.load(folder / f"{name}_{array}.npy", "r", allow_pickle=False) for array in ARRAYS))
 
     def head(self, rows: int) -> "EncodedRows":
         """Return the first rows."""

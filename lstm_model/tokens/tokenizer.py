@@ -9,7 +9,7 @@ import numpy.typing as npt
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from lstm_model.config.tokenization import TokenizationConfig
-from lstm_model.tokens.text_encoder import UNK_ID, Int32, Int64
+from lstm_model.tokens.text_encoder import CHUNK_TEXTS, UNK_ID, Int32, Int64
 
 PAD, UNK = "[PAD]", "[UNK]"
 # Runs of letters, digits and marks with an inner apostrophe (don't); any other visible character alone.
@@ -31,7 +31,7 @@ def _fit_words(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
     tokenizer.normalizer = _normalizer(config)
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), behavior="removed", invert=True)
     # [PAD] and [UNK] in a text are never counted: the pre-tokenizer splits off the brackets.
-    counts = Counter(_pieces(texts, tokenizer))
+    counts = _count_words(texts, tokenizer)
     words = sorted((word for word in counts if counts[word] >= config.min_frequency), key=lambda w: (-counts[w], w))
     vocab = {word: token_id for token_id, word in enumerate([PAD, UNK, *words[: config.vocab_size - 2]])}
     tokenizer.model = models.WordLevel(vocab, unk_token=UNK)
@@ -64,6 +64,17 @@ def _fit_bpe(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
     for part in ("normalizer", "pre_tokenizer", "decoder"):
         setattr(rebuilt, part, getattr(tokenizer, part))
     return rebuilt
+
+
+def _count_words(texts: Sequence[str], tokenizer: Tokenizer) -> Counter[str]:
+    """Return how often each word occurs. What stands between spaces is split once, however often it occurs."""
+    spaced, words = Counter[str](), Counter[str]()
+    for first in range(0, len(texts), CHUNK_TEXTS):
+        spaced.update(" ".join(texts[first : first + CHUNK_TEXTS]).replace("\n", " ").split(" "))
+    for part, count in spaced.items():
+        for word in _pieces([part], tokenizer):
+            words[word] += count
+    return words
 
 
 def _pieces(texts: Sequence[str], tokenizer: Tokenizer) -> Iterator[str]:

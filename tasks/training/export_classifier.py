@@ -23,7 +23,7 @@ from lstm_model.tokens.encoded_rows import EncodedRows
 from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run
-from tasks.training.split_examples import read_rows
+from tasks.training.split_examples import read_texts
 
 SERVED_FILES = ("tokenizer.json", "model.onnx", "classifier.json")
 VALIDATION_LOGITS = "validation_logits.npy"  # float32[N, C], mixed, not yet divided by the temperature.
@@ -79,8 +79,8 @@ def export_classifier(
         shutil.copyfile(ngrams.file(file), folder / file)
     description = ClassifierDescription(encoded.facts["labels"], mixture=dict.fromkeys(found, 1.0), config=settings)
     description.write(folder)
-    rows = EncodedRows.load(encoded.file("validation.npz"))
-    texts = read_rows(splits, "validation")["text"].tolist()
+    rows = EncodedRows.load(encoded.folder, "validation")
+    texts, _ = read_texts(splits, "validation")
     parts = Classifier.load(folder).predict_parts(texts, (rows.token_ids, rows.offsets))
     difference = _compare_with_keras(network, rows.head(config.compared_rows), parts[LSTM], config)
     mixture = fit_mixture(parts, rows.label_ids)

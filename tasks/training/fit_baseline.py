@@ -4,13 +4,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lstm_model.evaluation.baseline import answer_with_baseline
 from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run
-from tasks.training.split_examples import read_rows
+from tasks.training.split_examples import read_texts
 
 ANSWERS = "baseline.parquet"
 
@@ -23,11 +24,12 @@ def _report(record: StageRecord, run: Run) -> None:
 def fit_baseline(folder: Path, splits: StageRecord) -> dict[str, Any]:
     """Fit linear models on train rows; write the test answers of the one that is best on validation rows."""
     started = time.monotonic()
-    train, validation, test = (read_rows(splits, name) for name in ("train", "validation", "test"))
+    labels = np.array(splits.facts["labels"], dtype=object)
+    train, validation, test = (read_texts(splits, name) for name in ("train", "validation", "test"))
     answers = answer_with_baseline(
-        train=(train["text"].tolist(), train["label"].tolist()),
-        validation=(validation["text"].tolist(), validation["label"].tolist()),
-        texts=test["text"].tolist(),
+        train=(train[0], labels[train[1]].tolist()),
+        validation=(validation[0], labels[validation[1]].tolist()),
+        texts=test[0],
     )
     pd.DataFrame({"baseline_predicted": answers.labels}).to_parquet(folder / ANSWERS, index=False)
     accuracy, seconds = answers.validation_accuracy, time.monotonic() - started

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from prefect import get_run_logger
 
 from lstm_model.config.ngrams import NgramsConfig
@@ -12,7 +11,7 @@ from lstm_model.ngrams.fit import fit_ngrams
 from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run
-from tasks.training.split_examples import read_rows
+from tasks.training.split_examples import read_texts
 
 
 def _report(record: StageRecord, run: Run) -> None:
@@ -23,18 +22,17 @@ def _report(record: StageRecord, run: Run) -> None:
 @stage("ngrams", report=_report)
 def fit_ngram_models(folder: Path, splits: StageRecord, config: NgramsConfig) -> dict[str, Any]:
     """Fit each part that the config names; write its table of keys and its table of weights."""
-    labels, train = splits.facts["labels"], read_rows(splits, "train")
-    label_ids = train["label"].map(labels.index).to_numpy(np.int32)
+    texts, label_ids = read_texts(splits, "train")
     parts = {}
     for kind in KINDS:
         if not getattr(config, kind):
             continue
-        fitted = fit_ngrams(train["text"].tolist(), label_ids, kind=kind, num_classes=len(labels))
+        fitted = fit_ngrams(texts, label_ids, kind=kind, num_classes=len(splits.facts["labels"]))
         if fitted is None:
             get_run_logger().warning("The train rows have no %s to learn from: this part is left out.", kind)
             continue
         fitted.save(folder, kind)
         parts[kind] = {"terms": len(fitted.keys), "fitted_rows": fitted.fitted_rows}
-        if fitted.fitted_rows < len(train):
+        if fitted.fitted_rows < len(texts):
             get_run_logger().info("Fitted %s on a sample of %s train rows.", kind, f"{fitted.fitted_rows:,}")
     return {"parts": parts}

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lstm_model.config.split import SplitConfig
 from lstm_model.data.splitting import SPLITS, honour_given_split, split_counts, split_rows
 from lstm_model.digests import digest_text
+from lstm_model.tokens.text_encoder import Int32
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.stage_store import StageRecord, stage
@@ -57,3 +59,10 @@ def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> 
 def read_rows(splits: StageRecord, name: str) -> pd.DataFrame:
     """Return the rows of a part in the order of the file: example_id, text, label and, if recorded, slice."""
     return pd.read_parquet(splits.file(f"{name}.parquet"))
+
+
+def read_texts(splits: StageRecord, name: str) -> tuple[list[str], Int32]:
+    """Return the texts of a part and their label_ids: int32[N], in the order of the file."""
+    rows = pd.read_parquet(splits.file(f"{name}.parquet"), columns=["text", "label"])
+    label_ids = pd.Categorical(rows["label"], categories=splits.facts["labels"]).codes
+    return rows["text"].tolist(), label_ids.astype(np.int32)

@@ -103,7 +103,7 @@ def fit_network(
     from lstm_model.network.network import build_network
     from lstm_model.network.training import train_network
 
-    train, validation = (EncodedRows.load(encoded.file(f"{name}.npz")) for name in ("train", "validation"))
+    train, validation = (EncodedRows.load(encoded.folder, name) for name in ("train", "validation"))
     vocab_size, num_classes = encoded.facts["vocab_size"], len(encoded.facts["labels"])
     network = build_network(model, vocab_size=vocab_size, num_classes=num_classes, seed=training.seed)
     vectors, coverage = _read_vectors(model, encoded, train, seed=training.seed, sha256=vectors_sha256)

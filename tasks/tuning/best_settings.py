@@ -103,7 +103,7 @@ def _difference(
     from lstm_model.network.network import MaskedPooling  # noqa: F401  Registers the layers that Keras loads.
     from lstm_model.network.training import predict_logits
 
-    rows = EncodedRows.load(encoded.file("validation.npz"))
+    rows = EncodedRows.load(encoded.folder, "validation")
     predictions = {}
     for name, config in (("start", search.base), ("best", with_settings(search.base, settings))):
         network = keras.models.load_model(build_trained(encoded, start, config).file("network.keras"), compile=False)

@@ -1,10 +1,14 @@
 """The linear baseline learns words, pairs and characters, repeats itself, and answers where nothing can be learned."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from lstm_model.evaluation import baseline
 from lstm_model.evaluation.baseline import answer_with_baseline
+from lstm_model.ngrams import fit
+from lstm_model.ngrams.counts import Kind, count_ngrams
 
 TEXTS = ["the cat purrs", "a cat sleeps", "the dog barks", "a dog sleeps"]
 LABELS = ["cat", "cat", "dog", "dog"]
@@ -47,6 +51,28 @@ def test_equal_rows_give_equal_answers() -> None:
     labels = ["abc"[n % 3] for n in range(60)]
     first, second = (answers(texts, labels, [f"word{n} word{n + 1}" for n in range(8)]) for _ in range(2))
     assert first == second and set(first) <= set("abc")
+
+
+def test_answers_are_those_of_each_text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ["cat", "Dog !", "", "two dogs , one dog", "a cat"]
+    together = answers(TEXTS, LABELS, asked)
+    monkeypatch.setattr(baseline, "CHUNK_ROWS", 2)
+    assert answers(TEXTS, LABELS, asked) == together == [answers(TEXTS, LABELS, [text])[0] for text in asked]
+
+
+def test_models_that_are_fitted_on_different_samples_use_their_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, labels = [f"{label} word{n}" for n in range(200) for label in ("cat", "dog")], ["cat", "dog"] * 200
+    monkeypatch.setattr(fit, "MOST_NONZEROS", 1_300)  # All rows for words, a sample for characters, a smaller for both.
+    read: list[tuple[str, int]] = []
+
+    def count(texts: list[str], kind: Kind, *wanted: Any) -> Any:
+        read.append((kind, len(texts)))
+        return count_ngrams(texts, kind, *wanted)
+
+    monkeypatch.setattr(baseline, "count_ngrams", count)
+    assert answers(texts, labels, ["a cat", "a dog"]) == ["cat", "dog"]
+    (_, words), (_, characters), (_, both), (_, same) = [call for call in read if call[1] > 2]
+    assert words == 400 > characters > both == same
 
 
 def test_texts_without_any_character_get_the_most_frequent_label() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lstm_model.ngrams import fit, ngram_model
+from lstm_model.ngrams import counts, fit, ngram_model
 from lstm_model.ngrams.counts import KINDS, Kind, count_ngrams
 from lstm_model.ngrams.fit import Ngrams, fit_ngrams, sample_rows
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable
@@ -132,6 +132,15 @@ def test_many_labels_leave_the_most_frequent_ngrams(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(fit, "MOST_WEIGHTS", 20)
     frequent = fitted("words")
     assert len(frequent.keys) == 10  # 20 weights for 2 labels.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_counts_do_not_depend_on_how_many_texts_are_split_at_once(monkeypatch: pytest.MonkeyPatch, kind: Kind) -> None:
+    texts = ["a cat", "", "the cat, a dog", "cat a", "dog"]
+    keys, together = count_ngrams(texts, kind)
+    monkeypatch.setattr(counts, "CHUNK_TEXTS", 2)
+    chunked_keys, chunked = count_ngrams(texts, kind)
+    assert keys.tolist() == chunked_keys.tolist() and (together != chunked).nnz == 0
 
 
 def test_many_ngrams_are_fitted_on_a_sample_with_every_label(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Text to token_ids: one vocabulary, from the given texts alone, the same wherever it is loaded."""
 
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -118,6 +119,16 @@ def test_the_order_of_texts_does_not_change_the_vocabulary(kind: str, data: st.D
     size = data.draw(st.sampled_from([3, 20, 60, 500]))
     expected = fit_tokenizer(texts + TEXTS, config(kind, vocab_size=size)).to_str()
     assert fit_tokenizer(shuffled, config(kind, vocab_size=size)).to_str() == expected
+
+
+@given(texts=st.lists(st.text(st.sampled_from("aAbΣé 1_'’.\n\t\x1c猫ป\u0301\u00a0"), max_size=30)))
+def test_words_are_counted_as_in_whole_texts(texts: list[str]) -> None:
+    made = fit_tokenizer(texts, TokenizationConfig(vocab_size=1_000))
+    counts = Counter(
+        word for text in texts for word, _ in made.pre_tokenizer.pre_tokenize_str(made.normalizer.normalize_str(text))
+    )
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    assert sorted(made.get_vocab(), key=made.get_vocab().__getitem__) == ["[PAD]", "[UNK]", *words]
 
 
 def test_no_word_is_known_that_no_given_text_holds() -> None:

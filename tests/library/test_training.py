@@ -16,6 +16,7 @@ from lstm_model.config.training import TrainingConfig
 from lstm_model.evaluation.metrics import log_loss
 from lstm_model.network.network import build_network
 from lstm_model.network.training import History, class_weights, epoch_batches, predict_logits, train_network
+from lstm_model.tokens.batches import pad_batch
 from lstm_model.tokens.encoded_rows import EncodedRows
 
 VOCAB_SIZE, NUM_CLASSES = 20, 3
@@ -314,11 +315,26 @@ def test_the_first_of_equally_good_epochs_is_best(monitor: str, figures: list[fl
 
 
 def test_encoded_rows_come_back_from_disk_as_they_were(tmp_path: Path) -> None:
-    TRAIN.save(tmp_path / "rows.npz")
-    loaded = EncodedRows.load(tmp_path / "rows.npz")
+    TRAIN.save(tmp_path, "rows")
+    loaded = EncodedRows.load(tmp_path, "rows")
     for name in ("token_ids", "offsets", "label_ids"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(TRAIN, name))
         assert getattr(loaded, name).dtype == getattr(TRAIN, name).dtype
+        assert isinstance(getattr(loaded, name), np.memmap)  # Rows that do not fit into memory can be trained on.
+
+
+def test_rows_on_disk_give_the_same_batches_as_rows_in_memory(tmp_path: Path) -> None:
+    TRAIN.save(tmp_path, "rows")
+    loaded = EncodedRows.load(tmp_path, "rows")
+    batches = [
+        [(pad_batch(rows.token_ids, rows.offsets, batch), rows.label_ids[batch]) for batch in order]
+        for rows in (TRAIN, loaded)
+        for order in [epoch_batches(rows.lengths, 32, seed=1, epoch=1)]
+    ]
+    for (token_ids, label_ids), (mapped_ids, mapped_labels) in zip(*batches, strict=True):
+        assert not isinstance(mapped_ids, np.memmap)
+        np.testing.assert_array_equal(mapped_ids, token_ids)
+        np.testing.assert_array_equal(mapped_labels, label_ids)
 
 
 def test_the_head_of_encoded_rows_is_their_first() -> None:
