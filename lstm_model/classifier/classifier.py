@@ -35,7 +35,7 @@ class ClassifierDescription:
 
     labels: list[str]
     temperature: float = 1.0
-    mixture: dict[str, float] = field(default_factory=dict)  # The weight of each n-gram part; the LSTM's is 1.
+    mixture: dict[str, float] = field(default_factory=dict)  # The weight of each part; empty: the LSTM alone.
     format_version: int = FORMAT_VERSION
     config: dict[str, Any] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ class Classifier:
         width = self.session.get_outputs()[0].shape[1]
         if width != len(self.labels):
             raise ValueError(f"{len(self.labels)} labels for {width} outputs of the network")
-        tables = {name: NgramTable(folder, name) for name in self.description.mixture}
+        tables = {name: NgramTable(folder, name) for name in self.description.mixture if name != LSTM}
         if any(table.rows.shape[1] != width + 1 for table in tables.values()):
             raise ValueError(f"the n-grams do not have {width} labels")
         self.ngrams = NgramModel(tables) if tables else None
@@ -144,8 +144,9 @@ def _read_description(folder: Path) -> ClassifierDescription:
 
 
 def mix(parts: Mapping[str, npt.NDArray[np.float32]], weights: Mapping[str, float]) -> npt.NDArray[np.float32]:
-    """Return the logits float32[N, C] of the LSTM and of the weighted n-gram parts together."""
-    return sum((np.float32(weight) * parts[name] for name, weight in weights.items()), start=parts[LSTM])
+    """Return the logits float32[N, C] of all parts together; a weight that is missing for the LSTM is 1."""
+    weighted = {LSTM: 1.0, **weights}
+    return np.sum([np.float32(weight) * parts[name] for name, weight in weighted.items()], axis=0, dtype=np.float32)
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -22,7 +22,7 @@ LOWEST, HIGHEST = np.log(1e-4), np.log(1e4)  # Of a part's weight, after scaling
 
 @dataclass(frozen=True)
 class Mixture:
-    weights: dict[str, float]  # Of each n-gram part that stays, relative to the LSTM's, which is 1.
+    weights: dict[str, float]  # Of each part that stays; empty if that is the LSTM alone.
     shares: dict[str, float]  # Of each part in the deviation of the mixed logits; sum 1.
     log_losses: dict[str, float]  # Cross-fitted, in nats, of each combination that was tried: "lstm + words".
 
@@ -38,7 +38,7 @@ def fit_mixture(parts: Mapping[str, Float], label_ids: Int) -> Mixture:
     weights = dict(zip(best, _fit_weights([parts[name] for name in best], label_ids), strict=True))
     spread = {name: weights[name] * float(parts[name].std()) for name in best}
     return Mixture(
-        weights={name: round(weights[name] / weights[LSTM], 6) for name in best if name != LSTM},
+        weights={name: float(f"{weights[name]:.6g}") for name in best if len(best) > 1},
         shares={name: spread[name] / (sum(spread.values()) or 1.0) for name in best},
         log_losses={" + ".join(names): loss for names, loss in losses.items()},
     )

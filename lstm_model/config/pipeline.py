@@ -95,6 +95,7 @@ PRESETS = {
             "batch_size": 64,
             "learning_rate": 1e-3,
             "average_epochs": 0,
+            "adversarial": 0,
             "gradient_clip_norm": 0,
         },
     ),

@@ -61,25 +61,34 @@ class _Linear:
 
 
 def answer_with_baseline(*, train: Rows, validation: Rows, texts: Sequence[str]) -> BaselineAnswers:
-    """Fit the three models on train rows and answer the texts with the one that is best on validation rows.
+    """Fit the three models on train rows; answer the texts with the one that is best on validation rows.
+
+    That one is fitted again on both, as the classifier's n-grams are, so that the two are compared on equal terms.
 
     Above MOST_NONZEROS n-grams, a model is fitted on a stratified sample; equal input gives equal answers. If there is
     nothing to learn (texts without words, one label), every text gets the most frequent train label.
     """
     counts, accuracy = Counter(train[1]), dict[str, float]()
-    name, best = "most frequent label", None
+    name, best = "most frequent label", tuple[Kind, ...]()
+    most = max(1, MOST_WEIGHTS // len(counts))
     # Words and characters, to use them again if the model of both is fitted on the same rows.
-    features = lru_cache(maxsize=2)(partial(_tf_idf, train[0], most=max(1, MOST_WEIGHTS // len(counts))))
+    features = lru_cache(maxsize=2)(partial(_tf_idf, train[0], most=most))
     for kinds in FEATURES if len(counts) > 1 else ():
         model = _fit(kinds, train, features)
         if model is not None:
             title = f"TF-IDF of {' and '.join(kinds)} + linear SVM"
             right = np.array(model.answer(validation[0]), object) == np.array(validation[1], object)
             if right.mean() > max(accuracy.values(), default=-1.0):
-                name, best = title, model
+                name, best = title, kinds
             accuracy[title] = float(right.mean())
+    if best:
+        features.cache_clear()
+        rows = ([*train[0], *validation[0]], [*train[1], *validation[1]])
+        final = _fit(best, rows, partial(_tf_idf, rows[0], most=most))
+        assert final, "train rows have a term"
+        return BaselineAnswers(name, final.answer(texts), accuracy)
     usual = min(counts, key=lambda label: (-counts[label], label))
-    return BaselineAnswers(name, best.answer(texts) if best else [usual] * len(texts), accuracy)
+    return BaselineAnswers(name, [usual] * len(texts), accuracy)
 
 
 def _fit(kinds: Sequence[Kind], train: Rows, features: Callable[[bytes, Kind], Any]) -> _Linear | None:

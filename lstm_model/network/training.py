@@ -78,7 +78,7 @@ def train_network(
     for epoch, metrics in enumerate(history.epochs, start=1):
         on_epoch(epoch, metrics)
     weights = class_weights(train.label_ids, network.output_shape[-1], config.class_weights)
-    step = _Step(network, optimizer)
+    step = _Step(network, optimizer, adversarial=adversarial(len(train), config))
     for epoch in range(len(history.epochs) + 1, config.epochs + 1):
         if history.since_best() >= patience(len(train), config) and history.epochs:
             break
@@ -133,6 +133,11 @@ def patience(rows: int, config: TrainingConfig) -> int:
     return config.patience or (2 if rows >= 10_000 else 3)
 
 
+def adversarial(rows: int, config: TrainingConfig) -> float:
+    """Return the configured length, or for None: 1 below 10,000 rows, where the doubled time is short, 0 from there."""
+    return config.adversarial if config.adversarial is not None else float(rows < 10_000)
+
+
 def _optimizer(
     network: keras.Model, config: TrainingConfig, *, steps: int, frozen: npt.NDArray[np.bool_] | None
 ) -> Optimizer:
@@ -146,8 +151,8 @@ def _optimizer(
 class _Step:
     """A training step as a graph for any batch; loss and hits of the epoch are summed in it and read once."""
 
-    def __init__(self, network: keras.Model, optimizer: Optimizer) -> None:
-        self.network, self.optimizer = network, optimizer
+    def __init__(self, network: keras.Model, optimizer: Optimizer, *, adversarial: float = 0.0) -> None:
+        self.network, self.optimizer, self.adversarial = network, optimizer, adversarial
         self.sums = tf.Variable(tf.zeros(2, tf.float64))
         shapes = (((None, None), tf.int32), ((None,), tf.int32), ((None,), tf.float32))
         run = tf.function(self._run, autograph=False, input_signature=[tf.TensorSpec(*shape) for shape in shapes])
@@ -155,11 +160,16 @@ class _Step:
             self.run = run.get_concrete_function()
 
     def _run(self, token_ids: Any, label_ids: Any, weights: Any) -> None:
-        with tf.GradientTape() as tape, self.optimizer.reading(tape):
+        answers = []
+
+        def loss() -> Any:
             logits = self.network(token_ids, training=True)
             losses = weights * tf.nn.sparse_softmax_cross_entropy_with_logits(label_ids, logits)
-            loss = tf.reduce_mean(losses)
-        self.optimizer.apply(tape, loss)
+            answers.append((losses, logits))
+            return tf.reduce_mean(losses)
+
+        self.optimizer.minimize(loss, adversarial=self.adversarial)
+        losses, logits = answers[0]
         hits = tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == label_ids, tf.float64))
         self.sums.assign_add(tf.stack([tf.cast(tf.reduce_sum(losses), tf.float64), hits]))
 

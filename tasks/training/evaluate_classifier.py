@@ -119,7 +119,8 @@ def _parts(
     parts: dict[str, Logits], mixture: dict[str, Any], given: pd.Series, labels: list[str]
 ) -> dict[str, dict[str, Any]]:
     """Return the share and the metrics of the LSTM alone and of the n-grams alone."""
-    weights, shares = mixture["weights"], mixture["shares"]
+    shares = mixture["shares"]
+    weights = {name: weight for name, weight in mixture["weights"].items() if name != LSTM}
     alone = {LSTM: parts[LSTM]}
     if weights:
         alone["ngrams"] = np.sum([weight * parts[name] for name, weight in weights.items()], axis=0)

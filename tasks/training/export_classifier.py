@@ -31,7 +31,7 @@ VALIDATION_LOGITS = "validation_logits.npy"  # float32[N, C], mixed, not yet div
 
 def ngram_files(parts: Iterable[str]) -> list[str]:
     """Return the names of the files of n-gram parts."""
-    return [file for name in parts for file in table_files(name)]
+    return [file for name in parts if name != LSTM for file in table_files(name)]
 
 
 def registered_files(classifier: StageRecord) -> list[str]:
@@ -76,7 +76,7 @@ def export_classifier(
     settings = {name: section.model_dump(mode="json", exclude={"word_vectors"}) for name, section in sections.items()}
     found = ngrams.facts["parts"]
     for file in ngram_files(found):
-        shutil.copyfile(ngrams.file(file), folder / file)
+        shutil.copyfile(ngrams.file(f"train_{file}"), folder / file)
     description = ClassifierDescription(encoded.facts["labels"], mixture=dict.fromkeys(found, 1.0), config=settings)
     description.write(folder)
     rows = EncodedRows.load(encoded.folder, "validation")
@@ -84,8 +84,10 @@ def export_classifier(
     parts = Classifier.load(folder).predict_parts(texts, (rows.token_ids, rows.offsets))
     difference = _compare_with_keras(network, rows.head(config.compared_rows), parts[LSTM], config)
     mixture = fit_mixture(parts, rows.label_ids)
-    for file in ngram_files(name for name in found if name not in mixture.weights):
+    for file in ngram_files(found):
         (folder / file).unlink()
+    for file in ngram_files(mixture.weights):  # From here on those that were also fitted on validation rows.
+        shutil.copyfile(ngrams.file(file), folder / file)
     logits = mix(parts, mixture.weights)
     np.save(folder / VALIDATION_LOGITS, logits)
     calibration = calibrate(logits=logits, label_ids=rows.label_ids, wanted=config.calibrate)

@@ -1,8 +1,12 @@
-"""Train rows -> linear models over n-grams, which the export mixes with the LSTM."""
+"""Rows -> linear models over n-grams, which the export mixes with the LSTM.
+
+Each is fitted twice: on train rows, to weigh it on validation rows, and on both, to be served.
+"""
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from prefect import get_run_logger
 
 from lstm_model.config.ngrams import NgramsConfig
@@ -21,18 +25,19 @@ def _report(record: StageRecord, run: Run) -> None:
 
 @stage("ngrams", report=_report)
 def fit_ngram_models(folder: Path, splits: StageRecord, config: NgramsConfig) -> dict[str, Any]:
-    """Fit each part that the config names; write its table of keys and its table of weights."""
-    texts, label_ids = read_texts(splits, "train")
+    """Fit each part that the config names; write its tables for both fits, those of train rows as `train_NAME`."""
+    labels, (texts, label_ids) = splits.facts["labels"], read_texts(splits, "train")
+    more_texts, more_ids = read_texts(splits, "validation")
+    fits = {"train_": (texts, label_ids), "": (texts + more_texts, np.concatenate([label_ids, more_ids]))}
     parts = {}
     for kind in KINDS:
-        if not getattr(config, kind):
-            continue
-        fitted = fit_ngrams(texts, label_ids, kind=kind, num_classes=len(splits.facts["labels"]))
-        if fitted is None:
-            get_run_logger().warning("The train rows have no %s to learn from: this part is left out.", kind)
-            continue
-        fitted.save(folder, kind)
-        parts[kind] = {"terms": len(fitted.keys), "fitted_rows": fitted.fitted_rows}
-        if fitted.fitted_rows < len(texts):
-            get_run_logger().info("Fitted %s on a sample of %s train rows.", kind, f"{fitted.fitted_rows:,}")
+        for prefix, rows in fits.items() if getattr(config, kind) else ():
+            fitted = fit_ngrams(*rows, kind=kind, num_classes=len(labels))
+            if fitted is None:
+                get_run_logger().warning("The train rows have no %s to learn from: this part is left out.", kind)
+                break
+            fitted.save(folder, prefix + kind)
+            parts[kind] = {"terms": len(fitted.keys), "fitted_rows": fitted.fitted_rows}
+            if fitted.fitted_rows < len(rows[0]):
+                get_run_logger().info("Fitted %s on a sample of %s rows.", kind, f"{fitted.fitted_rows:,}")
     return {"parts": parts}

@@ -46,6 +46,12 @@ def test_validation_rows_choose_among_words_characters_and_both() -> None:
     assert found.validation_accuracy[found.name] == 1
 
 
+def test_the_chosen_model_is_fitted_on_validation_rows_too() -> None:
+    validation = (["an owl hoots", "the owl hoots", "the dog barks"], ["owl", "owl", "dog"])
+    found = answer_with_baseline(train=(TEXTS, LABELS), validation=validation, texts=["owl hoots", "barks"])
+    assert found.labels == ["owl", "dog"]
+
+
 def test_equal_rows_give_equal_answers() -> None:
     texts = [f"word{n % 7} word{n % 5} word{n % 3}" for n in range(60)]
     labels = ["abc"[n % 3] for n in range(60)]
@@ -71,8 +77,9 @@ def test_models_that_are_fitted_on_different_samples_use_their_own_rows(monkeypa
 
     monkeypatch.setattr(baseline, "count_ngrams", count)
     assert answers(texts, labels, ["a cat", "a dog"]) == ["cat", "dog"]
-    (_, words), (_, characters), (_, both), (_, same) = [call for call in read if call[1] > 2]
+    (_, words), (_, characters), (_, both), (_, same), (_, again) = [call for call in read if call[1] > 2]
     assert words == 400 > characters > both == same
+    assert again == 402  # Words are chosen, and fitted on validation rows too.
 
 
 def test_texts_without_any_character_get_the_most_frequent_label() -> None:

@@ -1,5 +1,6 @@
 """What makes training fast changes its numbers only a little: the loop over time, and updates of single rows."""
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -14,7 +15,7 @@ from lstm_model.config.training import TrainingConfig
 from lstm_model.network.lstm_loop import fast_lstm
 from lstm_model.network.network import build_network
 from lstm_model.network.optimizer import Optimizer
-from lstm_model.network.training import batch_size
+from lstm_model.network.training import adversarial, batch_size, patience
 
 VOCAB_SIZE = 60
 SMALL = {"embedding_dim": 6, "lstm_units": 5, "dropout_rate": 0, "word_dropout_rate": 0}
@@ -73,9 +74,7 @@ def train_by_rows(network: keras.Model, steps: int) -> Optimizer:
 
     @tf.function
     def step(*data: Any) -> None:
-        with tf.GradientTape() as tape, optimizer.reading(tape):
-            value = loss(network, *data)
-        optimizer.apply(tape, value)
+        optimizer.minimize(lambda: loss(network, *data))
 
     rng = np.random.default_rng(5)
     for _ in range(steps):
@@ -102,12 +101,9 @@ def train_densely(network: keras.Model, steps: int) -> keras.optimizers.Optimize
     return optimizer
 
 
-@pytest.mark.parametrize(("frozen", "steps"), [(False, 300), (True, 20)])
-def test_updates_of_rows_give_the_weights_and_averages_of_dense_adam(frozen: bool, steps: int) -> None:
+def test_updates_of_rows_give_the_weights_and_averages_of_dense_adam() -> None:
     by_rows, dense, start = build(), build(), build()
-    for network in (by_rows, dense):
-        network.get_layer("embedding").trainable = not frozen
-    rows, expected = train_by_rows(by_rows, steps), train_densely(dense, steps)
+    rows, expected = train_by_rows(by_rows, 300), train_densely(dense, 300)
 
     def close(found: Any, wanted: Any, before: Any) -> None:
         moved = np.abs(np.array(wanted) - before).max()
@@ -119,6 +115,36 @@ def test_updates_of_rows_give_the_weights_and_averages_of_dense_adam(frozen: boo
         expected.finalize_variable_values(dense.trainable_variables)
         for found, wanted, before in zip(by_rows.weights, dense.weights, start.weights, strict=True):
             close(found, wanted, before)
+
+
+def test_an_adversarial_step_adds_the_gradients_of_the_same_texts_with_moved_word_vectors() -> None:
+    found, expected = build(), build()
+    token_ids = tf.constant(np.random.default_rng(2).integers(1, VOCAB_SIZE, (4, 5)), tf.int32)  # Nothing is padded.
+    label_ids = tf.constant([0, 1, 2, 1])
+    optimizer = Optimizer(found, rate=3e-3, clip_norm=1.0, momentum=0.0)
+    step = partial(optimizer.minimize, partial(loss, found, token_ids, label_ids), adversarial=0.7)
+    tf.function(step, autograph=False)()
+
+    embedding = expected.get_layer("embedding")
+    variables = [variable.value for variable in expected.trainable_variables]
+
+    def gradients(move: Any) -> tuple[Any, list[Any]]:
+        with tf.GradientTape() as tape:
+            embedded = tf.gather(variables[0], token_ids)
+            embedding.call = lambda _: embedded + move
+            value = loss(expected, token_ids, label_ids)
+            del embedding.call
+        slope, *rows = tape.gradient(value, [embedded, *variables])
+        return slope, list(map(tf.convert_to_tensor, rows))
+
+    slope, first = gradients(0.0)
+    vectors = tf.gather(variables[0], token_ids).numpy()
+    unit = slope.numpy() / np.linalg.norm(slope.numpy().reshape(4, -1), axis=1)[:, None, None]
+    second = gradients(0.7 * np.linalg.norm(vectors, axis=-1).mean() * unit)[1]
+    adam = keras.optimizers.Adam(3e-3, global_clipnorm=1.0)
+    adam.apply([one + other for one, other in zip(first, second, strict=True)], expected.trainable_variables)
+    for ours, theirs in zip(found.weights, expected.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5)
 
 
 NETWORK = build()
@@ -158,3 +184,10 @@ def test_a_row_that_no_batch_read_follows_the_steps_of_adam_without_a_gradient(
 def test_the_batch_size_follows_from_the_rows(rows: int, expected: int) -> None:
     assert batch_size(rows, TrainingConfig(batch_size=0)) == expected
     assert batch_size(rows, TrainingConfig(batch_size=48)) == 48
+
+
+@pytest.mark.parametrize(("rows", "moves", "epochs"), [(9_999, 1, 3), (10_000, 0, 2)])
+def test_small_data_is_trained_adversarially_and_with_patience(rows: int, moves: float, epochs: int) -> None:
+    assert (adversarial(rows, TrainingConfig()), patience(rows, TrainingConfig())) == (moves, epochs)
+    assert adversarial(rows, TrainingConfig(adversarial=0.5)) == 0.5
+    assert patience(rows, TrainingConfig(patience=7)) == 7
