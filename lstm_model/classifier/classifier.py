@@ -146,7 +146,7 @@ def _read_description(folder: Path) -> ClassifierDescription:
 def mix(parts: Mapping[str, npt.NDArray[np.float32]], weights: Mapping[str, float]) -> npt.NDArray[np.float32]:
     """Return the logits float32[N, C] of all parts together; a weight that is missing for the LSTM is 1."""
     weighted = {LSTM: 1.0, **weights}
-    return np.sum([np.float32(weight) * parts[name] for name, weight in weighted.items()], axis=0, dtype=np.float32)
+    return np.asarray(sum(np.float32(weight) * parts[name] for name, weight in weighted.items()))
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

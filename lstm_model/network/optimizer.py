@@ -74,7 +74,7 @@ class Optimizer:
     def _gradients(self, loss: Callable[[], Any], move: Any = None) -> tuple[Any, Any, Any]:
         """Return the gradients of the dense weights (flat), of the rows of the batch, and of the word vectors.
 
-        move: float32[B, L, E], added to the word vectors of the same tokens as before, so that word dropout is the same.
+        move: float32[B, L, E], added to the vectors of the same tokens as before, so that word dropout is the same.
         """
         with tf.GradientTape() as tape:
 
