@@ -20,7 +20,7 @@ class EvaluationConfig(Section):
     bootstrap_seed: int = 42
     """Decides which rows are drawn."""
     baseline: bool = True
-    """Fit TF-IDF with a linear SVM on the same train rows, to show what the network is worth."""
+    """Fit TF-IDF with a linear SVM on the same rows, to show what the network is worth."""
     slice_column: str | None = None
     """Name of a column of the labelled file; metrics are also given for the rows of each of its values."""
     cases: Path | None = None
