@@ -47,7 +47,7 @@ def test_a_line_shows_mean_and_range_of_the_seeds_and_rows_per_second() -> None:
 
 def test_validation_rows_choose_the_linear_model_not_test_rows() -> None:
     words = Contestant("linear SVM, words", [trained(["a", "b", "a", "b"], ["a", "a"])])
-    both = Contestant("linear SVM, both", [trained(["b", "b", "a", "b"], ["a", "b"])])
+    both = Contestant("linear SVM, both", [trained(["b", "b", "a", "b"], ["a", "b"])], "", ["b", "b", "a", "a"])
     scores = Scores(ROWS)
     assert best_linear([words, both], scores, lambda name: True) is both
     ours = Contestant("**ours**", [trained(["a", "b", "a", "b"])])
@@ -55,7 +55,10 @@ def test_validation_rows_choose_the_linear_model_not_test_rows() -> None:
     assert (drawn >= 0).all() and np.mean(drawn) == pytest.approx(0.25, abs=0.02)
     lines = summary({"x": (scores, [ours, words, both]), "y": (scores, [ours, words, both])}).splitlines()
     assert "| x | **ours** | 1.0000 | linear SVM, both (of linear SVMs) | 0.7500 | +0.2500 |" in "\n".join(lines)
-    assert lines[-1].startswith("| mean of 2 | **ours** | 1.0000 | the best of all linear models | 0.7500 | +0.2500 |")
+    too = "fitted on validation rows too"
+    assert f"| y | **ours** | 1.0000 | linear SVM, both (of linear SVMs, {too}) | 0.5000 |" in "\n".join(lines)
+    assert lines[-1].startswith(f"| mean of 2 | **ours** | 1.0000 | the best of all linear models, {too} | 0.5000 |")
+    assert lines[-2].startswith("| mean of 2 | **ours** | 1.0000 | the best of all linear models | 0.7500 | +0.2500 |")
 
 
 def test_a_peer_that_cannot_run_is_a_line_with_the_reason(tmp_path: Path) -> None:

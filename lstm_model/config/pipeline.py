@@ -72,6 +72,15 @@ PRESETS = {
         "An LSTM over words, mixed with linear models over n-grams. AG News, 20,000 rows: test accuracy 0.915; it "
         "trains on 1,100 rows/s with two CPU cores."
     ),
+    "fast": Preset(
+        "For a first look at data and settings: a small LSTM (E 32, H 16) that is trained for three epochs.",
+        model={"embedding_dim": 32, "lstm_units": 16},
+        training={"epochs": 3, "learning_rate": 1e-2, "adversarial": 0},
+    ),
+    "accurate": Preset(
+        "Adversarial training for any number of rows, and more patience.",
+        training={"adversarial": 1, "patience": 4},
+    ),
     "article": Preset(
         "The stacked LSTM of the tutorial that this project started from, alone: 584,932 parameters with 4 classes and "
         "a full vocabulary. It trains on 600 rows/s with two CPU cores.",
