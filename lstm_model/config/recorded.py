@@ -7,8 +7,8 @@ from lstm_model.config.pipeline import PipelineConfig
 
 # Settings of earlier releases, with their defaults.
 REMOVED = {"export.quantize": "none", "export.max_disagreement": 0.005}
-# Sections that earlier releases did not have, as those releases worked.
-ADDED = {"ngrams": {"words": False, "characters": False}}
+# Settings that earlier releases did not have, as those releases worked.
+ADDED = {"ngrams.words": False, "ngrams.characters": False, "training.adversarial": 0.0}
 
 
 def flat_settings(recorded: str) -> dict[str, Any]:
@@ -22,10 +22,13 @@ def read_recorded(recorded: str) -> PipelineConfig:
 
     Raises pydantic.ValidationError if this release does not accept the rest.
     """
-    sections = {**ADDED, **json.loads(recorded)}
+    sections = json.loads(recorded)
     for name in REMOVED:
         section, key = name.split(".")
         sections.get(section, {}).pop(key, None)
+    for name, value in ADDED.items():
+        section, key = name.split(".")
+        sections.setdefault(section, {}).setdefault(key, value)
     return PipelineConfig.model_validate(sections)
 
 

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from pydantic import BaseModel
 
 from lstm_model.config.pipeline import PipelineConfig
-from lstm_model.config.recorded import REMOVED
+from lstm_model.config.recorded import ADDED, REMOVED
 from lstm_model.digests import digest_file
 from lstm_model.errors import DifferenceError, ModelError, UsageError
 from lstm_model.evaluation.reproduction import Item, compare_tables, compare_values
@@ -151,7 +151,11 @@ def _compare(recorded: PastRun, rerun: PastRun) -> list[Item]:
 
     def settings(run: PastRun) -> dict[str, Any]:
         # The params, which nobody can change: an edit of config.json shows here.
-        return {name: value for name, value in run.run.data.params.items() if name not in PATHS and name not in REMOVED}
+        return {
+            name: value
+            for name, value in run.run.data.params.items()
+            if name not in PATHS and name not in REMOVED and not (name in ADDED and value == str(ADDED[name]))
+        }
 
     return [
         tag("data", "data_digest"),

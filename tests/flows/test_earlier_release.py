@@ -60,6 +60,7 @@ def test_the_runs_are_whole_to_this_release() -> None:
         past = run_of(version)
         assert past.evaluation is not None and past.manifest is not None and past.predictions is not None
         assert past.config is not None and past.config.model.lstm_units == 4
+        assert past.config.training.adversarial == 0
         recorded = MlflowClient().get_run(past.run_id).data.metrics["test_macro_f1"]
         assert past.evaluation.candidate.macro_f1 == pytest.approx(recorded)
 
