@@ -69,16 +69,18 @@ class Preset(dict[str, Any]):
 
 PRESETS = {
     "default": Preset(
-        "An LSTM over words, mixed with linear models over n-grams. AG News, 20,000 rows: test accuracy 0.915; it "
-        "trains on 1,100 rows/s with two CPU cores."
+        "An LSTM over words, mixed with linear models over n-grams. AG News, 18,000 train rows and two CPU cores: the "
+        "network takes 70 s, test accuracy 0.915."
     ),
     "fast": Preset(
-        "For a first look at data and settings: a small LSTM (E 32, H 16) that is trained for three epochs.",
+        "A small LSTM (E 32, H 16) that is trained for three epochs, for a first look at data and settings. AG News: "
+        "40 s, 0.917; on 1,000 to 5,000 rows up to 0.6 points less than default, in a fifth of its time.",
         model={"embedding_dim": 32, "lstm_units": 16},
         training={"epochs": 3, "learning_rate": 1e-2, "adversarial": 0},
     ),
     "accurate": Preset(
-        "Adversarial training for any number of rows, and more patience.",
+        "Adversarial training for any number of rows, and more patience. AG News: 190 s, 0.917 (log loss 0.264, not "
+        "0.270). Below 10,000 rows about as default.",
         training={"adversarial": 1, "patience": 4},
     ),
     "article": Preset(
