@@ -22,6 +22,7 @@ from lstm_model.config.training import TrainingConfig
 from lstm_model.drift.profile import Reference
 from tasks.promotion import check_servable
 from tasks.registry.registered_model import download_version
+from tasks.runtime.stage_store import stages_root
 from tests.flows.conftest import SERVED_REALLY
 from tests.samples import write_tiny_file
 
@@ -117,6 +118,18 @@ def test_the_version_keeps_what_later_batches_are_compared_with(tiny_outcome: tu
     reference = Reference.load(download_version("tiny", outcome.version).folder)
     assert reference and reference.profile.rows == outcome.rows["validation"] + outcome.rows["test"]
     assert reference.test_right / reference.test_rows == pytest.approx(outcome.metrics["accuracy"])
+
+
+def test_the_served_ngrams_are_those_that_were_fitted_on_validation_rows_too(tiny_outcome: tuple[Any, Path]) -> None:
+    outcome, _ = tiny_outcome
+    metrics = MlflowClient().get_run(outcome.run_id).data.metrics
+    assert metrics["ngrams.words_fitted_rows"] == outcome.rows["train"] + outcome.rows["validation"]
+    served = list(download_version("tiny", outcome.version).folder.glob("*_weights.npy"))
+    for file in served:
+        fits = {fit.name: fit.read_bytes() for fit in stages_root().glob(f"ngrams/*/*{file.name}")}
+        assert fits and file.read_bytes() in [fit for name, fit in fits.items() if not name.startswith("train_")]
+        assert file.read_bytes() not in [fit for name, fit in fits.items() if name.startswith("train_")]
+    assert served
 
 
 def test_a_rerun_reuses_the_stages_and_logs_the_same_curves(tiny_outcome: tuple[Any, Path]) -> None:
