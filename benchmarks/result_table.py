@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -101,18 +102,15 @@ def summary(files: dict[str, tuple[Scores, list[Contestant]]]) -> str:
     lines, rounds = [line(SUMMARY), rule(SUMMARY, words=2)], {}
     for data, (scores, found) in files.items():
         for kind, accept in against.items():
-            chosen = best_linear(found, scores, accept)
-            peers = {kind: chosen, f"{kind}, fitted on validation rows too": chosen and _refitted(chosen)}
-            for ours in [one for one in found if one.name.startswith("**") and one.trainings]:
-                for title, peer in peers.items():
-                    if peer is None:
-                        continue
-                    accuracies = [
-                        np.mean([scores.metric("accuracy", t.test) for t in one.trainings]) for one in (ours, peer)
-                    ]
-                    drawn = accuracy_differences(ours, peer, scores)
-                    rounds.setdefault((ours.name, title), []).append((accuracies, drawn))
-                    lines.append(_summary_line(data, ours.name, f"{peer.name} ({title})", accuracies, drawn))
+            peers = _peers(kind, best_linear(found, scores, accept))
+            presets = [one for one in found if one.name.startswith("**") and one.trainings]
+            for ours, (title, peer) in product(presets, peers.items()):
+                accuracies = [
+                    np.mean([scores.metric("accuracy", t.test) for t in one.trainings]) for one in (ours, peer)
+                ]
+                drawn = accuracy_differences(ours, peer, scores)
+                rounds.setdefault((ours.name, title), []).append((accuracies, drawn))
+                lines.append(_summary_line(data, ours.name, f"{peer.name} ({title})", accuracies, drawn))
     for (name, title), parts in rounds.items():
         if len(parts) > 1:
             accuracies = np.mean([accuracies for accuracies, _ in parts], axis=0)
@@ -122,11 +120,13 @@ def summary(files: dict[str, tuple[Scores, list[Contestant]]]) -> str:
     return "\n### Against the linear model that validation rows choose\n\n" + "\n".join(lines)
 
 
-def _refitted(peer: Contestant) -> Contestant | None:
-    """Return the peer with its answers after fitting on validation rows too, if it has them."""
-    if peer.with_validation is None:
-        return None
-    return replace(peer, trainings=[replace(peer.trainings[0], test=peer.with_validation)])
+def _peers(kind: str, chosen: Contestant | None) -> dict[str, Contestant]:
+    """Return the chosen model by title, as fitted on train rows and, if it has such answers, on validation rows too."""
+    peers = {} if chosen is None else {kind: chosen}
+    if chosen is not None and chosen.with_validation is not None:
+        refitted = replace(chosen.trainings[0], test=chosen.with_validation)
+        peers[f"{kind}, fitted on validation rows too"] = replace(chosen, trainings=[refitted])
+    return peers
 
 
 def _summary_line(data: str, preset: str, against: str, accuracies: Sequence[float], drawn: Floats) -> str:

@@ -27,7 +27,7 @@ class Settings(CommandSettings, PipelineConfig):
     config: Path | None = None
     """A YAML file with sections as here."""
     preset: Literal[tuple(PRESETS)] = "default"  # type: ignore[valid-type]
-    """A named configuration to start from; see above."""
+    """A named configuration to start from; `lstm-text train --help` describes each."""
     trigger: Literal["manual", "schedule", "drift", "feedback"] = "manual"
     """What starts this run; with schedule it ends early if nothing has changed since the last decided run."""
     cache: bool = True

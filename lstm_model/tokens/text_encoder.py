@@ -95,7 +95,7 @@ class TextEncoder:
     def _look_up(self, texts: Sequence[str]) -> tuple[Int32, Int64]:
         """Return token_ids and lengths (0 for a row without tokens), each row cut to max_length."""
         counts = np.array([text.count(" ") + text.count("\n") + 1 for text in texts], dtype=np.int64)
-        pieces = " ".join(texts).replace("\n", " ").split(" ")
+        pieces = split_spaces(texts)
         with self.lock:
             try:
                 numbers = np.fromiter(map(self.known.__getitem__, pieces), np.int64, len(pieces))
@@ -156,6 +156,11 @@ class Numbering(dict[str, int]):
         self.new.append(piece)
         self[piece] = number = len(self)
         return number
+
+
+def split_spaces(texts: Sequence[str]) -> list[str]:
+    """Return what stands between spaces and line ends of all texts in order: no word crosses them."""
+    return " ".join(texts).replace("\n", " ").split(" ")
 
 
 def starts_of(widths: Int64) -> Int64:

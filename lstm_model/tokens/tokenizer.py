@@ -9,7 +9,7 @@ import numpy.typing as npt
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from lstm_model.config.tokenization import TokenizationConfig
-from lstm_model.tokens.text_encoder import CHUNK_TEXTS, UNK_ID, Int32, Int64
+from lstm_model.tokens.text_encoder import CHUNK_TEXTS, UNK_ID, Int32, Int64, split_spaces
 
 PAD, UNK = "[PAD]", "[UNK]"
 # Runs of letters, digits and marks with an inner apostrophe (don't); any other visible character alone.
@@ -70,7 +70,7 @@ def _count_words(texts: Sequence[str], tokenizer: Tokenizer) -> Counter[str]:
     """Return how often each word occurs. What stands between spaces is split once, however often it occurs."""
     spaced, words = Counter[str](), Counter[str]()
     for first in range(0, len(texts), CHUNK_TEXTS):
-        spaced.update(" ".join(texts[first : first + CHUNK_TEXTS]).replace("\n", " ").split(" "))
+        spaced.update(split_spaces(texts[first : first + CHUNK_TEXTS]))
     for part, count in spaced.items():
         for word in _pieces([part], tokenizer):
             words[word] += count

@@ -18,11 +18,12 @@ from lstm_model.config.model import ModelConfig
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.errors import ModelError
 from lstm_model.evaluation.record import SMALL_SHARE
-from lstm_model.ngrams.ngram_model import table_files
+from lstm_model.ngrams.ngram_model import NgramModel, NgramTable, table_files
 from lstm_model.tokens.encoded_rows import EncodedRows
 from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run
+from tasks.training.fit_ngram_models import TRAIN_FIT
 from tasks.training.split_examples import read_texts
 
 SERVED_FILES = ("tokenizer.json", "model.onnx", "classifier.json")
@@ -74,19 +75,15 @@ def export_classifier(
     sections = {"model": model, "tokenization": tokenization, "export": config}
     # A path says where this machine keeps a file; the model can be served anywhere.
     settings = {name: section.model_dump(mode="json", exclude={"word_vectors"}) for name, section in sections.items()}
-    found = ngrams.facts["parts"]
-    for file in ngram_files(found):
-        shutil.copyfile(ngrams.file(f"train_{file}"), folder / file)
-    description = ClassifierDescription(encoded.facts["labels"], mixture=dict.fromkeys(found, 1.0), config=settings)
+    description = ClassifierDescription(encoded.facts["labels"], config=settings)
     description.write(folder)
     rows = EncodedRows.load(encoded.folder, "validation")
-    texts, _ = read_texts(splits, "validation")
-    parts = Classifier.load(folder).predict_parts(texts, (rows.token_ids, rows.offsets))
+    parts = {LSTM: Classifier.load(folder).network_logits(rows.token_ids, rows.offsets)}
+    if tables := {kind: NgramTable(ngrams.folder, TRAIN_FIT + kind) for kind in ngrams.facts["parts"]}:
+        parts |= NgramModel(tables).margins(read_texts(splits, "validation")[0])
     difference = _compare_with_keras(network, rows.head(config.compared_rows), parts[LSTM], config)
     mixture = fit_mixture(parts, rows.label_ids)
-    for file in ngram_files(found):
-        (folder / file).unlink()
-    for file in ngram_files(mixture.weights):  # From here on those that were also fitted on validation rows.
+    for file in ngram_files(mixture.weights):  # Those that were fitted on validation rows too.
         shutil.copyfile(ngrams.file(file), folder / file)
     logits = mix(parts, mixture.weights)
     np.save(folder / VALIDATION_LOGITS, logits)

@@ -17,6 +17,8 @@ from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run
 from tasks.training.split_examples import read_texts
 
+TRAIN_FIT = "train_"  # Before the names of the tables that were fitted on train rows alone.
+
 
 def _report(record: StageRecord, run: Run) -> None:
     for kind, part in record.facts["parts"].items():
@@ -25,10 +27,10 @@ def _report(record: StageRecord, run: Run) -> None:
 
 @stage("ngrams", report=_report)
 def fit_ngram_models(folder: Path, splits: StageRecord, config: NgramsConfig) -> dict[str, Any]:
-    """Fit each part that the config names; write its tables for both fits, those of train rows as `train_NAME`."""
+    """Fit each part that the config names; write its tables for both fits, those of train rows as TRAIN_FIT + NAME."""
     labels, (texts, label_ids) = splits.facts["labels"], read_texts(splits, "train")
     more_texts, more_ids = read_texts(splits, "validation")
-    fits = {"train_": (texts, label_ids), "": (texts + more_texts, np.concatenate([label_ids, more_ids]))}
+    fits = {TRAIN_FIT: (texts, label_ids), "": (texts + more_texts, np.concatenate([label_ids, more_ids]))}
     parts = {}
     for kind in KINDS:
         for prefix, rows in fits.items() if getattr(config, kind) else ():
