@@ -12,6 +12,8 @@ class PromotionConfig(Section):
     """The lowest macro-F1."""
     beat_guessing: bool = True
     """The interval of macro-F1 must lie above the macro-F1 of guessing."""
+    max_unknown_rate: Share = 0.5
+    """The largest share of the test rows' tokens that the vocabulary may lack."""
     min_class_f1: Share = 0.05
     """The lowest F1 of a class."""
     class_floors: dict[str, Share] = {}  # noqa: RUF012  pydantic copies it

@@ -11,7 +11,8 @@ class TokenizationConfig(Section):
     """How text becomes token_ids."""
 
     kind: Literal["word", "bpe"] = "word"
-    """word: one token per word or punctuation mark. bpe: byte-pair encoding learned on the training rows."""
+    """word: one token per word or punctuation mark; in scripts without spaces (Chinese, Japanese, Thai ...) one per
+    letter. bpe: byte-pair encoding learned on the training rows."""
     vocab_size: int = Field(20_000, ge=3)
     """Most tokens in the vocabulary, [PAD] and [UNK] included."""
     min_frequency: Count = 1
@@ -20,5 +21,5 @@ class TokenizationConfig(Section):
     """Tokens kept per text; the rest is cut off."""
     lowercase: bool = True
     """Fold to lower case."""
-    strip_accents: bool = True
-    """Drop accents after NFKD normalization."""
+    strip_accents: bool = False
+    """Drop the accents of Latin, Greek and Cyrillic letters."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lstm_model.classifier.answers import probability_columns
@@ -10,6 +11,7 @@ from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
 from lstm_model.evaluation.metrics import classification_metrics, guessing_macro_f1, ids_of, label_metrics
 from lstm_model.evaluation.slices import length_buckets, slice_metrics, unknown_buckets, value_buckets
+from lstm_model.tokens.tokenizer import hardly_read
 
 
 def resampling_of(config: EvaluationConfig) -> Resampling:
@@ -50,6 +52,15 @@ def evaluate_answers(answers: pd.DataFrame, *, labels: Sequence[str], config: Ev
         baseline = {"name": "baseline", **metrics, "difference": difference}
     guessing = {"macro_f1": guessing_macro_f1(len(labels))}
     return {"candidate": candidate, "intervals": intervals, "guessing": guessing, "baseline": baseline}
+
+
+def evaluate_coverage(answers: pd.DataFrame) -> dict[str, float]:
+    """Return unknown_rate and hardly_read, as in `record.Coverage`. answers: text, tokens and unknown_rate."""
+    tokens, unknown = answers["tokens"].to_numpy(), answers["unknown_rate"].to_numpy()
+    return {
+        "unknown_rate": float(np.average(unknown, weights=tokens)),
+        "hardly_read": float(hardly_read(answers["text"].tolist(), tokens, unknown).mean()),
+    }
 
 
 def evaluate_slices(answers: pd.DataFrame, *, labels: Sequence[str], config: EvaluationConfig) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """The gate's rules. Each checks metrics and returns its result with one sentence; none uses MLflow or aliases.
 
-Without a champion: servability, macro_f1_floor, better_than_guessing, class_floor, baseline, lstm_share. Against the
-champion also: identical (not a rule to pass: the alias stays), champion_answers, same_labels, enough_rows, class_drop,
-not_worse_than_champion.
+Without a champion: servability, macro_f1_floor, better_than_guessing, class_floor, known_words, baseline, lstm_share.
+Against the champion also: identical (not a rule to pass: the alias stays), champion_answers, same_labels, enough_rows,
+class_drop, not_worse_than_champion.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,8 @@ from typing import Literal
 
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.evaluation.champion_comparison import ChampionComparison
-from lstm_model.evaluation.record import SMALL_SHARE, Evaluation, MacroF1Difference, Record
+from lstm_model.evaluation.record import SMALL_SHARE, Coverage, Evaluation, MacroF1Difference, Record
+from lstm_model.tokens.tokenizer import MOST_HARDLY_READ
 
 Verdict = Literal["passed", "failed", "warned", "skipped"]
 BEATEN_BY_BASELINE: dict[str, Verdict] = {"ignore": "skipped", "warn": "warned", "require": "failed"}
@@ -32,6 +33,8 @@ def first_failure(rules: Sequence[Rule]) -> str | None:
 def absolute_rules(evaluation: Evaluation, config: PromotionConfig) -> list[Rule]:
     """Return the results of the rules that need no champion."""
     rules = [rule(evaluation, config) for rule in (macro_f1_floor, better_than_guessing, class_floor, baseline)]
+    if evaluation.coverage:
+        rules.insert(3, known_words(evaluation.coverage, config))
     return [*rules, lstm_share(evaluation)] if "ngrams" in evaluation.parts else rules
 
 
@@ -73,6 +76,17 @@ def class_floor(evaluation: Evaluation, config: PromotionConfig) -> Rule:
     passed = f1 >= floor
     text = f"F1 {f1:.4f} of {worst!r} is {'not ' if passed else ''}below its floor of {floor:.4f}{few}"
     return _compared(name, passed, text, f1, floor)
+
+
+def known_words(coverage: Coverage, config: PromotionConfig) -> Rule:
+    """The vocabulary has enough of the test rows' words; a warning where it reads most texts hardly at all."""
+    unknown, most = coverage.unknown_rate, config.max_unknown_rate
+    text = f"{unknown:.1%} of the words in test rows are unknown; {most:.1%} are allowed"
+    if coverage.hardly_read > MOST_HARDLY_READ:
+        text += f"; {coverage.hardly_read:.0%} of the texts are mostly unknown or one long word"
+    rule = _compared("known_words", unknown <= most, text, unknown, most)
+    warned = rule.verdict == "passed" and coverage.hardly_read > MOST_HARDLY_READ
+    return rule.model_copy(update={"verdict": "warned"}) if warned else rule
 
 
 def baseline(evaluation: Evaluation, config: PromotionConfig) -> Rule:

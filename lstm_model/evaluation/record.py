@@ -65,6 +65,13 @@ class Part(Record):
     macro_f1: float
 
 
+class Coverage(Record):
+    """How much of the test texts the tokenizer reads."""
+
+    unknown_rate: float  # Share of their tokens that are [UNK].
+    hardly_read: float  # Share of the texts that are mostly [UNK], or long and one token.
+
+
 class BeforeAfter(Record):
     before: float
     after: float
@@ -114,6 +121,7 @@ class Evaluation(Record):
     guessing: MacroF1
     baseline: Baseline | None = None
     parts: dict[str, Part] = {}  # The LSTM alone and, if they are mixed in, the n-grams alone.
+    coverage: Coverage | None = None
     calibration: CalibrationEffect | None = None
     slices: list[Slice] = []
     behaviour: Behaviour = Behaviour()

@@ -1,4 +1,4 @@
-"""Texts -> pieces -> n-grams, each named by a 64-bit key. A server loads this: it needs numpy only.
+"""Texts -> pieces -> n-grams, each named by a 64-bit key. A server loads this: it needs numpy and tokenizers.
 
 A piece is what stands between white space. Words and character n-grams never cross white space, so what a text
 contains is the sum over its pieces, and a piece that was seen before is looked up, not read again. Only pairs of words
@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lstm_model.tokens.text_encoder import Int64, places_of, starts_of
+from lstm_model.tokens.words import INVISIBLE, split_words
 
-WORD = re.compile(r"\w+(?:['’]\w+)*|[^\s\w]")
 LONGEST = 5  # Characters of an n-gram; the spaces around a piece count.
 READ_CHARACTERS = 20_000  # Of a text; bounds time and memory. A longer text is cut.
+_INVISIBLE = re.compile(INVISIBLE)
 ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, the usual multiplier of a Fibonacci hash.
 
 UInt64 = npt.NDArray[np.uint64]
@@ -31,7 +32,7 @@ def split_pieces(texts: Sequence[str]) -> tuple[list[str], Int64]:
 
 
 def _fold(text: str) -> str:
-    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower()
+    return text.lower() if text.isascii() else _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).lower()
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class Words:
 
 
 def words_of(pieces: Sequence[str]) -> Words:
-    """Return the words of each piece: runs of letters, digits and marks, and any other character alone."""
-    found = [[piece] if piece.isalnum() else WORD.findall(piece) for piece in pieces]
+    """Return the words of each piece, as the tokenizer splits them."""
+    found = list(map(split_words, pieces))
     words = list(chain.from_iterable(found))
     starts = starts_of(np.fromiter(map(len, found), np.int64, len(found)))
     lengths = np.fromiter(map(len, words), np.int64, len(words))

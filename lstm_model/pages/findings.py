@@ -7,6 +7,7 @@ from typing import Any, Literal
 from lstm_model.evaluation.record import SMALL_SHARE, CalibrationEffect, Evaluation, Slice
 from lstm_model.pages.html import gain_text, interval_text, metric_text, sure_text
 from lstm_model.pages.run_facts import RunFacts
+from lstm_model.tokens.tokenizer import MOST_HARDLY_READ
 
 Tone = Literal["good", "warn", "bad", "plain"]
 
@@ -39,6 +40,7 @@ def shared_values(evaluation: Evaluation, decision: Mapping[str, Any], run: RunF
         "baseline_finding": against_baseline(evaluation),
         "calibration_finding": of_calibration(evaluation.calibration),
         "parts_finding": of_parts(evaluation),
+        "coverage_finding": of_coverage(evaluation),
         "weak": weak_slices(evaluation),
     }
 
@@ -76,6 +78,19 @@ def of_parts(evaluation: Evaluation) -> Finding | None:
     if lstm.share < SMALL_SHARE:
         return Finding("warn", f"{text} The LSTM decides next to nothing here.")
     return Finding("plain", text)
+
+
+def of_coverage(evaluation: Evaluation) -> Finding | None:
+    """Warn where the tokenizer reads most texts hardly at all."""
+    coverage = evaluation.coverage
+    if coverage is None or coverage.hardly_read <= MOST_HARDLY_READ:
+        return None
+    return Finding(
+        "warn",
+        f"The network hardly reads the texts: {coverage.hardly_read:.0%} of the test rows are mostly unknown words or "
+        f"one long word ({coverage.unknown_rate:.0%} of all words are unknown). Larger tokenization.vocab_size, "
+        "tokenization.kind bpe or more train rows can help.",
+    )
 
 
 def of_calibration(calibration: CalibrationEffect | None) -> Finding | None:

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer, models
 
+from lstm_model.tokens.words import ASCII_WORD
+
 UNK_ID = 1
 CHUNK_TEXTS = 4_096  # Limits the memory for pieces and Encoding objects.
 KEPT_PIECES = 100_000  # About 15 MB. The first are kept: frequent pieces come early.
 KEPT_CHARACTERS = 100
 LONGEST_PIECE = 100_000  # Characters without a space that are read; tokenizing takes about 100 bytes for each.
-# The ASCII part of tokenizer.WORD, for pieces without other characters.
-ASCII_WORD = re.compile(r"[A-Za-z0-9_]+(?:'[A-Za-z]+)*|[^\t\n\x0b\x0c\r A-Za-z0-9_]")
 CHARACTERS_PER_TOKEN = 16  # First guess for the length of a text's first max_length tokens.
 
 Int32 = npt.NDArray[np.int32]

@@ -10,10 +10,12 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.tokens.text_encoder import CHUNK_TEXTS, UNK_ID, Int32, Int64, split_spaces
+from lstm_model.tokens.words import INVISIBLE, word_splitter
 
 PAD, UNK = "[PAD]", "[UNK]"
-# Runs of letters, digits and marks with an inner apostrophe (don't); any other visible character alone.
-WORD = r"[\p{L}\p{N}\p{M}_]+(?:['’][\p{L}\p{M}]+)*|[^\s\p{L}\p{N}\p{M}_]"
+LONG_CHARACTERS = 20  # Longer than a word.
+MOST_HARDLY_READ = 0.5  # Share of texts above which run, report and decision warn.
+ACCENTS = r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}])\p{M}+"  # Elsewhere a mark is a vowel, a tone or voicing.
 
 
 def fit_tokenizer(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
@@ -29,7 +31,7 @@ def fit_tokenizer(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer
 def _fit_words(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNK))
     tokenizer.normalizer = _normalizer(config)
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), behavior="removed", invert=True)
+    tokenizer.pre_tokenizer = word_splitter()
     # [PAD] and [UNK] in a text are never counted: the pre-tokenizer splits off the brackets.
     counts = _count_words(texts, tokenizer)
     words = sorted((word for word in counts if counts[word] >= config.min_frequency), key=lambda w: (-counts[w], w))
@@ -85,13 +87,24 @@ def _pieces(texts: Sequence[str], tokenizer: Tokenizer) -> Iterator[str]:
 
 
 def _normalizer(config: TokenizationConfig) -> normalizers.Normalizer:
-    # NFKD, not NFKC: StripAccents removes combining marks, which NFKC would have composed into letters.
-    steps: list[normalizers.Normalizer] = [normalizers.NFKD()]
+    # NFKD sets marks apart from letters, NFC puts the ones that stay back.
+    steps = [normalizers.NFKD(), normalizers.Replace(Regex(INVISIBLE), "")]
     if config.strip_accents:
-        steps.append(normalizers.StripAccents())
+        steps.append(normalizers.Replace(Regex(ACCENTS), ""))
     if config.lowercase:
         steps.append(normalizers.Lowercase())
-    return normalizers.Sequence(steps)
+    return normalizers.Sequence([*steps, normalizers.NFC()])
+
+
+def hardly_read(
+    texts: Sequence[str], tokens: npt.NDArray[np.integer], unknown: npt.NDArray[np.float64]
+) -> npt.NDArray[np.bool_]:
+    """Return whether more than half of a text is [UNK], or a long text is one token: bool[N].
+
+    tokens: how many each text has; unknown: the share of them that is [UNK].
+    """
+    long = np.array([len(text) >= LONG_CHARACTERS for text in texts], dtype=bool)
+    return (unknown > 0.5) | (long & (tokens == 1))
 
 
 def unknown_rate(token_ids: Int32) -> float:

@@ -15,7 +15,7 @@ from lstm_model.data.cases import find_cases, read_cases
 from lstm_model.data.reading import file_format, unchanged_file
 from lstm_model.digests import digest_text
 from lstm_model.evaluation.behaviour import check_cases, check_invariance
-from lstm_model.evaluation.evaluation import evaluate_answers, evaluate_slices
+from lstm_model.evaluation.evaluation import evaluate_answers, evaluate_coverage, evaluate_slices
 from lstm_model.evaluation.metrics import calibration_error, ids_of, label_metrics, reliability
 from lstm_model.evaluation.mistakes import confident_mistakes, label_errors
 from lstm_model.evaluation.record import Evaluation
@@ -62,6 +62,7 @@ def evaluate_classifier(
     if baseline is not None:
         evaluation["baseline"] |= {name: baseline.facts[name] for name in ("name", "seconds", "validation_accuracy")}
     evaluation["parts"] = _parts(parts, classifier.facts["mixture"], answers["label"], labels)
+    evaluation["coverage"] = evaluate_coverage(answers)
     before = reliability(
         label_ids=ids_of(answers["label"], labels), probabilities=softmax(logits), bins=config.calibration_bins
     )

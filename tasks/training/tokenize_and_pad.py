@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from prefect import get_run_logger
 
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.tokens.encoded_rows import EncodedRows
 from lstm_model.tokens.text_encoder import TextEncoder, starts_of
-from lstm_model.tokens.tokenizer import fit_tokenizer, unknown_rate
+from lstm_model.tokens.tokenizer import MOST_HARDLY_READ, fit_tokenizer, hardly_read, unknown_rate, unknown_rates
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, stage
@@ -22,8 +23,13 @@ def _report(record: StageRecord, run: Run) -> None:
     facts = record.facts
     metrics = {"tokens.vocab_size": facts["vocab_size"]}
     for name, part in facts["parts"].items():
-        metrics |= {f"tokens.{name}_{key}": part[key] for key in ("unknown_rate", "mean_length")}
+        metrics |= {f"tokens.{name}_{key}": part[key] for key in ("unknown_rate", "mean_length", "hardly_read")}
     tracking.log_metrics(run, metrics)
+    share = facts["parts"]["validation"]["hardly_read"]
+    if share > MOST_HARDLY_READ:
+        get_run_logger().warning(
+            "%.0f %% of the validation texts are mostly unknown words or one long word.", 100 * share
+        )
 
 
 @stage("encoded", report=_report)
@@ -36,12 +42,14 @@ def tokenize_and_pad(folder: Path, splits: StageRecord, config: TokenizationConf
     for name in ("train", "validation"):
         texts, label_ids = read_texts(splits, name)
         encoded = EncodedRows(*_encode(encoder, texts, name), label_ids=label_ids)
+        rates = unknown_rates(encoded.token_ids, encoded.offsets)
         encoded.save(folder, name)
         parts[name] = {
             "rows": len(encoded),
             "mean_length": float(encoded.lengths.mean()),
             "longest": int(encoded.lengths.max()),
             "unknown_rate": unknown_rate(encoded.token_ids),
+            "hardly_read": float(hardly_read(texts, encoded.lengths, rates).mean()),
         }
     return {"vocab_size": tokenizer.get_vocab_size(), "labels": labels, "parts": parts}
 

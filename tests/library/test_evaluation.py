@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lstm_model.config.evaluation import EvaluationConfig
-from lstm_model.evaluation.evaluation import evaluate_answers, evaluate_slices
+from lstm_model.evaluation.evaluation import evaluate_answers, evaluate_coverage, evaluate_slices
 from lstm_model.evaluation.metrics import guessing_macro_f1, macro_f1
 
 LABELS = ["cat", "dog"]
@@ -84,6 +84,15 @@ def test_a_column_may_be_named_like_a_slice_of_ours() -> None:
     table = answers(tokens=3, unknown_rate=0.0, slice="short")
     found = evaluate_slices(table, labels=LABELS, config=EvaluationConfig(slice_column="length"))
     assert [row["bucket"] for row in found if row["slice"] == "length"] == ["3 tokens", "short"]
+
+
+def test_coverage_counts_words_and_texts() -> None:
+    rows = {
+        "text": ["a b c", "新闻新闻新闻新闻新闻新闻新闻新闻新闻新闻", "a"],
+        "tokens": [3, 1, 1],
+        "unknown_rate": [1 / 3, 0, 1],
+    }
+    assert evaluate_coverage(pd.DataFrame(rows)) == pytest.approx({"unknown_rate": 2 / 5, "hardly_read": 2 / 3})
 
 
 def test_everything_is_json() -> None:

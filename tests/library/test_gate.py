@@ -223,6 +223,24 @@ def test_an_lstm_that_counts_for_next_to_nothing_is_warned_of(share: float, verd
     assert (rule.name, rule.verdict) == ("lstm_share", verdict) and "(macro-F1 alone 0.4123)" in rule.text
 
 
+@pytest.mark.parametrize(
+    ("unknown", "hardly", "verdict", "words"),
+    [
+        (0.5, 0.5, "passed", "50.0% of the words in test rows are unknown; 50.0% are allowed"),
+        (0.501, 0.2, "failed", "50.1% of the words"),
+        (0.1, 0.51, "warned", "51% of the texts are mostly unknown or one long word"),
+        (0.9, 0.9, "failed", "90% of the texts are mostly unknown or one long word"),
+    ],
+)
+def test_texts_that_the_tokenizer_does_not_read(unknown: float, hardly: float, verdict: str, words: str) -> None:
+    coverage = {"unknown_rate": unknown, "hardly_read": hardly}
+    blind = Evaluation.model_validate({**evaluation().model_dump(), "coverage": coverage})
+    [rule] = [rule for rule in absolute_rules(blind, PromotionConfig()) if rule.name == "known_words"]
+    assert rule.verdict == verdict and words in rule.text and rule.figure == unknown
+    allowed = absolute_rules(blind, PromotionConfig(max_unknown_rate=1))
+    assert not [rule for rule in allowed if rule.name == "known_words" and rule.verdict == "failed"]
+
+
 def test_a_champion_that_cannot_be_asked_rejects_with_the_way_out() -> None:
     rule = champion_fails(champion="1", found="no model.onnx", force=FORCE)
     assert rule.verdict == "failed" and "no model.onnx" in rule.text and FORCE in rule.text

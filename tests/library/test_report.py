@@ -55,6 +55,13 @@ def test_every_run_gets_a_whole_page_that_loads_nothing(name: str) -> None:
     assert not re.search(r"\b(None|nan|inf|undefined|Undefined)\b", page.text)
 
 
+@pytest.mark.parametrize("hardly", [0.2, 0.8])
+def test_texts_that_the_network_hardly_reads_are_a_warning(hardly: float) -> None:
+    judged, decided, _ = variant("compared")
+    page = Page(render(judged | {"coverage": {"unknown_rate": 0.25, "hardly_read": hardly}}, decided, run_facts()))
+    assert ("80% of the test rows are mostly unknown words or one long word (25% of all" in page.text) == (hardly > 0.5)
+
+
 def test_a_training_that_diverged_is_told_without_figures_that_are_none() -> None:
     judged, decided, _ = variant("compared")
     epochs = [{**epoch, "train_loss": float("nan")} for epoch in run_facts().epochs]

@@ -15,7 +15,10 @@ from lstm_model.tokens.text_encoder import TextEncoder, encode_texts
 from lstm_model.tokens.tokenizer import fit_tokenizer
 
 TEXTS = ["The cat sat, on the mat.", "Don't the dogs bark at 3?", "Élan, naïve café\u00a0🎉", "a_b 'n' ’t x’y z'1"]
-ALPHABET = "aB1_'’.,[] \t\n\r\x0b\x0c\x1c\x1f\x85\x00\u00a0\u2003\u0301\u00a8éÅß🎉中שλΣ"
+ALPHABET = (
+    "aB1_'’.,[] \t\n\r\x0b\x0c\x1c\x1f\x85\x00\u00a0\u2003\u0301\u00a8éÅß🎉中שλΣ"
+    "がｶﾞป้ริ한국\u1112\u1161क्ষြ🏽👩\u200c\u200d🇩🇪\u20e3\ufe0f\u00ad\u200b\ufeff"
+)
 STRINGS = st.lists(
     st.one_of(st.text(ALPHABET, max_size=25), st.text(st.characters(exclude_categories=["Cs"]), max_size=25)),
     max_size=12,
@@ -29,6 +32,8 @@ ODD = [
     "qzxv",
     "nul \x00 inside",
     "\u0301",
+    "\u200b\u200d\ufeff",
+    "กินข้าวแล้ว 吃饭了吗 👩\u200d⚕️1️⃣",
     "a" * 5_000,
     "[PAD] [UNK]",
 ]

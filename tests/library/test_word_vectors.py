@@ -17,7 +17,7 @@ from lstm_model.errors import ContentError, LstmTextError, UsageError
 from lstm_model.tokens.tokenizer import fit_tokenizer
 from lstm_model.tokens.word_vectors import WordVectors, check_word_vectors, read_word_vectors
 
-TOKENIZER = fit_tokenizer(["goal goal cafe cafe", "Café rates . don't"], TokenizationConfig())
+TOKENIZER = fit_tokenizer(["goal goal cafe cafe", "Café rates . don't"], TokenizationConfig(strip_accents=True))
 VOCAB = TOKENIZER.get_vocab()
 ENTRIES = [("goal", [1.0, 2.0, 3.0]), ("RATES", [4.0, 5.0, 6.0]), ("unheard", [7.0, 8.0, 9.0])]
 Entries = Sequence[tuple[str, list[float]]]
