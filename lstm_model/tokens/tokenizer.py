@@ -104,7 +104,7 @@ def hardly_read(
     tokens: how many each text has; unknown: the share of them that is [UNK].
     """
     long = np.array([len(text) >= LONG_CHARACTERS for text in texts], dtype=bool)
-    return (unknown > 0.5) | (long & (tokens == 1))
+    return np.asarray((unknown > 0.5) | (long & (tokens == 1)))
 
 
 def unknown_rate(token_ids: Int32) -> float:
