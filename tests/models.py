@@ -40,7 +40,8 @@ def write_classifier(folder: Path, *, seed: int = 1) -> Path:
         ngrams = fit_ngrams(TEXTS, label_ids, kind=kind, num_classes=len(LABELS))
         assert ngrams is not None
         ngrams.save(folder, kind)
-    ClassifierDescription(labels=LABELS, mixture={"words": 0.1, "characters": 0.2}).write(folder)
+    description = ClassifierDescription(labels=LABELS, mixture={"words": 0.1, "characters": 0.2})
+    description.sealed(folder, [path.name for path in folder.iterdir() if path.suffix != ".keras"]).write(folder)
     return folder
 
 

@@ -7,9 +7,9 @@ and inspection, model.keras. No pickle.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ import numpy.typing as npt
 import onnxruntime
 from tokenizers import Tokenizer
 
+from lstm_model.digests import digest_file, digest_json
 from lstm_model.errors import ModelError
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable
 from lstm_model.tokens.batches import length_batches, pad_batch
 from lstm_model.tokens.text_encoder import Int32, Int64, TextEncoder
 
 FORMAT_VERSION = 2  # 1, without n-grams, is still read.
+DESCRIPTION = "classifier.json"
 LSTM = "lstm"  # The name of the part that is always there.
 BATCH_ROWS = 16  # 32 takes 2 % less time and 7 MB more.
 BATCH_TOKENS = 8_192  # Bounds the memory of one batch: tokens including padding.
@@ -38,10 +40,23 @@ class ClassifierDescription:
     mixture: dict[str, float] = field(default_factory=dict)  # The weight of each part; empty: the LSTM alone.
     format_version: int = FORMAT_VERSION
     config: dict[str, Any] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)  # SHA-256 by file; of this file, all but the digests.
+
+    def sealed(self, folder: Path, files: Iterable[str]) -> "ClassifierDescription":
+        """Return the description with the digests of its files, which loading checks."""
+        found = {name: digest_file(folder / name) for name in files}
+        return replace(self, digests={**found, DESCRIPTION: digest_json(asdict(replace(self, digests={})))})
+
+    def check(self, folder: Path) -> None:
+        """Raise ValueError if a file is not the one that was sealed. Files of earlier releases have no digests."""
+        if self.digests:
+            found = self.sealed(folder, self.digests.keys() - {DESCRIPTION}).digests
+            if changed := sorted(name for name in found if found[name] != self.digests[name]):
+                raise ValueError(f"{' and '.join(changed)} changed after the export")
 
     def write(self, folder: Path) -> None:
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str)
-        (folder / "classifier.json").write_text(text + "\n", encoding="utf-8")
+        (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
 
 
 class Classifier:
@@ -136,11 +151,13 @@ class Classifier:
 
 
 def _read_description(folder: Path) -> ClassifierDescription:
-    stored = json.loads((folder / "classifier.json").read_text("utf-8"))
+    stored = json.loads((folder / DESCRIPTION).read_text("utf-8"))
     if stored["format_version"] > FORMAT_VERSION:  # Checked first: unknown fields would look like damage.
         found = f"The classifier in {folder} has format {stored['format_version']}"
         raise ModelError(f"{found}; this package reads format {FORMAT_VERSION} or earlier.", "Update this package.")
-    return ClassifierDescription(**stored)
+    description = ClassifierDescription(**stored)
+    description.check(folder)
+    return description
 
 
 def mix(parts: Mapping[str, npt.NDArray[np.float32]], weights: Mapping[str, float]) -> npt.NDArray[np.float32]:

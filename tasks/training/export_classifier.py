@@ -11,7 +11,7 @@ import numpy.typing as npt
 from prefect import get_run_logger
 
 from lstm_model.classifier.calibration import calibrate
-from lstm_model.classifier.classifier import LSTM, Classifier, ClassifierDescription, mix, softmax
+from lstm_model.classifier.classifier import DESCRIPTION, LSTM, Classifier, ClassifierDescription, mix, softmax
 from lstm_model.classifier.mixture import fit_mixture
 from lstm_model.config.export import ExportConfig
 from lstm_model.config.model import ModelConfig
@@ -26,7 +26,7 @@ from tasks.runtime.tracking import Run
 from tasks.training.fit_ngram_models import TRAIN_FIT
 from tasks.training.split_examples import read_texts
 
-SERVED_FILES = ("tokenizer.json", "model.onnx", "classifier.json")
+SERVED_FILES = ("tokenizer.json", "model.onnx", DESCRIPTION)
 VALIDATION_LOGITS = "validation_logits.npy"  # float32[N, C], mixed, not yet divided by the temperature.
 
 
@@ -88,14 +88,16 @@ def export_classifier(
     logits = mix(parts, mixture.weights)
     np.save(folder / VALIDATION_LOGITS, logits)
     calibration = calibrate(logits=logits, label_ids=rows.label_ids, wanted=config.calibrate)
-    replace(description, temperature=calibration.temperature, mixture=mixture.weights).write(folder)
+    description = replace(description, temperature=calibration.temperature, mixture=mixture.weights)
+    files = [*SERVED_FILES, *ngram_files(mixture.weights)]
+    description.sealed(folder, [name for name in files if name != DESCRIPTION]).write(folder)
     return {
         "labels": encoded.facts["labels"],
         "max_difference": difference,
         "compared": min(len(rows), config.compared_rows),
         "calibration": asdict(calibration),
         "mixture": asdict(mixture),
-        "bytes": sum((folder / name).stat().st_size for name in [*SERVED_FILES, *ngram_files(mixture.weights)]),
+        "bytes": sum((folder / name).stat().st_size for name in files),
     }
 
 
