@@ -1,6 +1,7 @@
 """What the settings of all subcommands share, how the command line is parsed, and how an answer is printed."""
 
 import json
+import reprlib
 import sys
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -15,6 +16,11 @@ from lstm_model.errors import UsageError
 DEFAULT_MODEL_URI = "models:/text-classifier@champion"
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 VersionNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*$")]
+
+
+SHOWN_PROBLEMS = 5
+_SHORT = reprlib.Repr()  # Aliases in YAML can nest: the whole value may be too long to write.
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 110
 
 
 class CommandSettings(BaseSettings):
@@ -89,7 +95,10 @@ def parse(settings: type[CommandSettings], arguments: list[str]) -> CommandSetti
     try:
         return settings.from_arguments(arguments)
     except ValidationError as error:
-        problem = "; ".join(map(_problem, error.errors()))
+        problems = error.errors()
+        problem = "; ".join(map(_problem, problems[:SHOWN_PROBLEMS]))
+        if len(problems) > SHOWN_PROBLEMS:
+            problem += f"; and {len(problems) - SHOWN_PROBLEMS} more"
     except SettingsError as error:
         problem = str(error).removeprefix("error parsing CLI: ")
     command = f"lstm-text {settings.command()}"
@@ -103,7 +112,7 @@ def _problem(item: Any) -> str:
     name = ".".join(str(part).replace("_", "-") for part in item["loc"]) or "the settings"
     if item["type"] == "extra_forbidden":
         return f"{name}: unknown setting"
-    given = "" if item["type"] == "missing" else f" (given: {repr(item['input'])[:110]})"
+    given = "" if item["type"] == "missing" else f" (given: {_SHORT.repr(item['input'])[:110]})"
     return f"{name}: {item['msg']}{given}"
 
 

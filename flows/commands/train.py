@@ -91,7 +91,7 @@ def _read_sections(path: Path) -> dict[str, Any]:
     """Return the sections of a YAML file, without empty ones. Raises UsageError if it cannot be read or has none."""
     try:
         values = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         problem = " ".join(str(error).split())
         raise UsageError(f"Cannot read {path} as YAML: {problem}.", "Fix the file or the path.") from None
     if values is not None and not isinstance(values, dict):
