@@ -33,6 +33,7 @@ def watch_drift(
         feedback: A file with the columns id and label: true labels of rows of the file.
         text_column: Name of the column with the text.
         id_column: Name of the column with the id. Unset: `id` if the file has it, otherwise the row number.
+            none: the row number.
         quoting: Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of training.
         feedback_quoting: The same for the feedback.
         drift: Limits of the comparison with the reference.

@@ -40,6 +40,7 @@ def score_texts(
         model_uri: The registered model, as models:/NAME@ALIAS or models:/NAME/VERSION.
         text_column: Name of the column with the text.
         id_column: Name of the column with the id. Unset: `id` if the file has it, otherwise the row number.
+            none: the row number.
         quoting: Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of training.
         threshold: Answers with a lower score get abstain_label instead of a label.
         abstain_label: The label of answers below the threshold.

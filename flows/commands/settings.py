@@ -70,7 +70,8 @@ class TextSettings(CommandSettings):
     text_column: str = "text"
     """Name of the column with the text."""
     id_column: str | None = None
-    """Name of the column with the id. Unset: `id` if the file has it, otherwise the row number from 1."""
+    """Name of the column with the id. Unset: `id` if the file has it, otherwise the row number from 1.
+    none: the row number."""
     quoting: Quoting = "auto"
     """Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of train."""
     drift: DriftConfig = DriftConfig()

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from lstm_model.config.section import Count, Section, Share
 
+NO_ID = "none"  # As data.id_column: rows are numbered, even if there is a column `id`.
 Quoting = Literal["auto", "quoted", "none"]
 
 
@@ -20,21 +21,27 @@ class DataConfig(Section):
     label_column: str = "label"
     """Name of the column with the label; labels are strings."""
     id_column: str | None = None
-    """Name of the column with the row's id. Unset: `id` if the file has it, otherwise the row number from 1."""
+    """Name of the column with the row's id. Unset: `id` if the file has it and each row has its own, otherwise the row
+    number from 1. none: the row number."""
     quoting: Quoting = "auto"
     """Whether double quotes enclose fields of CSV and TSV. auto: in CSV; in TSV only if the whole file fits that.
     quoted, none: always or never, without a look at the file."""
     split_column: str | None = None
-    """Name of a column that says train, validation or test for each row. Unset: the rows are split here."""
+    """Name of a column that says train, validation or test for each row, or dev, val and the like. Unset: the rows are
+    split here."""
     labels: tuple[str, ...] | None = None
     """The labels that may occur. Unset: learned from the file, and recorded."""
+    clean_labels: bool = False
+    """Merge labels that differ only in white space, case, Unicode form or number format into the most frequent one."""
+    drop_rare_labels: bool = False
+    """Leave out labels with too few different texts to be split, which otherwise end the run."""
     min_characters: Count = 1
-    """Fewest characters in a text, white space at both ends not counted."""
+    """Fewest characters in a text, without white space and invisible characters at both ends."""
     max_characters: Count = 100_000
-    """Most characters in a text; a longer one is usually a broken file."""
+    """Most characters of a text; a longer one is cut for training, and counted."""
     max_labels: int = Field(1_000, ge=2)
     """Most different labels; more usually means that you named the wrong column."""
-    on_bad_rows: Literal["stop", "quarantine"] = "stop"
-    """stop: any bad row ends the run. quarantine: bad rows are set aside and recorded."""
-    max_bad_fraction: Share = 0.05
-    """With quarantine: the largest share of rows that may be set aside."""
+    on_bad_rows: Literal["stop", "quarantine"] = "quarantine"
+    """quarantine: bad rows are set aside and listed. stop: any bad row ends the run."""
+    max_bad_fraction: Share = 0.01
+    """With quarantine: the largest share of rows that may be set aside; more end the run."""

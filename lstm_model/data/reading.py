@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_model.config.data import Quoting
+from lstm_model.config.data import NO_ID, Quoting
 from lstm_model.data.delimited import Lines, choose_quoting, read_header, read_rows
 from lstm_model.data.json_lines import json_rows, json_values
 from lstm_model.data.lines import blocks, require_file
@@ -96,7 +96,7 @@ def text_columns(path: Path, text_column: str, id_column: str | None, *, quoting
     """Return the columns to read, for `read_chunks`. Raises ContentError if the file lacks one."""
     columns = read_columns(path, quoting=quoting)
     wanted = {"text": text_column}
-    if id_column or "id" in columns:
+    if id_column != NO_ID and (id_column or "id" in columns):
         wanted["id"] = id_column or "id"
     if missing := sorted(set(wanted.values()) - set(columns)):
         raise ContentError(

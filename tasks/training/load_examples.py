@@ -8,6 +8,7 @@ import pandas as pd
 from lstm_model.config.data import DataConfig
 from lstm_model.data.reading import file_format, read_chunks, read_columns, unchanged_file
 from lstm_model.data.row_rules import missing_columns, missing_slice_column, wanted_columns
+from lstm_model.data.texts import BLANK
 from lstm_model.digests import digest_file
 from lstm_model.errors import ContentError
 from tasks.runtime import tracking
@@ -34,7 +35,8 @@ def load_examples(folder: Path, config: DataConfig, slice_column: str | None, ru
     """
     columns = read_columns(config.path, quoting=config.quoting)
     wanted = wanted_columns(config)
-    if "example_id" not in wanted and "id" in columns:
+    guessed = config.id_column is None and "id" in columns
+    if guessed:
         wanted["example_id"] = "id"
     if not {config.text_column, config.label_column} & set(columns):
         raise missing_columns(config, columns)
@@ -55,7 +57,17 @@ def load_examples(folder: Path, config: DataConfig, slice_column: str | None, ru
     if not rows:
         raise ContentError(f"{config.path} has a header only and no rows.", "Check the export.")
     frame = pd.concat(chunks, ignore_index=True)
+    remarks = []
+    if guessed and not _tells_rows_apart(frame["example_id"]):
+        del frame["example_id"], wanted["example_id"]
+        remarks.append(
+            "Column 'id' repeats or has blanks, so rows are numbered; --data.id-column id would insist on it."
+        )
     if "example_id" not in wanted:
         frame.insert(0, "example_id", pd.Series(map(str, range(1, rows + 1)), dtype=object))
     frame.to_parquet(folder / "raw.parquet", index=False)
-    return {"rows": rows, "columns": columns, "sha256": reading.sha256, "lines": reading.account}
+    return {"rows": rows, "columns": columns, "sha256": reading.sha256, "lines": reading.account, "remarks": remarks}
+
+
+def _tells_rows_apart(ids: pd.Series) -> bool:
+    return ids.is_unique and not (ids.fillna("").str.strip(BLANK) == "").any()
