@@ -8,7 +8,15 @@ from lstm_model.config.pipeline import PipelineConfig
 # Settings of earlier releases, with their defaults.
 REMOVED = {"export.quantize": "none", "export.max_disagreement": 0.005}
 # Settings that earlier releases did not have, as those releases worked.
-ADDED = {"ngrams.words": False, "ngrams.characters": False, "training.adversarial": 0.0, "data.drop_rare_labels": True}
+ADDED = {
+    "ngrams.words": False,
+    "ngrams.characters": False,
+    "training.adversarial": 0.0,
+    "data.clean_labels": False,
+    "data.drop_rare_labels": True,
+    "split.group_column": None,
+    "split.time_column": None,
+}
 
 
 def flat_settings(recorded: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pandas as pd
 from lstm_model.config.data import NO_ID, DataConfig
 from lstm_model.data.labels import shorten
 from lstm_model.data.texts import BLANK
+from lstm_model.data.time_split import read_times
 from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError
 
@@ -57,16 +58,20 @@ def missing_columns(config: DataConfig, columns: list[str]) -> ContentError:
     )
 
 
-def missing_slice_column(config: DataConfig, slice_column: str, columns: list[str]) -> ContentError:
-    """Return the error for a file that lacks the column to slice the metrics by."""
+def missing_other_column(config: DataConfig, name: str, source: str, columns: list[str]) -> ContentError:
+    """Return the error for a file that lacks a column of `PipelineConfig.other_columns`."""
+    section = "evaluation" if name == "slice" else "split"
     return ContentError(
-        f"{config.path} has no column {slice_column!r} (found: {', '.join(map(repr, columns))}).",
-        "Name a column of the file with --evaluation.slice-column, or leave it out.",
+        f"{config.path} has no column {source!r} (found: {', '.join(map(repr, columns))}).",
+        f"Name a column of the file with --{section}.{name}-column, or leave it out.",
     )
 
 
-def row_rules(config: DataConfig, *, given_validation: bool) -> list[RowRule]:
-    """Return the rules for one row, in the order in which you should read them."""
+def row_rules(config: DataConfig, *, given_validation: bool = False, has_times: bool = False) -> list[RowRule]:
+    """Return the rules for one row, in the order in which you should read them.
+
+    given_validation: a split column gives validation rows. has_times: the rows are split by time.
+    """
     low, high = config.min_characters, config.max_characters
     needed = 3 if config.split_column is None else 2 - given_validation
     among = "" if config.split_column is None else " among the train rows"
@@ -79,12 +84,14 @@ def row_rules(config: DataConfig, *, given_validation: bool) -> list[RowRule]:
         RowRule("label_is_known", "label_unknown", None, 0, "label", "the label is one of data.labels"),
         RowRule("id_is_given", "id_characters", 1, None, "example_id", "the id is not null or blank"),
         RowRule("id_is_unique", "rows_of_id", None, 1, "example_id", "no other row has the id"),
+        RowRule("time_is_readable", "time_unreadable", None, 0, "time", "the time is an ISO date, timestamp or number"),
         RowRule("text_has_one_label", "labels_of_text", None, 1, "label", "equal texts have equal labels"),
         RowRule(RARE, "texts_of_label", needed, None, "label", enough),
         RowRule("text_is_short_enough", "length", None, high, "text", "the text is not too long (cut)", stops=False),
         RowRule("text_is_unique", "rows_of_text", None, 1, "text", "no other row has the text (counted)", stops=False),
     ]
-    return [rule for rule in rules if rule.name != "label_is_known" or config.labels is not None]
+    left_out = {"label_is_known": config.labels is None, "time_is_readable": not has_times}
+    return [rule for rule in rules if not left_out.get(rule.name)]
 
 
 def derive_columns(rows: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
@@ -115,6 +122,8 @@ def derive_columns(rows: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
         "rows_of_text": text.groupby(digests).transform("size"),
         "texts_of_label": label.map(texts_of_label).fillna(0).where(label_characters > 0),
     }
+    if "time" in rows:
+        derived["time_unreadable"] = read_times(rows["time"]).isna().astype(int)
     return pd.DataFrame({name: pd.to_numeric(column) for name, column in derived.items()}, index=rows.index)
 
 

@@ -57,15 +57,20 @@ def honour_given_split(
     given: as `name_splits` returns it.
     """
     split = given.astype(object)
-    is_test, is_validation = split == "test", split == "validation"
-    split[~is_test & text_digests.isin(text_digests[is_test])] = None
-    split[(split == "train") & text_digests.isin(text_digests[is_validation])] = None
-    left_out = int(split.isna().sum())
+    left_out = leave_out_copies(split, text_digests)
     if not (split == "validation").any():  # None given, or all of them copies of test texts.
         train = split == "train"
         fractions = {"validation": config.validation_fraction}
         split[train] = _deal_labels(text_digests[train], labels[train], fractions, config.seed)
     return split, left_out
+
+
+def leave_out_copies(split: pd.Series, text_digests: pd.Series) -> int:
+    """Set the split of copies of held-out texts to None, as in `honour_given_split`; return how many there are."""
+    is_test, is_validation = split == "test", split == "validation"
+    split[~is_test & text_digests.isin(text_digests[is_test])] = None
+    split[(split == "train") & text_digests.isin(text_digests[is_validation])] = None
+    return int(split.isna().sum())
 
 
 def _deal_labels(text_digests: pd.Series, labels: pd.Series, fractions: dict[str, float], seed: int) -> pd.Series:

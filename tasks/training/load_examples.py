@@ -7,7 +7,7 @@ import pandas as pd
 
 from lstm_model.config.data import DataConfig
 from lstm_model.data.reading import file_format, read_chunks, read_columns, unchanged_file
-from lstm_model.data.row_rules import missing_columns, missing_slice_column, wanted_columns
+from lstm_model.data.row_rules import missing_columns, missing_other_column, wanted_columns
 from lstm_model.data.texts import BLANK
 from lstm_model.digests import digest_file
 from lstm_model.errors import ContentError
@@ -28,10 +28,11 @@ def _report(record: StageRecord, run: Run) -> None:
 
 
 @stage("raw", report=_report, reads=_contents)
-def load_examples(folder: Path, config: DataConfig, slice_column: str | None, run: Run) -> dict[str, Any]:
+def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str], run: Run) -> dict[str, Any]:
     """Read the labelled file into raw.parquet, all strings.
 
-    Columns: example_id, text, label and problem (why a text is not a string); split and slice if the config names them.
+    Columns: example_id, text, label and problem (why a text is not a string), split if the config names it, and
+    other_columns: name there -> name in the file.
     """
     columns = read_columns(config.path, quoting=config.quoting)
     wanted = wanted_columns(config)
@@ -40,10 +41,10 @@ def load_examples(folder: Path, config: DataConfig, slice_column: str | None, ru
         wanted["example_id"] = "id"
     if not {config.text_column, config.label_column} & set(columns):
         raise missing_columns(config, columns)
-    if slice_column is not None:
-        if slice_column not in columns:
-            raise missing_slice_column(config, slice_column, columns)
-        wanted["slice"] = slice_column
+    for name, source in other_columns.items():
+        if source not in columns:
+            raise missing_other_column(config, name, source, columns)
+    wanted |= other_columns
     progress = Progress("load-progress", f"reading {config.path.name}", total=None, unit="rows")
     chunks: list[pd.DataFrame] = []
     rows = 0

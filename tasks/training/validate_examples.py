@@ -54,7 +54,8 @@ def _report(record: StageRecord, run: Run) -> None:
 def validate_examples(folder: Path, raw: StageRecord, config: DataConfig, run: Run) -> dict[str, Any]:
     """Check the rows against the rules; write those that training may use to examples.parquet."""
     rows, alike, merged = _read_rows(raw, config)
-    rules = row_rules(config, given_validation="split" in rows and bool((rows["split"] == "validation").any()))
+    given_validation = "split" in rows and bool((rows["split"] == "validation").any())
+    rules = row_rules(config, given_validation=given_validation, has_times="time" in rows)
     derived = derive_columns(rows, config)
     reports = folder / "validation"
     reports.mkdir()

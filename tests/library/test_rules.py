@@ -11,8 +11,9 @@ from lstm_model.data.row_rules import (
     RowRule,
     Sifted,
     derive_columns,
+    list_bad_rows,
     missing_columns,
-    missing_slice_column,
+    missing_other_column,
     rare_labels_error,
     row_rules,
     sift_rows,
@@ -103,7 +104,7 @@ def test_equal_texts_with_different_labels_are_bad_and_with_equal_labels_only_co
 def test_repeated_and_long_texts_are_counted_by_rules_that_stop_nothing() -> None:
     frame = rows_of([("a", "t", "x"), ("b", "t", "x"), ("c", "u" * 41, "x")])
     derived = derive_columns(frame, config())
-    counted = {rule.name: rule for rule in row_rules(config(), given_validation=False) if not rule.stops}
+    counted = {rule.name: rule for rule in row_rules(config()) if not rule.stops}
     assert set(counted) == {"text_is_unique", "text_is_short_enough"}
     assert counted["text_is_unique"].broken(derived).tolist() == [True, True, False]
     assert counted["text_is_short_enough"].broken(derived).tolist() == [False, False, True]
@@ -147,7 +148,7 @@ def test_a_label_that_bad_rows_make_rare_is_named_with_both_counts() -> None:
     found = sift(rows)
     assert found.rare_labels == {"w": (0, 1), "z": (2, 3)}
     assert found.bad["row"].tolist() == [9, 12] and found.rare["row"].tolist() == [10, 11]
-    rare = next(rule for rule in row_rules(config(), given_validation=False) if rule.name == RARE)
+    rare = next(rule for rule in row_rules(config()) if rule.name == RARE)
     assert str(rare_labels_error(Path("rows.csv"), found.rare_labels, rare, alike=True)) == (
         "rows.csv has labels with too few different texts: 'w' (0, 1 with bad rows), 'z' (2, 3 with bad rows). "
         "Needed: the label has 3 or more different texts. "
@@ -199,8 +200,22 @@ def test_a_missing_column_is_named_with_the_flag_that_fixes_it() -> None:
     )
 
 
-def test_a_missing_slice_column_is_named_with_its_flag() -> None:
-    assert str(missing_slice_column(config(path="rows.csv"), "source", ["text", "label"])) == (
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [("slice", "--evaluation.slice-column"), ("group", "--split.group-column"), ("time", "--split.time-column")],
+)
+def test_another_missing_column_is_named_with_its_flag(name: str, flag: str) -> None:
+    assert str(missing_other_column(config(path="rows.csv"), name, "source", ["text", "label"])) == (
         "rows.csv has no column 'source' (found: 'text', 'label'). "
-        "Name a column of the file with --evaluation.slice-column, or leave it out."
+        f"Name a column of the file with {flag}, or leave it out."
     )
+
+
+def test_a_time_that_cannot_be_read_breaks_a_rule_of_its_own() -> None:
+    times = ["2024-01-01", None, "", "yesterday", "2024-02-01T10:00:00+02:00", "2024", "2024-03", "2024-01-32"]
+    frame = rows_of(GOOD).assign(time=pd.Series(times, dtype=object))
+    rules = row_rules(config(), has_times=True)
+    found = list_bad_rows(frame, derive_columns(frame, config()), rules)
+    assert [(row, rule) for row, rule in zip(found["row"], found["rule"], strict=True)] == [
+        (number, "time_is_readable") for number in (2, 3, 4, 8)
+    ]
