@@ -36,7 +36,7 @@ def find_alike(counts: Mapping[str, int], listed: Collection[str] = ()) -> list[
 
 def merges(alike: Iterable[Mapping[str, int]], listed: Collection[str] = ()) -> dict[str, str]:
     """Return label -> the spelling that replaces it: the most frequent of its group, one of `listed` before others."""
-    found = {}
+    found: dict[str, str] = {}
     for group in alike:
         kept = next((label for label in group if label in listed), next(iter(group)))
         found |= {label: kept for label in group if label != kept and label not in listed}

@@ -161,7 +161,7 @@ def sift_rows(rows: pd.DataFrame, derived: pd.DataFrame, rules: list[RowRule], c
     """Apply the rules on single rows, and to the rest the rule that each label has enough texts."""
     rule = next(rule for rule in rules if rule.name == RARE)
     bad = list_bad_rows(rows, derived, [other for other in rules if other is not rule])
-    rest = rows.drop(index=bad["row"].unique() - 1)
+    rest = rows[~rows.index.isin(bad["row"] - 1)]
     derived_rest = derive_columns(rest, config)
     before, after = (
         columns["texts_of_label"].groupby(part["label"]).first().dropna()

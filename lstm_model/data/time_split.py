@@ -55,4 +55,4 @@ def _boundary(times: pd.Series, wanted: float, *, left: int) -> float:
     """Return the time from which on rows come nearest to the wanted count; at least `left` times are earlier."""
     counts = times.value_counts().sort_index(ascending=False)
     newer = counts.cumsum().iloc[: len(counts) - left]
-    return float((newer - wanted).abs().idxmin())
+    return float(newer.index.to_numpy()[(newer - wanted).abs().argmin()])

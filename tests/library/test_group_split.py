@@ -77,6 +77,13 @@ def test_rows_without_a_group_are_split_one_by_one() -> None:
     assert [sides.count(side) for side in SPLITS] == [70, 10, 20]
 
 
+def test_most_groups_stay_where_they_are_when_rows_are_added() -> None:
+    rows = [(f"text {n}", f"label {n % 3}", f"group {n // 4 % 500}") for n in range(4_000)]
+    before, after = split(rows[:3_600]), split(rows)[:3_600]
+    moved = sum(one != other for one, other in zip(before, after, strict=True))
+    assert moved < 0.05 * len(before)
+
+
 def test_another_seed_gives_another_split() -> None:
     rows = [(f"text {n}", "x", f"group {n // 2}") for n in range(100)]
     assert split(rows) != split(rows, CONFIG.model_copy(update={"seed": 1}))
