@@ -18,6 +18,7 @@ def watch_drift(
     model_uri: str = "models:/text-classifier@champion",
     feedback: Path | None = None,
     text_column: str = "text",
+    text_columns: tuple[str, ...] | None = None,
     id_column: str | None = None,
     quoting: Quoting = "auto",
     feedback_quoting: Quoting = "auto",
@@ -32,6 +33,7 @@ def watch_drift(
         model_uri: The registered model, as models:/NAME@ALIAS or models:/NAME/VERSION.
         feedback: A file with the columns id and label: true labels of rows of the file.
         text_column: Name of the column with the text.
+        text_columns: Names of several columns that are the text, in the model's order. Unset: as it was trained.
         id_column: Name of the column with the id. Unset: `id` if the file has it, otherwise the row number.
             none: the row number.
         quoting: Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of training.
@@ -41,7 +43,8 @@ def watch_drift(
     """
     with recorded_flow():
         request = MonitorRequest(
-            path=path, model_uri=model_uri, text_column=text_column, id_column=id_column, quoting=quoting,
+            path=path, model_uri=model_uri, text_column=text_column, text_columns=text_columns,
+            id_column=id_column, quoting=quoting,
             feedback_quoting=feedback_quoting, feedback=feedback, repeat=repeat,
         )  # fmt: skip
         return completed(monitor_file(request, drift))

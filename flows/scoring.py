@@ -22,6 +22,7 @@ def score_texts(
     output: Path,
     model_uri: str = "models:/text-classifier@champion",
     text_column: str = "text",
+    text_columns: tuple[str, ...] | None = None,
     id_column: str | None = None,
     quoting: Quoting = "auto",
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.0,
@@ -39,6 +40,7 @@ def score_texts(
         output: Where to write the answers: .parquet or .csv.
         model_uri: The registered model, as models:/NAME@ALIAS or models:/NAME/VERSION.
         text_column: Name of the column with the text.
+        text_columns: Names of several columns that are the text, in the model's order. Unset: as it was trained.
         id_column: Name of the column with the id. Unset: `id` if the file has it, otherwise the row number.
             none: the row number.
         quoting: Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of training.
@@ -53,7 +55,8 @@ def score_texts(
     with recorded_flow(), sole_writer(output):
         check_output(output, overwrite=overwrite)
         request = ScoringRequest(
-            path=path, output=output, model_uri=model_uri, text_column=text_column, id_column=id_column,
+            path=path, output=output, model_uri=model_uri, text_column=text_column, text_columns=text_columns,
+            id_column=id_column,
             quoting=quoting, threshold=threshold, abstain_label=abstain_label,
         )  # fmt: skip
         job = open_job(request, resume=resume)

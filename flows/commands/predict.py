@@ -16,6 +16,7 @@ class Settings(CommandSettings):
     threshold: float = Field(0.0, ge=0, le=1)
     abstain_label: str = "abstain"
     top_k: int = Field(0, ge=0)
+    json_input: bool = False
 
     @classmethod
     def from_arguments(cls, arguments: list[str]) -> Self:
@@ -28,6 +29,9 @@ class Settings(CommandSettings):
         parser.add_argument("--threshold", help="answers with a lower score get the abstain label")
         parser.add_argument("--abstain-label", help="the label of answers below the threshold")
         parser.add_argument("--top-k", help="name this many labels, the most probable first; 0: all probabilities")
+        parser.add_argument(
+            "--json-input", action="store_true", help="each TEXT is a JSON object with the model's text columns"
+        )
         parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON object")
         parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
         return cls(**vars(parser.parse_args(arguments)))

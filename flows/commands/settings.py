@@ -69,6 +69,8 @@ class TextSettings(CommandSettings):
     """models:/NAME@ALIAS or models:/NAME/VERSION."""
     text_column: str = "text"
     """Name of the column with the text."""
+    text_columns: tuple[str, ...] | None = None
+    """Names of several columns that are the text, in the model's order. Unset: those that it was trained on."""
     id_column: str | None = None
     """Name of the column with the id. Unset: `id` if the file has it, otherwise the row number from 1.
     none: the row number."""

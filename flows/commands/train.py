@@ -61,7 +61,7 @@ def run(settings: Settings) -> int:
     config = settings.pipeline()
     check_inputs(config)
     if cases := find_cases(config.data, config.evaluation):
-        read_cases(cases, quoting=config.evaluation.cases_quoting)
+        read_cases(cases, inputs=config.data.inputs, quoting=config.evaluation.cases_quoting)
 
     from tasks.runtime.prefect_server import use_prefect_server
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lstm_model.config.section import Count, Section, Share
 
@@ -18,6 +18,8 @@ class DataConfig(Section):
     """The labelled file: .csv, .tsv, .jsonl (each also .gz) or .parquet."""
     text_column: str = "text"
     """Name of the column with the text."""
+    text_columns: tuple[str, ...] | None = None
+    """Names of several columns, such as title and body, that together are the text. Then text_column stays unset."""
     label_column: str = "label"
     """Name of the column with the label; labels are strings."""
     id_column: str | None = None
@@ -45,3 +47,20 @@ class DataConfig(Section):
     """quarantine: bad rows are set aside and listed. stop: any bad row ends the run."""
     max_bad_fraction: Share = 0.01
     """With quarantine: the largest share of rows that may be set aside; more end the run."""
+
+    @model_validator(mode="after")
+    def _text_columns(self) -> "DataConfig":
+        names = self.text_columns
+        if names is not None and (len(set(names)) < max(2, len(names)) or self.text_column != "text"):
+            raise ValueError("text_columns needs two or more different names, and excludes text_column")
+        return self
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The columns of the file that together are the text."""
+        return self.text_columns or (self.text_column,)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns that the served model reads: `text`, or text_columns."""
+        return self.text_columns or ("text",)

@@ -12,6 +12,7 @@ ADDED = {
     "ngrams.words": False,
     "ngrams.characters": False,
     "training.adversarial": 0.0,
+    "data.text_columns": None,
     "data.clean_labels": False,
     "data.drop_rare_labels": True,
     "split.group_column": None,

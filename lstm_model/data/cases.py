@@ -12,9 +12,8 @@ import pandas as pd
 from lstm_model.config.data import DataConfig, Quoting
 from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.data.reading import FORMATS, Reading, read_chunks, read_columns
+from lstm_model.data.texts import text_sources
 from lstm_model.errors import ContentError
-
-COLUMNS = ("text", "label")
 
 
 def find_cases(data: DataConfig, evaluation: EvaluationConfig) -> Path | None:
@@ -28,25 +27,32 @@ def find_cases(data: DataConfig, evaluation: EvaluationConfig) -> Path | None:
 
 
 def read_cases(
-    path: Path, *, labels: Sequence[str] | None = None, quoting: Quoting = "auto", reading: Reading | None = None
+    path: Path,
+    *,
+    inputs: Sequence[str] = ("text",),
+    labels: Sequence[str] | None = None,
+    quoting: Quoting = "auto",
+    reading: Reading | None = None,
 ) -> pd.DataFrame:
     """Return the cases: text and label, one row each, strings.
 
-    labels: those that the model knows, or None to skip that check. quoting, reading: see `read_chunks`. Raises
-    UsageError for a file that is missing or of another format, ContentError for one without the two columns, without a
-    row, or with a row that no model could answer.
+    inputs: the columns that together are the text. labels: those that the model knows, or None to skip that check.
+    quoting, reading: see `read_chunks`. Raises UsageError for a file that is missing or of another format, ContentError
+    for one without these columns, without a row, or with a row that no model could answer.
     """
+    wanted = {**text_sources(inputs), "label": "label"}
     columns = read_columns(path, quoting=quoting)
-    if missing := [repr(name) for name in COLUMNS if name not in columns]:
+    if missing := [repr(name) for name in wanted.values() if name not in columns]:
         raise ContentError(
-            f"The cases file {path} needs the columns 'text' and 'label' (found: {', '.join(map(repr, columns))}).",
+            f"The cases file {path} needs the columns {' and '.join(map(repr, wanted.values()))} "
+            f"(found: {', '.join(map(repr, columns))}).",
             f"Add the column {' and '.join(missing)}, or name another file with --evaluation.cases.",
         )
-    chunks = list(read_chunks(path, {name: name for name in COLUMNS}, quoting=quoting, reading=reading))
+    chunks = list(read_chunks(path, wanted, quoting=quoting, reading=reading))
     if not chunks:
         raise ContentError(f"The cases file {path} has a header only.", "Add rows, or remove the file.")
     cases = pd.concat(chunks, ignore_index=True)
-    for number, (text, label, problem) in enumerate(cases[[*COLUMNS, "problem"]].itertuples(index=False), 1):
+    for number, (text, label, problem) in enumerate(cases[["text", "label", "problem"]].itertuples(index=False), 1):
         if problem is not None:
             raise ContentError(f"Row {number} of the cases file {path} has no text: {problem}.", "Fix the row.")
         if labels is not None and label not in labels:
@@ -56,4 +62,4 @@ def read_cases(
                 f"the labels {known}.",
                 "Fix the row, or name the file that belongs to this data with --evaluation.cases.",
             )
-    return cases[list(COLUMNS)]
+    return cases[["text", "label"]]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lstm_model.data.lines import numbered_lines
-from lstm_model.data.texts import text_problem
+from lstm_model.data.texts import is_text, text_problem
 from lstm_model.errors import ContentError
 
 # Python's json knows NaN, which JSON does not have: pandas and NumPy write it for a missing value.
@@ -47,7 +47,7 @@ def json_values(path: Path, columns: Mapping[str, str], digest: Any) -> Iterator
     """Yield the values of the columns (name in the result -> key): text as it is, any other as a string or None."""
     for number, row in json_rows(path, digest):
         yield tuple(
-            row.get(key) if name == "text" else _as_string(row.get(key), key, number, path)
+            row.get(key) if is_text(name) else _as_string(row.get(key), key, number, path)
             for name, key in columns.items()
         )
 

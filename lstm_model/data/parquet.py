@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lstm_model.data.lines import no_permission
+from lstm_model.data.texts import is_text
 from lstm_model.errors import ContentError
 
 
@@ -50,7 +51,7 @@ def _check_type(path: Path, name: str, source: str, kind: pa.DataType) -> None:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     allowed = [pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null]
-    if name != "text":
+    if not is_text(name):
         allowed += [pa.types.is_integer, pa.types.is_boolean]
     if not any(is_kind(kind) for is_kind in allowed):
         raise ContentError(

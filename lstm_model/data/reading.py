@@ -5,7 +5,7 @@ zeros, and an error names the line that cannot be read.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from operator import itemgetter
@@ -19,7 +19,7 @@ from lstm_model.data.delimited import Lines, choose_quoting, read_header, read_r
 from lstm_model.data.json_lines import json_rows, json_values
 from lstm_model.data.lines import blocks, require_file
 from lstm_model.data.parquet import open_parquet, parquet_values
-from lstm_model.data.texts import text_problem
+from lstm_model.data.texts import is_text, join_texts, text_sources
 from lstm_model.digests import digest_file
 from lstm_model.errors import ContentError, UsageError
 
@@ -92,16 +92,18 @@ def read_columns(path: Path, *, quoting: Quoting = "auto") -> list[str]:
     return names
 
 
-def text_columns(path: Path, text_column: str, id_column: str | None, *, quoting: Quoting = "auto") -> dict[str, str]:
+def text_columns(
+    path: Path, names: Sequence[str], id_column: str | None, *, quoting: Quoting = "auto"
+) -> dict[str, str]:
     """Return the columns to read, for `read_chunks`. Raises ContentError if the file lacks one."""
     columns = read_columns(path, quoting=quoting)
-    wanted = {"text": text_column}
+    wanted = text_sources(names)
     if id_column != NO_ID and (id_column or "id" in columns):
         wanted["id"] = id_column or "id"
     if missing := sorted(set(wanted.values()) - set(columns)):
         raise ContentError(
             f"{path} has no column {', '.join(map(repr, missing))} (found: {', '.join(map(repr, columns))}).",
-            "Name the right ones with --text-column and --id-column.",
+            f"Name the right ones with --text-column{'s' if len(names) > 1 else ''} and --id-column.",
         )
     return wanted
 
@@ -130,8 +132,9 @@ def read_chunks(
 ) -> Iterator[pd.DataFrame]:
     """Yield the rows in order, `chunk_rows` at a time, as strings.
 
-    columns: name in the result -> name in the file. A column that the file lacks is absent from the result. Column
-    `problem` is added: None, or why the row's text is no text. Ids and labels that are numbers become their digits.
+    columns: name in the result -> name in the file. A column that the file lacks is absent from the result. Columns of
+    `text_sources` become one, `text`. Column `problem` is added: None, or why the row's text is no text. Ids and labels
+    that are numbers become their digits.
     quoting: whether quotes enclose fields of CSV and TSV. reading: gets the digest and how lines became rows.
 
     Raises UsageError for a file that cannot be opened, ContentError for one that cannot be read.
@@ -173,9 +176,8 @@ def _delimited_values(
 def _frame(rows: list[tuple[Any, ...]], names: list[str]) -> pd.DataFrame:
     """Return rows as a frame of object columns with str or None."""
     frame = pd.DataFrame(rows if names else [], columns=names, dtype=object)
-    if "text" in frame:
-        problems = [text_problem(value) for value in frame["text"]]
-        frame["problem"] = pd.Series(problems, dtype=object)
-        if any(problems):
-            frame["text"] = frame["text"].where(frame["problem"].isna(), None)
-    return frame
+    if parts := [name for name in names if is_text(name)]:
+        joined = [join_texts(row) for row in frame[parts].itertuples(index=False, name=None)]
+        frame["text"] = pd.Series([text for text, _ in joined], dtype=object)
+        frame["problem"] = pd.Series([problem for _, problem in joined], dtype=object)
+    return frame.drop(columns=parts[1:])

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lstm_model.config.data import NO_ID, DataConfig
 from lstm_model.data.labels import shorten
-from lstm_model.data.texts import BLANK
+from lstm_model.data.texts import BLANK, cut_texts, is_text, text_sources
 from lstm_model.data.time_split import read_times
 from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError
@@ -39,7 +39,7 @@ class RowRule:
 def wanted_columns(config: DataConfig) -> dict[str, str]:
     """Return name here -> name in the file for the columns that the config names."""
     named = {
-        "text": config.text_column,
+        **text_sources(config.texts),
         "label": config.label_column,
         "example_id": None if config.id_column == NO_ID else config.id_column,
         "split": config.split_column,
@@ -50,11 +50,14 @@ def wanted_columns(config: DataConfig) -> dict[str, str]:
 def missing_columns(config: DataConfig, columns: list[str]) -> ContentError:
     """Return the error for a file that lacks columns which the config names."""
     wanted = wanted_columns(config)
-    missing = [name.removeprefix("example_") for name, source in wanted.items() if source not in columns]
+    flags = {name: f"{name.removeprefix('example_')}-column" for name in wanted}
+    if config.text_columns:
+        flags |= dict.fromkeys(filter(is_text, wanted), "text-columns")
+    missing = [flags[name] for name, source in wanted.items() if source not in columns]
     return ContentError(
         f"{config.path} needs the columns {', '.join(map(repr, wanted.values()))} "
         f"(found: {', '.join(map(repr, columns))}).",
-        f"Name the right column with {' and '.join(f'--data.{name}-column' for name in missing)}.",
+        f"Name the right column with {' and '.join(f'--data.{flag}' for flag in dict.fromkeys(missing))}.",
     )
 
 
@@ -100,7 +103,7 @@ def derive_columns(rows: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
     Null texts, labels and ids are NaN where a rule has nothing to check, so that one fault breaks one rule. Texts are
     compared as they are trained on, cut to data.max_characters.
     """
-    text, label = rows["text"].str.slice(0, config.max_characters), rows["label"]
+    text, label = cut_texts(rows["text"], config.max_characters), rows["label"]
     digests = text.map(digest_text, na_action="ignore")
     label_characters = _visible(label.fillna(""))
     trainable = label.notna() & text.notna()

@@ -15,6 +15,7 @@ from lstm_model.classifier.scores import SCORED
 from lstm_model.config.data import Quoting
 from lstm_model.config.drift import DriftConfig
 from lstm_model.data.reading import Reading, estimate_rows, read_chunks, read_columns, text_columns, unchanged_file
+from lstm_model.data.texts import find_columns
 from lstm_model.digests import digest_file
 from lstm_model.drift.profile import ProfileBuilder, Reference
 from lstm_model.errors import ContentError, ModelError, UsageError
@@ -39,6 +40,7 @@ class MonitorRequest(BaseModel):
     path: Path
     model_uri: str
     text_column: str
+    text_columns: tuple[str, ...] | None = None
     id_column: str | None
     quoting: Quoting = "auto"
     feedback: Path | None
@@ -99,7 +101,7 @@ def find_news(request: MonitorRequest, config: DriftConfig) -> News:
     Raises ModelError where the version has no reference, ContentError and UsageError for files that cannot be used.
     """
     columns = set(read_columns(request.path, quoting=request.quoting))
-    scored = request.text_column not in columns and columns >= SCORED_COLUMNS
+    scored = columns.isdisjoint(request.text_columns or [request.text_column]) and columns >= SCORED_COLUMNS
     if scored and request.feedback is None:
         raise UsageError(
             f"{request.path} has answers and no texts: it needs --feedback FILE.",
@@ -158,7 +160,8 @@ def _answer_texts(
     request: MonitorRequest, classifier: Classifier, builder: ProfileBuilder, reading: Reading
 ) -> Answers:
     """Answer the rows with a text; the builder profiles them."""
-    columns = text_columns(request.path, request.text_column, request.id_column, quoting=request.quoting)
+    texts = find_columns(request.text_columns, request.text_column, of_model=classifier.inputs)
+    columns = text_columns(request.path, texts, request.id_column, quoting=request.quoting)
     first_row = 0
     for chunk in read_chunks(request.path, columns, quoting=request.quoting, reading=reading):
         builder.see_texts(chunk["text"].tolist(), first_row=first_row)

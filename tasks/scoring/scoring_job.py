@@ -19,9 +19,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lstm_model.config.data import Quoting
 from lstm_model.data.reading import CHUNK_ROWS, text_columns
+from lstm_model.data.texts import find_columns
 from lstm_model.digests import digest_file, digest_text
 from lstm_model.errors import ModelError, UsageError
-from tasks.registry.registered_model import resolve_model
+from tasks.registry.registered_model import input_columns, resolve_model
 from tasks.runtime.locks import local_lock
 from tasks.runtime.stage_store import retried_task
 
@@ -37,6 +38,7 @@ class ScoringRequest(BaseModel):
     output: Path
     model_uri: str
     text_column: str
+    text_columns: tuple[str, ...] | None = None
     id_column: str | None
     quoting: Quoting = "auto"
     threshold: float
@@ -44,7 +46,7 @@ class ScoringRequest(BaseModel):
 
 
 class ScoringJob(BaseModel):
-    """A request with its input's digest and its resolved version."""
+    """A request with its input's digest and its resolved version. columns: for `read_chunks`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,6 +55,7 @@ class ScoringJob(BaseModel):
     model_name: str
     version: str
     run_id: str
+    columns: dict[str, str]
     chunk_rows: int
 
     @property
@@ -153,7 +156,6 @@ def sole_writer(output: Path) -> Iterator[None]:
 @retried_task(name="resolve-classifier")
 def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
     """Return the unfinished job of the same request and input, or a new job with the version that the address means."""
-    text_columns(request.path, request.text_column, request.id_column, quoting=request.quoting)
     folder, sha256 = parts_folder(request.output), digest_file(request.path)
     unfinished = _read_job(folder) if resume else None
     if unfinished and (unfinished.request, unfinished.input_sha256) == (request, sha256) and _exists(unfinished):
@@ -163,13 +165,16 @@ def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
             unfinished.version,
         )
         return unfinished
+    name, version, run_id = resolve_model(request.model_uri)
+    texts = find_columns(request.text_columns, request.text_column, of_model=input_columns(name, version))
+    columns = text_columns(request.path, texts, request.id_column, quoting=request.quoting)
     if folder.exists():
         get_run_logger().info("deleting an unfinished scoring of another input, request or model: %s", folder)
         shutil.rmtree(folder)
-    name, version, run_id = resolve_model(request.model_uri)
     job = ScoringJob(
-        request=request, input_sha256=sha256, model_name=name, version=version, run_id=run_id, chunk_rows=CHUNK_ROWS
-    )
+        request=request, input_sha256=sha256, model_name=name, version=version, run_id=run_id, columns=columns,
+        chunk_rows=CHUNK_ROWS,
+    )  # fmt: skip
     folder.mkdir()
     writing = folder / "job.writing"
     writing.write_text(job.model_dump_json(indent=1), encoding="utf-8")

@@ -36,11 +36,10 @@ def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str
     """
     columns = read_columns(config.path, quoting=config.quoting)
     wanted = wanted_columns(config)
-    guessed = config.id_column is None and "id" in columns
-    if guessed:
-        wanted["example_id"] = "id"
-    if not {config.text_column, config.label_column} & set(columns):
+    if not set(wanted.values()) <= set(columns):
         raise missing_columns(config, columns)
+    if guessed := config.id_column is None and "id" in columns:
+        wanted["example_id"] = "id"
     for name, source in other_columns.items():
         if source not in columns:
             raise missing_other_column(config, name, source, columns)

@@ -53,6 +53,7 @@ def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> 
         "table": {str(label): [int(count) for count in counts] for label, *counts in table.itertuples()},
         "since": _first_times(rows, split) if config.time_column else {},
         "labels": examples.facts["labels"],
+        "inputs": examples.facts["inputs"],
         "sha256": examples.facts["sha256"],
     }
 

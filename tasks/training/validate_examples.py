@@ -15,14 +15,12 @@ from lstm_model.data.row_rules import (
     RowRule,
     Sifted,
     derive_columns,
-    missing_columns,
     rare_labels_error,
     row_rules,
     sift_rows,
-    wanted_columns,
 )
 from lstm_model.data.splitting import name_splits
-from lstm_model.data.texts import BLANK
+from lstm_model.data.texts import BLANK, cut_texts
 from lstm_model.errors import ContentError
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table, publish_markdown
@@ -75,7 +73,7 @@ def validate_examples(folder: Path, raw: StageRecord, config: DataConfig, run: R
         _publish_refusal(reports, refused, run)
         raise error
     cut = int((kept["text"].str.len() > config.max_characters).sum())
-    kept["text"] = kept["text"].str.slice(0, config.max_characters)
+    kept["text"] = cut_texts(kept["text"], config.max_characters)
     kept.drop(columns="problem").to_parquet(folder / "examples.parquet", index=False)
     found["remarks"] += _row_remarks(sifted, len(rows), cut, config)
     write_json(reports / "rules.json", found)
@@ -85,6 +83,7 @@ def validate_examples(folder: Path, raw: StageRecord, config: DataConfig, run: R
         "copies": int(kept.duplicated("text").sum()),
         "cut": cut,
         "labels": sorted(set(kept["label"])),
+        "inputs": list(config.inputs),
         "remarks": found["remarks"],
         "sha256": raw.facts["sha256"],
     }
@@ -93,8 +92,6 @@ def validate_examples(folder: Path, raw: StageRecord, config: DataConfig, run: R
 def _read_rows(raw: StageRecord, config: DataConfig) -> tuple[pd.DataFrame, list[dict[str, int]], dict[str, str]]:
     """Return the rows with split values by their names here, groups of labels that look alike, and merged labels."""
     rows = pd.read_parquet(raw.file("raw.parquet"))
-    if not set(wanted_columns(config)) <= set(rows):
-        raise missing_columns(config, raw.facts["columns"])
     if "split" in rows:
         rows["split"] = name_splits(rows["split"])
     known = config.labels or ()

@@ -17,6 +17,7 @@ from lstm_model.config.model import ModelConfig
 from lstm_model.config.ngrams import NgramsConfig
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.config.registration import RegistrationConfig
+from lstm_model.config.split import SplitConfig
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.config.training import TrainingConfig
 from lstm_model.drift.profile import Reference
@@ -208,6 +209,21 @@ def test_rows_that_cannot_be_used_are_set_aside_counted_and_named(
     assert [line for line in remarks.splitlines() if line not in caplog.text] == []
     listed = mlflow.artifacts.download_artifacts(run_id=outcome.run_id, artifact_path="validation/bad_rows.csv")
     assert pd.read_csv(listed)["row"].tolist() == [362, 363, 364, 366]
+
+
+def test_a_split_by_time_tests_on_the_newest_rows(tmp_path: Path) -> None:
+    path = write_tiny_file(tmp_path / "dated.csv", rows=100)
+    header, *lines = path.read_text().splitlines()
+    dated = [f"{line},{2024 + n % 4}-0{1 + n // 4 % 9}-01T10:00:00Z" for n, line in enumerate(lines)]
+    path.write_text("\n".join([f"{header},date", *dated, "x,the purr came,cat,soon"]) + "\n")
+    outcome = train(path, "dated", split=SplitConfig(time_column="date"))
+    assert outcome.rows["quarantined"] == 1
+    file = mlflow.artifacts.download_artifacts(run_id=outcome.run_id, artifact_path="split/splits.parquet")
+    newest = pd.DataFrame(
+        {"time": [line.rpartition(",")[2] for line in dated], "split": pd.read_parquet(file)["split"]}
+    )
+    first, last = newest.groupby("split")["time"].min(), newest.groupby("split")["time"].max()
+    assert last["train"] < first["validation"] <= last["validation"] < first["test"]
 
 
 def test_an_edited_row_and_a_deleted_stage_folder_are_noticed(tmp_path: Path, state: Path) -> None:

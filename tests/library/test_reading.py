@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_model.data.reading import FORMATS, file_format, read_chunks, read_columns, unchanged_file
-from lstm_model.data.texts import text_problem
+from lstm_model.data.texts import text_problem, text_sources
 from lstm_model.digests import digest_file
 from lstm_model.errors import ContentError, LstmTextError, UsageError
 
@@ -218,6 +218,21 @@ def test_a_column_may_be_read_under_two_names(tmp_path: Path, ending: str) -> No
     frame = frame_of(path, {"label": "label", "slice": "label", "example_id": "id", "other": "id"})
     assert list(frame["slice"]) == list(frame["label"]) == [label for _, _, label in TUPLES]
     assert list(frame["other"]) == list(frame["example_id"])
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_several_text_columns_are_joined(tmp_path: Path, ending: str) -> None:
+    path = write_rows(tmp_path / f"rows{ending}", TUPLES)
+    frame = frame_of(path, {**text_sources(["text", "id"]), "label": "label"})
+    assert list(frame.columns) == ["text", "label", "problem"]
+    assert list(frame["text"]) == [f"{text} \ue000 {row_id}" for row_id, text, _ in TUPLES]
+
+
+def test_of_several_json_texts_null_is_empty_and_a_number_a_problem(tmp_path: Path) -> None:
+    rows = ['{"a": "x", "b": null}', '{"b": "y"}', '{"a": null}', '{"a": "x", "b": 5}']
+    frame = frame_of(put(tmp_path / "a.jsonl", "\n".join(rows)), text_sources(["a", "b"]))
+    assert list(frame["text"]) == ["x \ue000 ", " \ue000 y", None, None]
+    assert list(frame["problem"]) == [None, None, "null", "not text: int 5"]
 
 
 def test_a_frame_without_the_text_column_has_no_problem_column(tmp_path: Path) -> None:

@@ -200,6 +200,13 @@ def test_a_missing_column_is_named_with_the_flag_that_fixes_it() -> None:
     )
 
 
+def test_several_text_columns_are_one_text_with_one_flag() -> None:
+    settings = config(path="rows.csv", text_columns=("title", "body"))
+    assert list(wanted_columns(settings).values()) == ["title", "body", "label"]
+    message = str(missing_columns(settings, ["headline", "content"]))
+    assert message.endswith("Name the right column with --data.text-columns and --data.label-column.")
+
+
 @pytest.mark.parametrize(
     ("name", "flag"),
     [("slice", "--evaluation.slice-column"), ("group", "--split.group-column"), ("time", "--split.time-column")],
