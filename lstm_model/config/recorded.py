@@ -8,7 +8,13 @@ from lstm_model.config.pipeline import PipelineConfig
 # Settings of earlier releases, with their defaults.
 REMOVED = {"export.quantize": "none", "export.max_disagreement": 0.005}
 # Settings that earlier releases did not have, as those releases worked.
-ADDED = {"ngrams.words": False, "ngrams.characters": False, "training.adversarial": 0.0}
+ADDED = {
+    **dict.fromkeys(("data.delimiter", "data.encoding", "data.header")),
+    **dict.fromkeys(("evaluation.cases_delimiter", "evaluation.cases_encoding")),
+    "ngrams.words": False,
+    "ngrams.characters": False,
+    "training.adversarial": 0.0,
+}
 
 
 def flat_settings(recorded: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lstm_model.config.data import DataConfig
+from lstm_model.data.texts import listed
 from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError
 
@@ -46,8 +47,7 @@ def missing_columns(config: DataConfig, columns: list[str]) -> ContentError:
     wanted = wanted_columns(config)
     missing = [name.removeprefix("example_") for name, source in wanted.items() if source not in columns]
     return ContentError(
-        f"{config.path} needs the columns {', '.join(map(repr, wanted.values()))} "
-        f"(found: {', '.join(map(repr, columns))}).",
+        f"{config.path} needs the columns {', '.join(map(repr, wanted.values()))} (found: {listed(columns)}).",
         f"Name the right column with {' and '.join(f'--data.{name}-column' for name in missing)}.",
     )
 
@@ -55,7 +55,7 @@ def missing_columns(config: DataConfig, columns: list[str]) -> ContentError:
 def missing_slice_column(config: DataConfig, slice_column: str, columns: list[str]) -> ContentError:
     """Return the error for a file that lacks the column to slice the metrics by."""
     return ContentError(
-        f"{config.path} has no column {slice_column!r} (found: {', '.join(map(repr, columns))}).",
+        f"{config.path} has no column {slice_column!r} (found: {listed(columns)}).",
         "Name a column of the file with --evaluation.slice-column, or leave it out.",
     )
 

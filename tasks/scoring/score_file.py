@@ -109,10 +109,10 @@ def _score_chunks(
         rows += count
         progress.set(rows)
 
-    path, quoting = job.request.path, job.request.quoting
-    columns = text_columns(path, job.request.text_column, job.request.id_column, quoting=quoting)
+    path, dialect = job.request.path, job.request.dialect
+    columns = text_columns(path, job.request.text_column, job.request.id_column, dialect=dialect)
     with unchanged_file(path, job.input_sha256) as reading:
-        chunks = read_chunks(path, columns, quoting=quoting, chunk_rows=job.chunk_rows, reading=reading)
+        chunks = read_chunks(path, columns, dialect=dialect, chunk_rows=job.chunk_rows, reading=reading)
         for number, chunk in enumerate(chunks, 1):
             if builder is not None:
                 builder.see_texts(chunk["text"].tolist(), first_row=(number - 1) * job.chunk_rows)
