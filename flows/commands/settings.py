@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from lstm_model.config.data import Quoting
+from lstm_model.config.data import Dialect
 from lstm_model.config.drift import DriftConfig
 from lstm_model.config.registration import ModelName, RegistrationConfig
 from lstm_model.errors import UsageError
@@ -60,7 +60,7 @@ class CommandSettings(BaseSettings):
         return {name: value for name, value in self if name not in (*CommandSettings.model_fields, *names)}
 
 
-class TextSettings(CommandSettings):
+class TextSettings(CommandSettings, Dialect):
     """What the subcommands that read a file of texts share."""
 
     opens_tracking = "later"
@@ -74,10 +74,12 @@ class TextSettings(CommandSettings):
     id_column: str | None = None
     """Name of the column with the id. Unset: `id` if the file has it, otherwise the row number from 1.
     none: the row number."""
-    quoting: Quoting = "auto"
-    """Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of train."""
     drift: DriftConfig = DriftConfig()
     """Limits of the comparison with the version's training reference."""
+
+    def without(self, *names: str) -> dict[str, Any]:
+        """Return the subcommand's own settings, with those of a dialect as `dialect`."""
+        return {**super().without(*Dialect.model_fields, *names), "dialect": self.dialect}
 
 
 class ModelSettings(CommandSettings):

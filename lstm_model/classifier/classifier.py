@@ -78,7 +78,7 @@ class Classifier:
 
     @property
     def inputs(self) -> list[str]:
-        """Names of the columns that together are a text (`lstm_model.data.texts.join_texts`)."""
+        """Names of the columns that together are a text (`lstm_model.data.text_columns.join_texts`)."""
         return self.description.inputs
 
     @classmethod

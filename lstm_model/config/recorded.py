@@ -9,14 +9,14 @@ from lstm_model.config.pipeline import PipelineConfig
 REMOVED = {"export.quantize": "none", "export.max_disagreement": 0.005}
 # Settings that earlier releases did not have, as those releases worked.
 ADDED = {
+    **dict.fromkeys(("data.delimiter", "data.encoding", "data.header", "data.text_columns")),
+    **dict.fromkeys(("split.group_column", "split.time_column")),
+    "data.clean_labels": False,
+    "data.drop_rare_labels": True,
+    **dict.fromkeys(("evaluation.cases_delimiter", "evaluation.cases_encoding")),
     "ngrams.words": False,
     "ngrams.characters": False,
     "training.adversarial": 0.0,
-    "data.text_columns": None,
-    "data.clean_labels": False,
-    "data.drop_rare_labels": True,
-    "split.group_column": None,
-    "split.time_column": None,
 }
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from lstm_model.config.data import NO_ID, DataConfig
 from lstm_model.data.labels import shorten
-from lstm_model.data.texts import BLANK, cut_texts, is_text, text_sources
+from lstm_model.data.text_columns import cut_texts, is_text, text_sources
+from lstm_model.data.texts import BLANK, listed
 from lstm_model.data.time_split import read_times
 from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError
@@ -55,8 +56,7 @@ def missing_columns(config: DataConfig, columns: list[str]) -> ContentError:
         flags |= dict.fromkeys(filter(is_text, wanted), "text-columns")
     missing = [flags[name] for name, source in wanted.items() if source not in columns]
     return ContentError(
-        f"{config.path} needs the columns {', '.join(map(repr, wanted.values()))} "
-        f"(found: {', '.join(map(repr, columns))}).",
+        f"{config.path} needs the columns {', '.join(map(repr, wanted.values()))} (found: {listed(columns)}).",
         f"Name the right column with {' and '.join(f'--data.{flag}' for flag in dict.fromkeys(missing))}.",
     )
 
@@ -65,7 +65,7 @@ def missing_other_column(config: DataConfig, name: str, source: str, columns: li
     """Return the error for a file that lacks a column of `PipelineConfig.other_columns`."""
     section = "evaluation" if name == "slice" else "split"
     return ContentError(
-        f"{config.path} has no column {source!r} (found: {', '.join(map(repr, columns))}).",
+        f"{config.path} has no column {source!r} (found: {listed(columns)}).",
         f"Name a column of the file with --{section}.{name}-column, or leave it out.",
     )
 

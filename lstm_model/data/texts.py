@@ -1,16 +1,12 @@
-"""What counts as a text, when a text is blank, and how several columns are one text."""
+"""What counts as a text, what is blank, and what becomes an id, a label or a slice."""
 
 import json
-from collections.abc import Sequence
-from itertools import zip_longest
-
-import pandas as pd
-
-from lstm_model.errors import UsageError
-
-MARK = "\ue000"
-"""Stands between columns: a private-use character, which is a token, a word and no letter. A text must not hold it."""
-SEPARATOR = f" {MARK} "
+import math
+from collections.abc import Iterable
+from datetime import date, datetime, time
+from decimal import Decimal
+from itertools import islice
+from typing import Any
 
 # White space, and characters that no font draws: Unicode's Default_Ignorable_Code_Point without unassigned ones.
 _BLANK_RANGES = (
@@ -18,7 +14,7 @@ _BLANK_RANGES = (
     "\u180b-\u180f", "\u2000-\u200f", "\u2028-\u202f", "\u205f-\u206f", "\u3000", "\u3164", "\ufe00-\ufe0f", "\ufeff",
     "\uffa0", "\ufff9-\ufffb", "\U000e0001", "\U000e0020-\U000e007f", "\U000e0100-\U000e01ef",
 )  # fmt: skip
-BLANK = MARK + "".join(chr(code) for ends in _BLANK_RANGES for code in range(ord(ends[0]), ord(ends[-1]) + 1))
+BLANK = "\ue000" + "".join(chr(code) for ends in _BLANK_RANGES for code in range(ord(ends[0]), ord(ends[-1]) + 1))
 """All characters that show nothing; `text.strip(BLANK)` is empty for a blank text."""
 
 
@@ -35,60 +31,33 @@ def text_problem(value: object) -> str | None:
     return None
 
 
-def text_sources(names: Sequence[str]) -> dict[str, str]:
-    """Return name for `read_chunks` -> name in the file of the columns that together are the text."""
-    return {f"text {number}" if number > 1 else "text": name for number, name in enumerate(names, 1)}
+def scalar_string(value: Any) -> str | None:
+    """Return a value that is no text as a string: a number as its digits (1.0 is "1"), null and NaN as None.
 
-
-def is_text(name: str) -> bool:
-    """Return whether a name of `read_chunks` is that of a text column."""
-    return name == "text" or name.startswith("text ")
-
-
-def join_texts(parts: Sequence[object]) -> tuple[str | None, str | None]:
-    """Return the text of one or several columns, None if there is none, and why there is none.
-
-    Of several columns, a null one is empty; all null is no text.
+    A list of one item is its item, an empty one None. Raises ValueError, with what it is, for any other value.
     """
-    problems = [text_problem(part) for part in parts]
-    given = [problem for part, problem in zip(parts, problems, strict=True) if part is not None or len(parts) == 1]
-    if problem := next(filter(None, given or problems), None):
-        return None, problem
-    if len(parts) > 1 and any(MARK in str(part) for part in parts):
-        return None, "not text: holds U+E000, which stands between columns"
-    return SEPARATOR.join(str(part or "") for part in parts), None
+    if value is None or (isinstance(value, str) and text_problem(value) is None):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float | Decimal):
+        if math.isnan(value):
+            return None
+        if math.isfinite(value):
+            return str(int(value)) if value == int(value) and -(1 << 53) < value < 1 << 53 else str(value)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, list) and len(value) < 2 and not isinstance((*value, None)[0], list):
+        return scalar_string((*value, None)[0])
+    shown = json.dumps(value, default=str)[:80]
+    if isinstance(value, list) and len(value) > 1:
+        raise ValueError(f"a list of {len(value)} items, {shown}; a text has one label here (no multi-label)")
+    raise ValueError(f"neither a string nor a number: {shown}")
 
 
-def split_text(text: str, names: Sequence[str]) -> dict[str, str]:
-    """Return the columns, by name, that `join_texts` joined; a column that the text lacks is empty."""
-    parts = text.split(SEPARATOR) if len(names) > 1 else [text]
-    return dict(zip_longest(names, parts, fillvalue=""))
-
-
-def cut_texts(texts: pd.Series, most: int) -> pd.Series:
-    """Return the texts with at most so many characters, separators not counted, which all stay."""
-
-    def cut(text: str) -> str:
-        parts, left = [], most
-        for part in text.split(SEPARATOR):
-            parts.append(part[:left])
-            left -= len(parts[-1])
-        return SEPARATOR.join(parts)
-
-    long = texts.str.len() > most
-    return texts.where(~long, texts[long].map(cut)) if long.any() else texts
-
-
-def find_columns(named: Sequence[str] | None, text_column: str, *, of_model: Sequence[str]) -> list[str]:
-    """Return the columns of a file that a model reads: those that the caller names, or those of its training.
-
-    named, text_column: the settings text_columns and text_column. Raises UsageError where their number is another.
-    """
-    default = of_model if len(of_model) > 1 and text_column == "text" else [text_column]
-    columns = list(named or default)
-    if len(columns) != len(of_model):
-        raise UsageError(
-            f"The model reads {len(of_model)} text columns ({', '.join(map(repr, of_model))}), not {len(columns)}.",
-            "Name as many in the same order: --text-column NAME, or --text-columns NAME,NAME.",
-        )
-    return columns
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """Return the first names in one line, for a message."""
+    shown = list(islice(names, most + 1))
+    return ", ".join(repr(name[:80]) for name in shown[:most]) + (", ..." if len(shown) > most else "")

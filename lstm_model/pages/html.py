@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from lstm_model.data.texts import MARK
+from lstm_model.data.text_columns import MARK
 
 NOTHING = "–"
 SHOWN_CHARACTERS = 280

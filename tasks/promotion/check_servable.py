@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.classifier.answers import probability_columns
-from lstm_model.data.texts import split_text
+from lstm_model.data.text_columns import split_text
 from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.registry.version_files import DamagedVersion, read_version
 from tasks.runtime import tracking

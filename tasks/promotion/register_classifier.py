@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lstm_model.classifier.answers import AnswerOptions, probability_columns
 from lstm_model.config.registration import RegistrationConfig
-from lstm_model.data.texts import split_text
+from lstm_model.data.text_columns import split_text
 from lstm_model.digests import digest_file, digest_json
 from tasks.registry.version_files import find_damage
 from tasks.runtime import tracking

@@ -17,7 +17,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from lstm_model.classifier.answers import AnswerOptions, answer_records, answer_table
 from lstm_model.classifier.classifier import Classifier
-from lstm_model.data.texts import join_texts
+from lstm_model.data.text_columns import join_texts
 
 # A request is in memory several times (bytes, JSON, table, answer). `lstm-text score` is for large files.
 MAX_REQUEST_BYTES = 32 * 1024 * 1024

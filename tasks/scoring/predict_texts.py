@@ -5,7 +5,7 @@ from typing import Any
 
 from lstm_model.classifier.answers import AnswerOptions, answer_records
 from lstm_model.classifier.classifier import Classifier
-from lstm_model.data.texts import join_texts
+from lstm_model.data.text_columns import join_texts
 from lstm_model.errors import ContentError, UsageError
 from tasks.registry.registered_model import download_version, resolve_model
 

@@ -109,9 +109,9 @@ def _score_chunks(
         rows += count
         progress.set(rows)
 
-    path, quoting = job.request.path, job.request.quoting
+    path, dialect = job.request.path, job.request.dialect
     with unchanged_file(path, job.input_sha256) as reading:
-        chunks = read_chunks(path, job.columns, quoting=quoting, chunk_rows=job.chunk_rows, reading=reading)
+        chunks = read_chunks(path, job.columns, dialect=dialect, chunk_rows=job.chunk_rows, reading=reading)
         for number, chunk in enumerate(chunks, 1):
             if builder is not None:
                 builder.see_texts(chunk["text"].tolist(), first_row=(number - 1) * job.chunk_rows)

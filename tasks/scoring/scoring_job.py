@@ -17,10 +17,11 @@ from filelock import Timeout
 from prefect import get_run_logger
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lstm_model.config.data import Quoting
+from lstm_model.config.data import Dialect
+from lstm_model.data.parts import digest_input, refuse_output_in_input
 from lstm_model.data.reading import CHUNK_ROWS, text_columns
-from lstm_model.data.texts import find_columns
-from lstm_model.digests import digest_file, digest_text
+from lstm_model.data.text_columns import find_columns
+from lstm_model.digests import digest_text
 from lstm_model.errors import ModelError, UsageError
 from tasks.registry.registered_model import input_columns, resolve_model
 from tasks.runtime.locks import local_lock
@@ -40,7 +41,7 @@ class ScoringRequest(BaseModel):
     text_column: str
     text_columns: tuple[str, ...] | None = None
     id_column: str | None
-    quoting: Quoting = "auto"
+    dialect: Dialect = Dialect()
     threshold: float
     abstain_label: str
 
@@ -119,8 +120,9 @@ def parts_folder(output: Path) -> Path:
     return output.with_name(f".{output.name}.parts")
 
 
-def check_output(output: Path, *, overwrite: bool) -> None:
-    """Raise UsageError for an output that cannot be written, before any work starts."""
+def check_output(path: Path, output: Path, *, overwrite: bool) -> None:
+    """Raise UsageError for an output that cannot be written or is part of the input, before any work starts."""
+    refuse_output_in_input(path, output)
     if output.suffix not in OUTPUT_FORMATS:
         raise UsageError(f"The output {output.name} does not end in {' or '.join(OUTPUT_FORMATS)}.", "Rename it.")
     check_writable(output, overwrite=overwrite)
@@ -156,7 +158,7 @@ def sole_writer(output: Path) -> Iterator[None]:
 @retried_task(name="resolve-classifier")
 def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
     """Return the unfinished job of the same request and input, or a new job with the version that the address means."""
-    folder, sha256 = parts_folder(request.output), digest_file(request.path)
+    folder, sha256 = parts_folder(request.output), digest_input(request.path)
     unfinished = _read_job(folder) if resume else None
     if unfinished and (unfinished.request, unfinished.input_sha256) == (request, sha256) and _exists(unfinished):
         get_run_logger().info(
@@ -167,7 +169,7 @@ def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
         return unfinished
     name, version, run_id = resolve_model(request.model_uri)
     texts = find_columns(request.text_columns, request.text_column, of_model=input_columns(name, version))
-    columns = text_columns(request.path, texts, request.id_column, quoting=request.quoting)
+    columns = text_columns(request.path, texts, request.id_column, dialect=request.dialect)
     if folder.exists():
         get_run_logger().info("deleting an unfinished scoring of another input, request or model: %s", folder)
         shutil.rmtree(folder)

@@ -20,7 +20,8 @@ from lstm_model.data.row_rules import (
     sift_rows,
 )
 from lstm_model.data.splitting import name_splits
-from lstm_model.data.texts import BLANK, cut_texts
+from lstm_model.data.text_columns import cut_texts
+from lstm_model.data.texts import BLANK
 from lstm_model.errors import ContentError
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table, publish_markdown

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_model.data.texts import BLANK, MARK, SEPARATOR, cut_texts, find_columns, join_texts, split_text, text_sources
+from lstm_model.data.text_columns import MARK, SEPARATOR, cut_texts, find_columns, join_texts, split_text, text_sources
+from lstm_model.data.texts import BLANK
 from lstm_model.errors import UsageError
 
 PARTS = st.lists(st.text().map(lambda text: text.replace(MARK, "")), min_size=2, max_size=4)
