@@ -30,7 +30,9 @@ def predict_texts(texts: list[str], model_uri: str, *, json_input: bool, **optio
             raise UsageError(f"Text {number} lacks a column of {model_uri}.", f"Write it as '{example}'.")
         whole, problem = join_texts([row[name] for name in inputs] if json_input else [text])
         if whole is None:
-            raise ContentError(f"Text {number} cannot be answered: {problem}.", "Check the terminal's encoding.")
+            raise ContentError(
+                f"Text {number} cannot be answered: {problem}.", "Change the text, or check the terminal's encoding."
+            )
         joined.append(whole)
     return answer_records(classifier.predict_probabilities(joined), classifier.labels, AnswerOptions(**options))
 

@@ -96,7 +96,8 @@ def _read_rows(raw: StageRecord, config: DataConfig) -> tuple[pd.DataFrame, list
     if "split" in rows:
         rows["split"] = name_splits(rows["split"])
     known = config.labels or ()
-    counts = rows["label"][rows["label"].str.strip(BLANK) != ""].value_counts()
+    labels = rows["label"].fillna("")
+    counts = labels[labels.str.strip(BLANK) != ""].value_counts()
     alike = find_alike(counts.to_dict(), known)
     merged = merges(alike, known) if config.clean_labels else {}
     rows["label"] = rows["label"].replace(merged)
