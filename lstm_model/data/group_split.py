@@ -30,20 +30,20 @@ def split_groups(*, text_digests: pd.Series, labels: pd.Series, groups: pd.Serie
     units = _join_groups(text_digests, named)
     keys = named.fillna(text_digests).groupby(units).min()
     chances = np.array([_chance(f"{config.seed}/{key}") for key in keys])
-    targets = np.array([1 - config.validation_fraction - config.test_fraction, config.validation_fraction])
-    targets = np.append(targets, config.test_fraction)
+    held_out = (config.validation_fraction, config.test_fraction)
+    targets = np.array([1 - sum(held_out), *held_out])
     proposed = np.searchsorted(targets.cumsum()[:-1], chances, side="right")
     label_ids, names = pd.factorize(labels, sort=True)
     shape = (len(keys), len(names))
     counts = sparse.coo_array((np.ones(len(units), dtype=np.int64), (units, label_ids)), shape=shape).tocsr()
     order = np.lexsort((chances, -np.bincount(units)))  # The largest first: small ones fill what is left.
     placed = _move(counts, proposed, order, targets)
-    for label, label_id in zip(names, range(len(names)), strict=True):
-        holders = np.bincount(placed[counts[:, [label_id]].nonzero()[0]], minlength=len(SPLITS))
-        if not holders.min():
+    holders = np.stack([(counts[placed == side] > 0).sum(axis=0) for side in range(len(SPLITS))], axis=1)
+    for label, units_with in zip(names, holders, strict=True):
+        if not units_with.min():
             raise ContentError(
-                f"Label {label!r} is in {holders.sum()} separate groups of {config.group_column!r}, which leave "
-                f"{SPLITS[holders.argmin()]} without it.",
+                f"Label {label!r} is in {units_with.sum()} separate groups of {config.group_column!r}, which leave "
+                f"{SPLITS[units_with.argmin()]} without it.",
                 "Each split needs a group with each label: add groups, or remove the label.",
             )
     return pd.Series(np.array(SPLITS, dtype=object)[placed[units]], index=labels.index, dtype=object)
