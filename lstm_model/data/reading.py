@@ -169,7 +169,7 @@ def _values(
         cells = excel_rows(path, reading)
         return _picked(next(cells), columns, cells)
     header, found, note = _delimited_header(path, kind, dialect, columns.values())
-    keys = [columns["label"]] if "label" in columns else [name for name in header if name != columns.get("text")]
+    keys = [columns["label"]] if "label" in columns else [name for name in header if name != columns.get("text")][:100]
     id_column = columns.get("id", columns.get("example_id"))
     found, why = choose_quoting(path, found, keys=keys, id_column=id_column)
     reading.note(note)

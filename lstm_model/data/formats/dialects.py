@@ -68,9 +68,11 @@ def require_header(path: Path, header: Sequence[str], names: Collection[str], di
     if dialect.header or not names or set(names) & set(header):
         return
     rows = parse_rows(first_lines(path, dialect), dialect)[1:]
-    if any(_is_datum(cell, [row[place] for row in rows if len(row) > place]) for place, cell in enumerate(header)):
+    if any(
+        _is_datum(cell, [row[place] for row in rows if len(row) > place]) for place, cell in enumerate(header[:100])
+    ):
         raise ContentError(
-            f"{path} has no header line? Its first line has {listed(header)} instead of names of columns.",
+            f"{path}: no header? Its first line has {listed(header)} instead of names of columns.",
             f"Name the columns with --data.header {','.join(names)} (score and drift: --header), all of them in order, "
             "or add such a first line.",
         )
