@@ -69,7 +69,7 @@ def find_kind(path: Path, encoding: str | None = None) -> Kind:
 def _office_kind(path: Path, names: set[str]) -> Kind:
     if "xl/workbook.xml" in names:
         return "excel"
-    what = "a Word document" if "word/document.xml" in names else "an Office file without sheets"
+    what = "a Word document" if "word/document.xml" in names else "a document without sheets"
     raise ContentError(
         f"{path} is {what}. This format is not read.", "Export its texts and labels as CSV or JSON Lines."
     )
