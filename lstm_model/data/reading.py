@@ -172,7 +172,7 @@ def _values(
         return _picked(next(cells), columns, cells)
     header, found, note = _delimited_header(path, kind, dialect, columns.values())
     texts = {source for name, source in columns.items() if is_text(name)}
-    keys = [columns["label"]] if "label" in columns else [name for name in header if name not in texts]
+    keys = [columns["label"]] if "label" in columns else [name for name in header if name not in texts][:100]
     id_column = columns.get("id", columns.get("example_id"))
     found, why = choose_quoting(path, found, keys=keys, id_column=id_column)
     reading.note(note)

@@ -30,9 +30,10 @@ def find_delimiter(path: Path, dialect: Dialect, names: Collection[str], *, usua
     if found is None and lines and (said := SEPARATOR_LINE.fullmatch(lines[0])):
         found = said[1]
     if found is None:
-        fits = {delimiter: _fit(lines, dialect, delimiter, names, usual) for delimiter in DELIMITERS}
-        best = max(DELIMITERS, key=lambda delimiter: fits[delimiter])
-        found = best if fits[best][1] else usual  # The second: the header has several columns.
+        present = [delimiter for delimiter in DELIMITERS if any(delimiter in line for line in lines)]
+        fits = {delimiter: _fit(lines, dialect, delimiter, names, usual) for delimiter in present}
+        best = max(present, key=lambda delimiter: fits[delimiter], default=usual)
+        found = best if best in fits and fits[best][1] else usual  # The second: the header has several columns.
     shown = "tabs" if found == "\t" else repr(found)
     note = f"fields are separated by {shown}" if found != usual and dialect.delimiter is None else None
     return dialect.model_copy(update={"delimiter": found}), note
@@ -41,7 +42,8 @@ def find_delimiter(path: Path, dialect: Dialect, names: Collection[str], *, usua
 def _fit(lines: list[str], dialect: Dialect, delimiter: str, names: Collection[str], usual: str) -> tuple[float, ...]:
     """Return how well a delimiter fits the first lines, to compare: the larger the better."""
     fits = []
-    for quoting in ("quoted", "none") if dialect.quoting == "auto" else (dialect.quoting,):
+    either = dialect.quoting == "auto" and any('"' in line for line in lines)
+    for quoting in ("quoted", "none") if either else (dialect.quoting,):
         rows = parse_rows(lines, dialect.model_copy(update={"delimiter": delimiter, "quoting": quoting}))
         header = dialect.header or (rows[0] if rows else ())
         same = sum(len(row) == len(header) for row in rows) / max(1, len(rows))
@@ -68,9 +70,11 @@ def require_header(path: Path, header: Sequence[str], names: Collection[str], di
     if dialect.header or not names or set(names) & set(header):
         return
     rows = parse_rows(first_lines(path, dialect), dialect)[1:]
-    if any(_is_datum(cell, [row[place] for row in rows if len(row) > place]) for place, cell in enumerate(header)):
+    if any(
+        _is_datum(cell, [row[place] for row in rows if len(row) > place]) for place, cell in enumerate(header[:100])
+    ):
         raise ContentError(
-            f"{path} has no header line? Its first line has {listed(header)} instead of names of columns.",
+            f"{path}: no header? Its first line has {listed(header)} instead of names of columns.",
             f"Name the columns with --data.header {','.join(names)} (score and drift: --header), all of them in order, "
             "or add such a first line.",
         )

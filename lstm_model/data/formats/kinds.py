@@ -1,6 +1,7 @@
 """The true format of a file, by its first bytes; its name decides only where those say nothing."""
 
 import re
+from io import FileIO
 from pathlib import Path
 from typing import Literal
 from zipfile import ZipFile
@@ -27,7 +28,7 @@ REFUSED = [
     (rb"SQLite format 3\x00", "a SQLite database", "Export a table: sqlite3 -csv -header FILE 'SELECT ...' > rows.csv"),
     (rb"ARROW1\x00|FEA1(?=.{0,999}\x00)", "a Feather or Arrow file", f"Convert it: {TO_PARQUET.format('feather')}"),
     (rb"\xff{4}.{3}\x00", "an Arrow stream", "Convert it: datasets.Dataset.from_file('FILE').to_parquet(...)"),
-    (rb"\x80[\x02-\x05][\x95cC(}\]]", "a pickle, which can run code when it is read", f"Convert it where you trust it: "
+    (rb"\x80[\x02-\x05][\x95cC(}\]]", "a pickle, which could run code", f"Convert it where you trust it: "
      f"{TO_PARQUET.format('pickle')}"),
     (rb"Obj\x01", "an Avro file", "Convert it to Parquet, for example with Spark or DuckDB."),
     (rb"ORC(?=.{0,999}\x00)", "an ORC file", f"Convert it: {TO_PARQUET.format('orc')}"),
@@ -49,16 +50,17 @@ ENDING = re.compile(r"(\.(csv|tsv|tab|txt|jsonl|ndjson|json|parquet|xlsx))?(\.(g
 def find_kind(path: Path, encoding: str | None = None) -> Kind:
     """Return the format of one file. Raises ContentError, with what helps, for a file of a format that is not read."""
     with open_unpacked(path) as file:
+        packed = not isinstance(file.raw, FileIO)
         start = file.peek(HEAD)[:HEAD]
         if start.startswith(b"PAR1"):
             return "parquet"
         for pattern, what, remedy in PATTERNS:
             if pattern.match(start):
-                raise ContentError(f"{path} is {what}, which is not read.", remedy)
+                raise ContentError(f"{path} is {what}. This format is not read.", remedy)
         if start.startswith(b"PK\x03\x04"):
             return _office_kind(path, set(ZipFile(file).namelist()))
     text = start.decode(encoding or find_encoding(start), "replace").removeprefix("\ufeff").lstrip()
-    expected = BINARY.get(path.suffix.lower())
+    expected = None if packed else BINARY.get(path.suffix.lower())
     if expected and (path.stat().st_size < 4 or re.search(r"[\x00-\x08\x0e-\x1f]", text)):
         raise ContentError(f"{path} is not a complete {expected} file.", "It is cut off or damaged. Copy it again.")
     return _text_kind(text, str(ENDING.search(path.name.lower())[1]))  # type: ignore[index]  # It matches nothing, too.
@@ -67,8 +69,10 @@ def find_kind(path: Path, encoding: str | None = None) -> Kind:
 def _office_kind(path: Path, names: set[str]) -> Kind:
     if "xl/workbook.xml" in names:
         return "excel"
-    what = "a Word document" if "word/document.xml" in names else "an Office file without sheets"
-    raise ContentError(f"{path} is {what}, which is not read.", "Export its texts and labels as CSV or JSON Lines.")
+    what = "a Word document" if "word/document.xml" in names else "a document without sheets"
+    raise ContentError(
+        f"{path} is {what}. This format is not read.", "Export its texts and labels as CSV or JSON Lines."
+    )
 
 
 def _text_kind(text: str, ending: str) -> Kind:

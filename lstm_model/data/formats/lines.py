@@ -117,7 +117,6 @@ def _scan(path: Path, version: tuple[int, int, int]) -> Content:
             quotes = quotes or b'"' in block
             ends = [ends[0] + block.count(b"\n"), ends[1] + (0 if ends[0] else block.count(b"\r"))]
             size, last = size + len(block), block[-1:]
-    lines = max(ends) + (last not in b"\r\n")
-    if lines > 50_000_000 and size < 4 * lines:
-        raise ContentError(f"{path} has {lines:,} lines, nearly all of them blank.", "Check the export.")
-    return Content(quotes, lines)
+            if max(ends) > 20_000_000 and size < 4 * max(ends):  # More would take minutes.
+                raise ContentError(f"{path} has {max(ends):,} lines, nearly all of them blank.", "Check the export.")
+    return Content(quotes, max(ends) + (last not in b"\r\n"))

@@ -21,7 +21,8 @@ from lstm_model.errors import ContentError, UsageError
 BLOCK = 1 << 20
 LARGE, RATIO = 1 << 30, 200
 LAYERS = 3
-OFFICE = "[Content_Types].xml"
+OFFICE = {"[Content_Types].xml", "mimetype"}
+"""Files in a zip archive that make it a document."""
 # What the libraries raise for damaged content: OSError, ValueError and RuntimeError without a kind of their own.
 BROKEN = (EOFError, OSError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
@@ -118,7 +119,7 @@ def open_unpacked(path: Path) -> io.BufferedReader:
         try:
             if packing.kind == "zip":
                 file = _seekable(file)
-                office = OFFICE in zipfile.ZipFile(file).namelist()
+                office = OFFICE & set(zipfile.ZipFile(file).namelist())
                 file.seek(0)
                 if office:
                     return file  # type: ignore[no-any-return]
