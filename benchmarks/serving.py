@@ -185,7 +185,7 @@ def time_score(folder: Path, path: Path) -> float:
     )  # fmt: skip
     job = ScoringJob(
         request=request, input_sha256=digest_file(path), model_name="bench", version="1", run_id="bench",
-        chunk_rows=CHUNK_ROWS,
+        columns={"text": "text", "id": "id"}, chunk_rows=CHUNK_ROWS,
     )  # fmt: skip
     job.folder.mkdir()
     started = time.perf_counter()

@@ -61,7 +61,7 @@ EXAMPLE = """\
 preset: article
 data:
   path: data/headlines.csv
-  on_bad_rows: quarantine
+  on_bad_rows: stop
 model:
   lstm_units: 64
 training:
@@ -188,7 +188,9 @@ def tried(given: Any) -> str:
 def table(header: list[str], rows: list[list[str]]) -> str:
     """Return a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |\n" for line in lines
+    )
 
 
 if __name__ == "__main__":

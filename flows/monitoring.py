@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.forms import readable
-from lstm_model.config.data import Quoting
+from lstm_model.config.data import Dialect
 from lstm_model.config.drift import DriftConfig
 from tasks.monitoring.monitor_file import MonitorOutcome, MonitorRequest, completed, monitor_file
 from tasks.runs.flow_run import recorded_flow
@@ -18,9 +18,10 @@ def watch_drift(
     model_uri: str = "models:/text-classifier@champion",
     feedback: Path | None = None,
     text_column: str = "text",
+    text_columns: tuple[str, ...] | None = None,
     id_column: str | None = None,
-    quoting: Quoting = "auto",
-    feedback_quoting: Quoting = "auto",
+    dialect: Dialect = Dialect(),
+    feedback_dialect: Dialect = Dialect(),
     drift: DriftConfig = DriftConfig(),
     repeat: bool = False,
 ) -> MonitorOutcome:
@@ -32,15 +33,18 @@ def watch_drift(
         model_uri: The registered model, as models:/NAME@ALIAS or models:/NAME/VERSION.
         feedback: A file with the columns id and label: true labels of rows of the file.
         text_column: Name of the column with the text.
+        text_columns: Names of several columns that are the text, in the model's order. Unset: as it was trained.
         id_column: Name of the column with the id. Unset: `id` if the file has it, otherwise the row number.
-        quoting: Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of training.
-        feedback_quoting: The same for the feedback.
+            none: the row number.
+        dialect: How a text file is written: delimiter, quoting, encoding and header, as in data of training.
+        feedback_dialect: The same for the feedback.
         drift: Limits of the comparison with the reference.
         repeat: Compare again what was compared before; nothing is logged twice.
     """
     with recorded_flow():
         request = MonitorRequest(
-            path=path, model_uri=model_uri, text_column=text_column, id_column=id_column, quoting=quoting,
-            feedback_quoting=feedback_quoting, feedback=feedback, repeat=repeat,
+            path=path, model_uri=model_uri, text_column=text_column, text_columns=text_columns,
+            id_column=id_column, dialect=dialect,
+            feedback_dialect=feedback_dialect, feedback=feedback, repeat=repeat,
         )  # fmt: skip
         return completed(monitor_file(request, drift))

@@ -7,7 +7,7 @@ from prefect import flow
 from pydantic import Field
 
 from flows.forms import readable
-from lstm_model.config.data import Quoting
+from lstm_model.config.data import Dialect
 from lstm_model.config.drift import DriftConfig
 from tasks.monitoring.batch_drift import compare_scored
 from tasks.runs.flow_run import recorded_flow
@@ -22,8 +22,9 @@ def score_texts(
     output: Path,
     model_uri: str = "models:/text-classifier@champion",
     text_column: str = "text",
+    text_columns: tuple[str, ...] | None = None,
     id_column: str | None = None,
-    quoting: Quoting = "auto",
+    dialect: Dialect = Dialect(),
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.0,
     abstain_label: str = "abstain",
     overwrite: bool = False,
@@ -35,12 +36,14 @@ def score_texts(
     """Answer every row of a file with a registered model; ids and order stay.
 
     Args:
-        path: The file with the texts: .csv, .tsv, .jsonl (each also .gz) or .parquet.
+        path: The file with the texts, or a folder or pattern of files with the same columns.
         output: Where to write the answers: .parquet or .csv.
         model_uri: The registered model, as models:/NAME@ALIAS or models:/NAME/VERSION.
         text_column: Name of the column with the text.
+        text_columns: Names of several columns that are the text, in the model's order. Unset: as it was trained.
         id_column: Name of the column with the id. Unset: `id` if the file has it, otherwise the row number.
-        quoting: Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of training.
+            none: the row number.
+        dialect: How a text file is written: delimiter, quoting, encoding and header, as in data of training.
         threshold: Answers with a lower score get abstain_label instead of a label.
         abstain_label: The label of answers below the threshold.
         overwrite: Replace an output that exists.
@@ -50,10 +53,11 @@ def score_texts(
         drift: Limits of the comparison with the version's training reference; null skips the comparison.
     """
     with recorded_flow(), sole_writer(output):
-        check_output(output, overwrite=overwrite)
+        check_output(path, output, overwrite=overwrite)
         request = ScoringRequest(
-            path=path, output=output, model_uri=model_uri, text_column=text_column, id_column=id_column,
-            quoting=quoting, threshold=threshold, abstain_label=abstain_label,
+            path=path, output=output, model_uri=model_uri, text_column=text_column, text_columns=text_columns,
+            id_column=id_column,
+            dialect=dialect, threshold=threshold, abstain_label=abstain_label,
         )  # fmt: skip
         job = open_job(request, resume=resume)
         outcome, batch = score_file(job, engine=engine, scheduler=scheduler, profiled=drift is not None)

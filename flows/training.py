@@ -105,7 +105,7 @@ def train_text_classifier(
 
 def build_and_evaluate(config: PipelineConfig, run: Run) -> tuple[StageRecord, StageRecord, StageRecord, StageRecord]:
     """Return examples, splits, classifier and evaluation. `lstm-text reproduce` runs this part again."""
-    raw = load_examples(config.data, config.evaluation.slice_column, run=run)
+    raw = load_examples(config.data, config.other_columns, run=run)
     examples = validate_examples(raw, config.data, run=run)
     check_cases_file(examples, config.data, config.evaluation, run=run)
     splits = split_examples(examples, config.split, run=run)

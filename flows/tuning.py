@@ -68,7 +68,7 @@ def tune_text_classifier(
     )  # fmt: skip
     check_space(tuning, base)
     with open_search(base, tuning) as search:
-        raw = load_examples(base.data, base.evaluation.slice_column, run=search.run)
+        raw = load_examples(base.data, base.other_columns, run=search.run)
         examples = validate_examples(raw, base.data, run=search.run)
         splits = split_examples(examples, base.split, run=search.run)
         encoded = tokenize_and_pad(splits, base.tokenization, run=search.run)

@@ -1,5 +1,6 @@
 """A registered model without a training run: fresh weights answer as fast, and as reproducibly, as trained ones."""
 
+import json
 from pathlib import Path
 
 import mlflow
@@ -15,8 +16,8 @@ WORDS = ["purr", "bark", "hoot", "meow", "woof"]
 TEXTS = [f"the {word} came at {n} and {m} left" for n, word in enumerate(WORDS) for m in "abc"]
 
 
-def write_classifier(folder: Path, *, seed: int = 1) -> Path:
-    """Write a whole classifier folder, model.keras included; return it."""
+def write_classifier(folder: Path, *, seed: int = 1, inputs: tuple[str, ...] = ("text",)) -> Path:
+    """Write a whole classifier folder, model.keras included; return it. inputs: the columns that it reads."""
     import numpy as np
 
     from lstm_model.network.export import write_onnx
@@ -40,7 +41,8 @@ def write_classifier(folder: Path, *, seed: int = 1) -> Path:
         ngrams = fit_ngrams(TEXTS, label_ids, kind=kind, num_classes=len(LABELS))
         assert ngrams is not None
         ngrams.save(folder, kind)
-    description = ClassifierDescription(labels=LABELS, mixture={"words": 0.1, "characters": 0.2})
+    mixture = {"words": 0.1, "characters": 0.2}
+    description = ClassifierDescription(labels=LABELS, inputs=list(inputs), mixture=mixture)
     description.sealed(folder, [path.name for path in folder.iterdir() if path.suffix != ".keras"]).write(folder)
     return folder
 
@@ -50,8 +52,10 @@ def register(folder: Path, name: str) -> str:
     from tasks.promotion.register_classifier import log_classifier
     from tasks.runtime.tracking import ensure_experiment
 
+    inputs = json.loads((folder / "classifier.json").read_text("utf-8"))["inputs"]
+    example = pd.DataFrame(dict.fromkeys(inputs, TEXTS[:2]))
     with mlflow.start_run(experiment_id=ensure_experiment("models-for-tests")):
-        uri = log_classifier(list(folder.iterdir()), pd.DataFrame({"text": TEXTS[:2]}), metadata={"labels": LABELS})
+        uri = log_classifier(list(folder.iterdir()), example, metadata={"labels": LABELS})
     version = str(mlflow.register_model(uri, name).version)
     MlflowClient().set_registered_model_alias(name, "champion", version)
     return version

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic_settings import CliPositionalArg
 
 from flows.commands.settings import TextSettings, finish
-from lstm_model.config.data import Quoting
+from lstm_model.config.data import Dialect
 
 
 class Settings(TextSettings):
@@ -15,16 +15,16 @@ class Settings(TextSettings):
     """The file with the texts, or the output of lstm-text score (then --feedback is needed)."""
     feedback: Path | None = None
     """A file with the columns id and label: true labels of rows of the input."""
-    feedback_quoting: Quoting = "auto"
-    """As --quoting, for the feedback."""
+    feedback_dialect: Dialect = Dialect()
+    """As --delimiter, --quoting, --encoding and --header, for the feedback."""
 
 
 def run(settings: Settings) -> int:
     from lstm_model.data.reading import read_columns
 
-    read_columns(settings.input, quoting=settings.quoting)
+    read_columns(settings.input, dialect=settings.dialect)
     if settings.feedback is not None:
-        read_columns(settings.feedback, quoting=settings.feedback_quoting)
+        read_columns(settings.feedback, dialect=settings.feedback_dialect)
 
     from tasks.runtime.prefect_server import use_prefect_server
 

@@ -1,11 +1,14 @@
 """`lstm-text predict`: answer texts from the command line, without Prefect."""
 
 import argparse
+import io
+import sys
 from typing import Self
 
 from pydantic import Field
 
 from flows.commands.settings import DEFAULT_MODEL_URI, CommandSettings, finish
+from lstm_model.errors import UsageError
 
 
 class Settings(CommandSettings):
@@ -16,6 +19,7 @@ class Settings(CommandSettings):
     threshold: float = Field(0.0, ge=0, le=1)
     abstain_label: str = "abstain"
     top_k: int = Field(0, ge=0)
+    json_input: bool = False
 
     @classmethod
     def from_arguments(cls, arguments: list[str]) -> Self:
@@ -23,14 +27,34 @@ class Settings(CommandSettings):
         parser = argparse.ArgumentParser(
             prog="lstm-text predict", description=cls.__doc__, argument_default=argparse.SUPPRESS
         )
-        parser.add_argument("texts", nargs="+", metavar="TEXT", help="a text; write -- before texts that start with -")
+        parser.add_argument(
+            "texts",
+            nargs="+",
+            metavar="TEXT",
+            help="a text, or - for one per line of stdin; write -- before texts that start with -",
+        )
         parser.add_argument("--model-uri", help="models:/NAME@ALIAS or models:/NAME/VERSION")
         parser.add_argument("--threshold", help="answers with a lower score get the abstain label")
         parser.add_argument("--abstain-label", help="the label of answers below the threshold")
         parser.add_argument("--top-k", help="name this many labels, the most probable first; 0: all probabilities")
+        parser.add_argument(
+            "--json-input", action="store_true", help="each TEXT is a JSON object with the model's text columns"
+        )
         parser.add_argument("--json", action="store_true", help="make the last line of stdout one JSON object")
         parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        return cls(**vars(parser.parse_args(arguments)))
+        given = vars(parser.parse_args(arguments))
+        if given["texts"] == ["-"]:
+            given["texts"] = _lines_of_stdin()
+        return cls(**given)
+
+
+def _lines_of_stdin() -> list[str]:
+    # Undecodable bytes become half of a surrogate pair, which `predict_texts` names.
+    with io.TextIOWrapper(sys.stdin.buffer, "utf-8", errors="surrogateescape") as stdin:
+        texts = [line.removesuffix("\n") for line in stdin]
+    if not texts:
+        raise UsageError("stdin has no text.", "Pipe one text per line into lstm-text predict -.")
+    return texts
 
 
 def run(settings: Settings) -> int:

@@ -13,7 +13,7 @@ class Settings(TextSettings):
     """Answer every row of a file with a registered model."""
 
     input: CliPositionalArg[Path]
-    """The file with the texts: .csv, .tsv, .jsonl (each also .gz) or .parquet."""
+    """The file with the texts, or a folder or pattern of files with the same columns; - reads stdin."""
     output: Path
     """Where to write the answers: .parquet or .csv."""
     threshold: float = Field(0.0, ge=0, le=1)
@@ -33,9 +33,18 @@ class Settings(TextSettings):
 
 
 def run(settings: Settings) -> int:
+    from lstm_model.data.parts import input_or_stdin
+
+    with input_or_stdin(settings.input) as path:
+        return _score(settings, path)
+
+
+def _score(settings: Settings, path: Path) -> int:
+    from lstm_model.data.parts import refuse_output_in_input
     from lstm_model.data.reading import read_columns
 
-    read_columns(settings.input, quoting=settings.quoting)
+    refuse_output_in_input(path, settings.output)
+    read_columns(path, dialect=settings.dialect, names=settings.text_columns or [settings.text_column])
 
     from tasks.runtime.prefect_server import use_prefect_server
 
@@ -43,9 +52,9 @@ def run(settings: Settings) -> int:
         from flows.scoring import score_texts
         from tasks.scoring.scoring_job import check_output
 
-        check_output(settings.output, overwrite=settings.overwrite)
+        check_output(path, settings.output, overwrite=settings.overwrite)
     drift = None if settings.no_drift else settings.drift
-    outcome = score_texts(settings.input, drift=drift, **settings.without("input", "no_drift", "drift"))
+    outcome = score_texts(path, drift=drift, **settings.without("input", "no_drift", "drift"))
     print(f"{outcome.rows:,} rows, {outcome.unscored:,} without a text, by {outcome.model_name} {outcome.version}")
     if outcome.drift:
         print(outcome.drift.line)

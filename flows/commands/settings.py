@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from lstm_model.config.data import Quoting
+from lstm_model.config.data import Dialect
 from lstm_model.config.drift import DriftConfig
 from lstm_model.config.registration import ModelName, RegistrationConfig
 from lstm_model.errors import UsageError
@@ -66,7 +66,7 @@ class CommandSettings(BaseSettings):
         return {name: value for name, value in self if name not in (*CommandSettings.model_fields, *names)}
 
 
-class TextSettings(CommandSettings):
+class TextSettings(CommandSettings, Dialect):
     """What the subcommands that read a file of texts share."""
 
     opens_tracking = "later"
@@ -75,12 +75,17 @@ class TextSettings(CommandSettings):
     """models:/NAME@ALIAS or models:/NAME/VERSION."""
     text_column: str = "text"
     """Name of the column with the text."""
+    text_columns: tuple[str, ...] | None = None
+    """Names of several columns that are the text, in the model's order. Unset: those that it was trained on."""
     id_column: str | None = None
-    """Name of the column with the id. Unset: `id` if the file has it, otherwise the row number from 1."""
-    quoting: Quoting = "auto"
-    """Whether double quotes enclose fields of CSV and TSV: auto, quoted or none, as data.quoting of train."""
+    """Name of the column with the id. Unset: `id` if the file has it, otherwise the row number from 1.
+    none: the row number."""
     drift: DriftConfig = DriftConfig()
     """Limits of the comparison with the version's training reference."""
+
+    def without(self, *names: str) -> dict[str, Any]:
+        """Return the subcommand's own settings, with those of a dialect as `dialect`."""
+        return {**super().without(*Dialect.model_fields, *names), "dialect": self.dialect}
 
 
 class ModelSettings(CommandSettings):

@@ -61,7 +61,7 @@ def run(settings: Settings) -> int:
     config = settings.pipeline()
     check_inputs(config)
     if cases := find_cases(config.data, config.evaluation):
-        read_cases(cases, quoting=config.evaluation.cases_quoting)
+        read_cases(cases, inputs=config.data.inputs, dialect=config.evaluation.cases_dialect)
 
     from tasks.runtime.prefect_server import use_prefect_server
 
@@ -79,8 +79,9 @@ def run(settings: Settings) -> int:
 def check_inputs(config: PipelineConfig) -> None:
     """Report a missing or broken file at once, before anything starts."""
     from lstm_model.data.reading import read_columns
+    from lstm_model.data.row_rules import wanted_columns
 
-    read_columns(config.data.path, quoting=config.data.quoting)
+    read_columns(config.data.path, dialect=config.data.dialect, names=wanted_columns(config.data).values())
     if path := config.model.word_vectors:
         from lstm_model.tokens.word_vectors import check_word_vectors
 

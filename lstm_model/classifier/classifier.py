@@ -1,8 +1,8 @@
 """The classifier that is served: texts -> probabilities. Needs only numpy, tokenizers and onnxruntime.
 
 Its folder has tokenizer.json (text -> token_ids), model.onnx (token_ids -> the LSTM's logits), two .npy files for each
-n-gram part (text -> margins), classifier.json (labels, weights of the parts, temperature, config) and, for retraining
-and inspection, model.keras. No pickle.
+n-gram part (text -> margins), classifier.json (labels, input columns, weights of the parts, temperature, config) and,
+for retraining and inspection, model.keras. No pickle.
 """
 
 import json
@@ -24,7 +24,7 @@ from lstm_model.ngrams.ngram_model import NgramModel, NgramTable
 from lstm_model.tokens.batches import length_batches, pad_batch
 from lstm_model.tokens.text_encoder import Int32, Int64, TextEncoder
 
-FORMAT_VERSION = 2  # 1, without n-grams, is still read.
+FORMAT_VERSION = 3  # 1, without n-grams, and 2, for one text column, are still read.
 DESCRIPTION = "classifier.json"
 LSTM = "lstm"  # The name of the part that is always there.
 BATCH_ROWS = 16  # 32 takes 2 % less time and 7 MB more.
@@ -37,6 +37,7 @@ class ClassifierDescription:
 
     labels: list[str]
     temperature: float = 1.0
+    inputs: list[str] = field(default_factory=lambda: ["text"])  # The columns that together are a text.
     mixture: dict[str, float] = field(default_factory=dict)  # The weight of each part; empty: the LSTM alone.
     format_version: int = FORMAT_VERSION
     config: dict[str, Any] = field(default_factory=dict)
@@ -89,6 +90,11 @@ class Classifier:
     def labels(self) -> list[str]:
         """Names of the C classes, in the order of the probabilities' columns."""
         return self.description.labels
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the columns that together are a text (`lstm_model.data.text_columns.join_texts`)."""
+        return self.description.inputs
 
     @classmethod
     def load(cls, folder: Path | str, *, num_threads: int | None = None) -> "Classifier":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lstm_model.config.data import Quoting
+from lstm_model.config.data import Delimiter, Dialect, Encoding, Quoting
 from lstm_model.config.section import Count, Fraction, Section
 
 
@@ -27,5 +27,14 @@ class EvaluationConfig(Section):
     """File with columns text and label that any good model answers right. Unset: NAME.cases.csv next to data.path."""
     cases_quoting: Quoting = "auto"
     """Like data.quoting, for the file with the cases."""
+    cases_delimiter: Delimiter = None
+    """Like data.delimiter, for the file with the cases."""
+    cases_encoding: Encoding = None
+    """Like data.encoding, for the file with the cases."""
     shown_mistakes: Count = 50
     """Rows in the tables of confident mistakes and of likely label errors."""
+
+    @property
+    def cases_dialect(self) -> Dialect:
+        """How the file with the cases is written."""
+        return Dialect(delimiter=self.cases_delimiter, quoting=self.cases_quoting, encoding=self.cases_encoding)

@@ -57,6 +57,22 @@ class PipelineConfig(Section):
             raise ValueError("promotion.baseline=require needs evaluation.baseline; set it to true")
         return self
 
+    @model_validator(mode="after")
+    def _one_way_to_split(self) -> "PipelineConfig":
+        if self.data.split_column and (self.split.group_column or self.split.time_column):
+            raise ValueError("data.split_column excludes split.group_column and split.time_column")
+        return self
+
+    @property
+    def other_columns(self) -> dict[str, str]:
+        """Name here -> name in the file, for columns besides those of the section data."""
+        named = {
+            "slice": self.evaluation.slice_column,
+            "group": self.split.group_column,
+            "time": self.split.time_column,
+        }
+        return {name: source for name, source in named.items() if source is not None}
+
 
 class Preset(dict[str, Any]):
     """The settings, by section, that differ from the defaults."""

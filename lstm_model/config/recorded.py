@@ -8,7 +8,16 @@ from lstm_model.config.pipeline import PipelineConfig
 # Settings of earlier releases, with their defaults.
 REMOVED = {"export.quantize": "none", "export.max_disagreement": 0.005}
 # Settings that earlier releases did not have, as those releases worked.
-ADDED = {"ngrams.words": False, "ngrams.characters": False, "training.adversarial": 0.0}
+ADDED = {
+    **dict.fromkeys(("data.delimiter", "data.encoding", "data.header", "data.text_columns")),
+    **dict.fromkeys(("split.group_column", "split.time_column")),
+    "data.clean_labels": False,
+    "data.drop_rare_labels": True,
+    **dict.fromkeys(("evaluation.cases_delimiter", "evaluation.cases_encoding")),
+    "ngrams.words": False,
+    "ngrams.characters": False,
+    "training.adversarial": 0.0,
+}
 
 
 def flat_settings(recorded: str) -> dict[str, Any]:

@@ -1,11 +1,10 @@
-"""Labelled and unlabelled files as rows of strings: CSV, TSV, JSON Lines (each also gzipped) and Parquet.
+"""Labelled and unlabelled files as rows of strings, whatever their format, separator, encoding or packing.
 
-Files are read in chunks, so memory does not grow with the file. Nothing is guessed: `NA` is text, `007` keeps its
-zeros, and an error names the line that cannot be read.
+Files are read in chunks, so memory does not grow with the file. Values are not guessed at: `NA` is text, `007` keeps
+its zeros, and an error names the line that cannot be read.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from operator import itemgetter
@@ -14,168 +13,187 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_model.config.data import Quoting
-from lstm_model.data.delimited import Lines, choose_quoting, read_header, read_rows
-from lstm_model.data.json_lines import json_rows, json_values
-from lstm_model.data.lines import blocks, require_file
-from lstm_model.data.parquet import open_parquet, parquet_values
-from lstm_model.data.texts import text_problem
-from lstm_model.digests import digest_file
-from lstm_model.errors import ContentError, UsageError
+from lstm_model.config.data import NO_ID, Dialect
+from lstm_model.data.account import Reading
+from lstm_model.data.formats.delimited import read_rows
+from lstm_model.data.formats.dialects import choose_quoting, find_delimiter, read_header, require_header
+from lstm_model.data.formats.excel import excel_rows
+from lstm_model.data.formats.json_rows import json_keys, json_values
+from lstm_model.data.formats.kinds import Kind, find_kind
+from lstm_model.data.formats.lines import scan
+from lstm_model.data.formats.parquet import open_parquet, parquet_values
+from lstm_model.data.parts import digest_input, require_parts
+from lstm_model.data.text_columns import is_text, join_texts, text_sources
+from lstm_model.data.texts import listed
+from lstm_model.errors import ContentError
 
-FORMATS = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz", ".parquet")
 CHUNK_ROWS = 10_000
 
 
-def file_format(path: Path) -> str:
-    """Return the ending of the path that decides how it is read.
+def file_format(path: Path) -> Kind:
+    """Return the format of the file, or of the first of several, which decides how it is read.
 
-    Raises UsageError if the path is missing, is a folder or has another ending.
+    Raises UsageError if there is no file, ContentError for a format that is not read.
     """
-    require_file(path)
-    for ending in FORMATS:
-        if path.name.lower().endswith(ending):
-            return ending
-    raise UsageError(
-        f"The name of {path} ends in none of {', '.join(FORMATS)}.",
-        "Convert the file, or rename it if it has one of these formats.",
-    )
-
-
-class Reading:
-    """Facts about one pass over a file; `read_chunks` fills it."""
-
-    def __init__(self) -> None:
-        self.digest = hashlib.sha256()
-        self.lines: Lines | None = None
-
-    @property
-    def sha256(self) -> str:
-        """The SHA-256 of the bytes read so far; that of the file once all chunks are read."""
-        return self.digest.hexdigest()
-
-    @property
-    def account(self) -> str | None:
-        """How lines became rows, for the log; None where every line is a row."""
-        return str(self.lines) if self.lines else None
+    return find_kind(require_parts(path)[0])
 
 
 @contextmanager
 def unchanged_file(path: Path, sha256: str) -> Iterator[Reading]:
-    """Give the block a Reading for `read_chunks`, and check that the file still had this SHA-256.
+    """Give the block a Reading for `read_chunks`; after it, check that the input still has this `digest_input`.
 
-    Raises ContentError if the file has changed: at the end of the block, or when reading failed.
+    Raises ContentError if it has changed, also where reading failed for that.
     """
+    problem = None
     reading = Reading()
     try:
         yield reading
-    except ContentError:
-        if digest_file(path) == sha256:
-            raise
+    except ContentError as error:
+        problem = error
+    if digest_input(path) != sha256:
+        remedy = "Run the same command again when nothing writes to it, or name a copy."
+        raise ContentError(f"{path} changed while it was read.", remedy)
+    if problem:
+        raise problem
+
+
+def read_columns(path: Path, *, dialect: Dialect = Dialect(), names: Collection[str] = ()) -> list[str]:
+    """Return the column names; for JSON, the keys of the first 100 rows, and those of the names that occur later.
+
+    names: columns that the file should have, which help to find the separator and to see that a header is missing.
+    Raises ContentError where one of them occurs twice, and where files of one input have different columns.
+    """
+    first, *others = require_parts(path)
+    kind, columns = find_kind(first, dialect.encoding), _columns(first, dialect, names)
+    for other in others:
+        found = find_kind(other, dialect.encoding)
+        if found == kind and kind in ("json", "jsonl"):  # Any key may be missing in any row.
+            continue
+        if found != kind or set(beside := _columns(other, dialect, names)) != set(columns):
+            what = f"{listed(columns)} and {listed(beside)}" if found == kind else f"{kind} and {found}"
+            remedy = "Give all files the same format and columns, or pass one of them."
+            raise ContentError(f"{first} and {other} are not files of one table: {what}.", remedy)
+    return columns
+
+
+def _columns(path: Path, dialect: Dialect, names: Collection[str]) -> list[str]:
+    kind = find_kind(path, dialect.encoding)
+    if kind == "parquet":
+        columns = list(open_parquet(path).schema_arrow.names)
+    elif kind == "excel":
+        columns = [name or "" for name in next(excel_rows(path))]
+    elif kind in ("csv", "tsv"):
+        columns = _delimited_header(path, kind, dialect, names)[0]
     else:
-        if reading.sha256 == sha256:
-            return
-    raise ContentError(
-        f"{path} changed while it was read.", "Run the same command again when nothing writes to it, or name a copy."
-    )
+        scan(path)
+        return json_keys(path, dialect.encoding, names, by_lines=kind == "jsonl")
+    if repeated := [name for name in names if columns.count(name) > 1]:
+        raise ContentError(f"{path} has the column {listed(repeated)} more than once.", "Rename one of them.")
+    return columns
 
 
-def read_columns(path: Path, *, quoting: Quoting = "auto") -> list[str]:
-    """Return the file's column names; for JSON Lines, the keys of its first 100 rows in order of appearance."""
-    ending = file_format(path)
-    if ending.startswith(".jsonl"):
-        return list(dict.fromkeys(key for _, row in islice(json_rows(path), 100) for key in row))
-    is_parquet = ending == ".parquet"
-    names = list(open_parquet(path).schema_arrow.names) if is_parquet else read_header(path, ending, quoting)
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise ContentError(f"{path} has the column {', '.join(map(repr, repeated))} more than once.", "Rename columns.")
-    return names
+def _delimited_header(
+    path: Path, kind: Kind, dialect: Dialect, names: Collection[str]
+) -> tuple[list[str], Dialect, str | None]:
+    """Return the column names, the dialect with its delimiter, and a note about that."""
+    scan(path)
+    found, note = find_delimiter(path, dialect, names, usual="," if kind == "csv" else "\t")
+    header, reads_header = read_header(path, found)
+    require_header(path, header, names, reads_header)
+    return header, found, note
 
 
-def text_columns(path: Path, text_column: str, id_column: str | None, *, quoting: Quoting = "auto") -> dict[str, str]:
+def text_columns(
+    path: Path, names: Sequence[str], id_column: str | None, *, dialect: Dialect = Dialect()
+) -> dict[str, str]:
     """Return the columns to read, for `read_chunks`. Raises ContentError if the file lacks one."""
-    columns = read_columns(path, quoting=quoting)
-    wanted = {"text": text_column}
-    if id_column or "id" in columns:
-        wanted["id"] = id_column or "id"
+    wanted = text_sources(names) | ({"id": id_column} if id_column and id_column != NO_ID else {})
+    columns = read_columns(path, dialect=dialect, names=wanted.values())
     if missing := sorted(set(wanted.values()) - set(columns)):
         raise ContentError(
-            f"{path} has no column {', '.join(map(repr, missing))} (found: {', '.join(map(repr, columns))}).",
-            "Name the right ones with --text-column and --id-column.",
+            f"{path} has no column {listed(missing)} (found: {listed(columns)}).",
+            f"Name the right ones with --text-column{'s' if len(names) > 1 else ''} and --id-column.",
         )
-    return wanted
+    return {"id": "id", **wanted} if "id" in columns and id_column != NO_ID else wanted
 
 
 def estimate_rows(path: Path) -> int:
     """Return the number of rows: exact for Parquet, else from the line breaks, which quoted ones raise.
 
-    Reads the file once, in blocks.
+    0 where that is not known before reading.
     """
-    ending = file_format(path)
-    if ending == ".parquet":
-        return int(open_parquet(path).metadata.num_rows)
-    lines, last = 0, b"\n"
-    for block in blocks(path):
-        lines, last = lines + block.count(b"\n"), block[-1:]
-    return max(0, lines + (last != b"\n") - (not ending.startswith(".jsonl")))
+    rows = 0
+    for part in require_parts(path):
+        kind = find_kind(part)
+        if kind == "parquet":
+            rows += int(open_parquet(part).metadata.num_rows)
+        elif kind != "excel":
+            rows += max(0, scan(part).lines - (kind in ("csv", "tsv")))
+    return rows
 
 
 def read_chunks(
     path: Path,
     columns: Mapping[str, str],
     *,
-    quoting: Quoting = "auto",
+    dialect: Dialect = Dialect(),
     chunk_rows: int = CHUNK_ROWS,
     reading: Reading | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """Yield the rows in order, `chunk_rows` at a time, as strings.
+    """Yield the rows in order, of one file or of several, `chunk_rows` at a time, as strings.
 
-    columns: name in the result -> name in the file. A column that the file lacks is absent from the result. Column
-    `problem` is added: None, or why the row's text is no text. Ids and labels that are numbers become their digits.
-    quoting: whether quotes enclose fields of CSV and TSV. reading: gets the digest and how lines became rows.
+    columns: name in the result -> name in the file. A column that the file lacks is absent from the result. Columns of
+    `text_sources` become one, `text`. Column `problem` is added: None, or why the row's text is no text. Ids and labels
+    that are numbers become their digits.
+    dialect: what is known about a text file. reading: gets how lines became rows.
 
     Raises UsageError for a file that cannot be opened, ContentError for one that cannot be read.
     """
-    ending = file_format(path)
-    names = set(read_columns(path, quoting=quoting))
+    names = set(read_columns(path, dialect=dialect, names=columns.values()))
     present = {name: source for name, source in columns.items() if source in names}
     reading = reading or Reading()
-    if ending == ".parquet":
-        rows: Iterator[tuple[Any, ...]] = parquet_values(path, present, chunk_rows)
-    elif ending.startswith(".jsonl"):
-        rows = json_values(path, present, reading.digest)
-    else:
-        rows = _delimited_values(path, ending, present, quoting, reading)
+    rows = (values for part in require_parts(path) for values in _values(part, present, dialect, chunk_rows, reading))
     while chunk := list(islice(rows, chunk_rows)):
         yield _frame(chunk, list(present))
-    if ending == ".parquet":
-        for block in blocks(path):  # Arrow does not read in order, so the file is hashed after its last row.
-            reading.digest.update(block)
 
 
-def _delimited_values(
-    path: Path, ending: str, present: Mapping[str, str], quoting: Quoting, reading: Reading
+def _values(
+    path: Path, columns: Mapping[str, str], dialect: Dialect, chunk_rows: int, reading: Reading
 ) -> Iterator[tuple[Any, ...]]:
-    header = read_header(path, ending, quoting)
-    keys = [present["label"]] if "label" in present else [name for name in header if name != present.get("text")]
-    id_column = present.get("id", present.get("example_id"))
-    quoted, why = choose_quoting(path, ending, quoting, keys=keys, id_column=id_column)
-    reading.lines = Lines(why=why)
-    rows = read_rows(path, ending, quoted=quoted, digest=reading.digest, lines=reading.lines)
+    """Return the values of the columns (name in the result -> name in the file) of one file."""
+    kind = find_kind(path, dialect.encoding)
+    reading.files += 1
+    if kind == "parquet":
+        return parquet_values(path, columns, chunk_rows)
+    if kind in ("json", "jsonl"):
+        return json_values(path, dialect.encoding, columns, reading, by_lines=kind == "jsonl")
+    if kind == "excel":
+        cells = excel_rows(path, reading)
+        return _picked(next(cells), columns, cells)
+    header, found, note = _delimited_header(path, kind, dialect, columns.values())
+    texts = {source for name, source in columns.items() if is_text(name)}
+    keys = [columns["label"]] if "label" in columns else [name for name in header if name not in texts][:100]
+    id_column = columns.get("id", columns.get("example_id"))
+    found, why = choose_quoting(path, found, keys=keys, id_column=id_column)
+    reading.note(note)
+    reading.note(why)
+    rows = read_rows(path, found, reading)
     next(rows)
-    places = [header.index(source) for source in present.values()]
-    if len(places) > 1:
-        pick = itemgetter(*places)
-        return (pick(row) for _, row, _ in rows)
-    return (tuple(row[place] for place in places) for _, row, _ in rows)
+    return _picked(header, columns, (row for _, row, _ in rows))
+
+
+def _picked(header: list[Any], columns: Mapping[str, str], rows: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
+    places = [header.index(source) for source in columns.values()]
+    return (
+        map(itemgetter(*places), rows) if len(places) > 1 else (tuple(row[place] for place in places) for row in rows)
+    )
 
 
 def _frame(rows: list[tuple[Any, ...]], names: list[str]) -> pd.DataFrame:
     """Return rows as a frame of object columns with str or None."""
     frame = pd.DataFrame(rows if names else [], columns=names, dtype=object)
-    if "text" in frame:
-        problems = [text_problem(value) for value in frame["text"]]
-        frame["problem"] = pd.Series(problems, dtype=object)
-        if any(problems):
-            frame["text"] = frame["text"].where(frame["problem"].isna(), None)
-    return frame
+    if parts := [name for name in names if is_text(name)]:
+        joined = [join_texts(row) for row in frame[parts].itertuples(index=False, name=None)]
+        frame["text"] = pd.Series([text for text, _ in joined], dtype=object)
+        frame["problem"] = pd.Series([problem for _, problem in joined], dtype=object)
+    return frame.drop(columns=parts[1:])

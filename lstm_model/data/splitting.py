@@ -5,9 +5,32 @@ import hashlib
 import pandas as pd
 
 from lstm_model.config.split import SplitConfig
+from lstm_model.data.labels import shorten
 from lstm_model.errors import ContentError
 
 SPLITS = ("train", "validation", "test")
+SYNONYMS = {
+    **dict.fromkeys(("train", "training", "trn", "tr"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "devel", "development", "eval", "evaluation"), "validation"),
+    **dict.fromkeys(("test", "testing", "tst", "te"), "test"),
+}
+
+
+def name_splits(given: pd.Series) -> pd.Series:
+    """Return train, validation or test for the values of a split column, which may use another case or a synonym.
+
+    Raises ContentError for any other value, and where train or test rows are missing.
+    """
+    names = given.str.strip().str.lower().map(SYNONYMS)
+    unknown = [*map(repr, sorted(set(given[names.isna()].dropna()))), *(["null"] if given.isna().any() else [])]
+    missing = sorted({"train", "test"} - set(names))
+    if unknown or missing:
+        problem = f"the values {shorten(unknown)}" if unknown else f"no row with {' or '.join(missing)}"
+        raise ContentError(
+            f"The split column has {problem}. It needs train, test and, optionally, validation (or dev, val, valid).",
+            "Rename the values, or leave out --data.split-column to have the rows split here.",
+        )
+    return names
 
 
 def split_rows(*, text_digests: pd.Series, labels: pd.Series, config: SplitConfig) -> pd.Series:
@@ -31,26 +54,23 @@ def honour_given_split(
     Copies of test texts leave train and validation, copies of validation texts leave train: a model must not be
     evaluated on texts it has seen. If no validation rows are left, train rows become validation, as in `split_rows`.
 
-    Raises ContentError for a value other than train, validation or test, and where train or test rows are missing.
+    given: as `name_splits` returns it.
     """
-    unknown = sorted(set(given.dropna()) - set(SPLITS)) + (["null"] if given.isna().any() else [])
-    missing = sorted({"train", "test"} - set(given))
-    if unknown or missing:
-        problem = f"the values {', '.join(map(repr, unknown))}" if unknown else f"no row with {' or '.join(missing)}"
-        raise ContentError(
-            f"The split column has {problem}. It needs train, test and, optionally, validation.",
-            "Rename the values, or leave out --data.split-column to have the rows split here.",
-        )
     split = given.astype(object)
-    is_test, is_validation = split == "test", split == "validation"
-    split[~is_test & text_digests.isin(text_digests[is_test])] = None
-    split[(split == "train") & text_digests.isin(text_digests[is_validation])] = None
-    left_out = int(split.isna().sum())
+    left_out = leave_out_copies(split, text_digests)
     if not (split == "validation").any():  # None given, or all of them copies of test texts.
         train = split == "train"
         fractions = {"validation": config.validation_fraction}
         split[train] = _deal_labels(text_digests[train], labels[train], fractions, config.seed)
     return split, left_out
+
+
+def leave_out_copies(split: pd.Series, text_digests: pd.Series) -> int:
+    """Set the split of copies of held-out texts to None, as in `honour_given_split`; return how many there are."""
+    is_test, is_validation = split == "test", split == "validation"
+    split[~is_test & text_digests.isin(text_digests[is_test])] = None
+    split[(split == "train") & text_digests.isin(text_digests[is_validation])] = None
+    return int(split.isna().sum())
 
 
 def _deal_labels(text_digests: pd.Series, labels: pd.Series, fractions: dict[str, float], seed: int) -> pd.Series:

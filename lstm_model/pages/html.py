@@ -13,6 +13,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from lstm_model.data.text_columns import MARK
+
 NOTHING = "–"
 SHOWN_CHARACTERS = 280
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -89,7 +91,7 @@ def moment_text(time: str) -> str:
 def shown_text(value: Any, limit: int = SHOWN_CHARACTERS) -> str:
     """Return a text for a table cell: one line, at most limit characters, with visible white space at both ends."""
     whole = str(value)
-    text = CONTROL.sub("\N{REPLACEMENT CHARACTER}", re.sub(r"\s", " ", whole[: 4 * limit]))
+    text = CONTROL.sub("\N{REPLACEMENT CHARACTER}", re.sub(r"\s", " ", whole[: 4 * limit]).replace(MARK, "|"))
     inner = text.lstrip(" ")
     start, end = len(text) - len(inner), len(inner) - len(inner.rstrip(" "))
     text = "␣" * min(start, 3) + " ".join(inner.split()) + "␣" * min(end, 3)

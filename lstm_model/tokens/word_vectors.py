@@ -9,25 +9,22 @@ import codecs
 import io
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from lstm_model.data.lines import BROKEN_GZIP, open_bytes, require_file
+from lstm_model.data.formats.packed import open_unpacked
 from lstm_model.errors import ContentError, UsageError
 from lstm_model.tokens.text_encoder import UNK_ID, Int32
 
 BLOCK = 1 << 20  # Longer lines are refused.
 EXACT, NORMALIZED = 2, 1
 FOREIGN = {  # First bytes of files that people pass by mistake, and what to do.
-    b"PK\x03\x04": ("a zip archive", "Unpack it."),
     b"\xba\x16\x4f\x2f": ("a fastText model", "Pass the .vec file that belongs to it."),
     codecs.BOM_UTF16_LE: ("UTF-16 text", "Convert it: iconv -f UTF-16 -t UTF-8."),
     codecs.BOM_UTF16_BE: ("UTF-16 text", "Convert it: iconv -f UTF-16 -t UTF-8."),
@@ -64,27 +61,25 @@ class _Format:
 
 def check_word_vectors(path: Path, *, embedding_dim: int) -> None:
     """Check the start of the file; raises what `read_word_vectors` raises for it."""
-    with _opened(path) as file:
+    with open_unpacked(path) as file:
         _recognise(path, file, embedding_dim)
 
 
-def read_word_vectors(
-    path: Path, tokenizer: Tokenizer, *, embedding_dim: int, seed: int, digest: Any = None
-) -> WordVectors:
+def read_word_vectors(path: Path, tokenizer: Tokenizer, *, embedding_dim: int, seed: int) -> WordVectors:
     """Return the vectors for the vocabulary of a word-level tokenizer.
 
     A word of the file belongs to the token that it equals, else to the token that the tokenizer's normalizer makes of
     it. A word that equals the token wins; of several, the first, since files are ordered by frequency. Other rows are
     drawn from a normal distribution with mean 0 and the standard deviation of all matched values; [PAD] is zero.
 
-    digest: a hash object that gets the file's bytes. Raises UsageError for a missing file, or if its width is not
+    Raises UsageError for a missing file, and if its width is not
     embedding_dim; ContentError for one that cannot be read, or if no word matches.
     """
     vocab = {token: token_id for token, token_id in tokenizer.get_vocab().items() if token_id > UNK_ID}
     rows = np.zeros((tokenizer.get_vocab_size(), embedding_dim), np.float32)
     found, normalize = bytearray(len(rows)), _normalizer(tokenizer)
     words = undecodable = first = 0
-    with _opened(path, digest) as file:
+    with open_unpacked(path) as file:
         kind = _recognise(path, file, embedding_dim)
         for number, raw, numbers in _binary_entries(path, file, kind) if kind.binary else _lines(path, file, kind):
             words += 1
@@ -124,19 +119,6 @@ def _normalizer(tokenizer: Tokenizer) -> Callable[[str], str]:
         return str(whole(word))
 
     return normalize
-
-
-@contextmanager
-def _opened(path: Path, digest: Any = None) -> Iterator[io.BufferedReader]:
-    require_file(path)
-    try:
-        content: Any = open_bytes(path, digest, by_content=True)
-        with content, io.BufferedReader(content, BLOCK) as file:
-            yield file
-            while digest is not None and file.read(BLOCK):  # The digest is that of the whole file.
-                pass
-    except BROKEN_GZIP as error:
-        raise ContentError(f"{path} is not a complete gzip file: {error}.", "Copy or download it again.") from None
 
 
 def _recognise(path: Path, file: io.BufferedReader, embedding_dim: int) -> _Format:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from prefect import get_run_logger
 
-from lstm_model.config.data import Quoting
+from lstm_model.config.data import Dialect
 from lstm_model.config.drift import DriftConfig
-from lstm_model.data.reading import Reading, read_chunks, read_columns
+from lstm_model.data.parts import digest_input
+from lstm_model.data.reading import read_chunks, read_columns
+from lstm_model.data.texts import listed
 from lstm_model.drift.feedback import compare_accuracy
 from lstm_model.drift.profile import Reference
 from lstm_model.errors import ContentError
@@ -29,18 +31,18 @@ class Feedback:
     unknown: set[str] = field(default_factory=set)
 
     @classmethod
-    def read(cls, path: Path, *, quoting: Quoting = "auto") -> "Feedback":
+    def read(cls, path: Path, *, dialect: Dialect = Dialect()) -> "Feedback":
         """Read a file with the columns id and label; skip rows without a label.
 
         Raises ContentError where a column is missing, an id has two labels, or no row has a label.
         """
-        columns = read_columns(path, quoting=quoting)
+        columns = read_columns(path, dialect=dialect, names=("id", "label"))
         if missing := {"id", "label"} - set(columns):
-            names, found = (", ".join(map(repr, some)) for some in (sorted(missing), columns))
-            raise ContentError(f"{path} has no column {names} (found: {found}).", "Name the columns 'id' and 'label'.")
+            problem = f"{path} has no column {listed(sorted(missing))} (found: {listed(columns)})."
+            raise ContentError(problem, "Name the columns 'id' and 'label'.")
         labels: dict[str, str] = {}
-        reading = Reading()
-        for chunk in read_chunks(path, {"id": "id", "label": "label"}, quoting=quoting, reading=reading):
+        digest = digest_input(path)
+        for chunk in read_chunks(path, {"id": "id", "label": "label"}, dialect=dialect):
             for row_id, label in zip(chunk["id"], chunk["label"], strict=True):
                 if row_id and label and labels.setdefault(row_id, label) != label:
                     raise ContentError(
@@ -49,7 +51,7 @@ class Feedback:
                     )
         if not labels:
             raise ContentError(f"No row of {path} has an id and a label.", "Check the export.")
-        return cls(path, reading.sha256, labels)
+        return cls(path, digest, labels)
 
     def see(self, ids: list[str], predicted: list[str]) -> None:
         """Count the answers whose id has feedback."""

@@ -12,10 +12,12 @@ from pydantic import BaseModel, ConfigDict
 
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.classifier.scores import SCORED
-from lstm_model.config.data import Quoting
+from lstm_model.config.data import Dialect
 from lstm_model.config.drift import DriftConfig
-from lstm_model.data.reading import Reading, estimate_rows, read_chunks, read_columns, text_columns, unchanged_file
-from lstm_model.digests import digest_file
+from lstm_model.data.account import Reading
+from lstm_model.data.parts import digest_input, find_parts
+from lstm_model.data.reading import estimate_rows, read_chunks, read_columns, text_columns, unchanged_file
+from lstm_model.data.text_columns import find_columns
 from lstm_model.drift.profile import ProfileBuilder, Reference
 from lstm_model.errors import ContentError, ModelError, UsageError
 from tasks.monitoring.batch_drift import NO_REFERENCE, AnsweredBatch, compare_batch
@@ -39,10 +41,11 @@ class MonitorRequest(BaseModel):
     path: Path
     model_uri: str
     text_column: str
+    text_columns: tuple[str, ...] | None = None
     id_column: str | None
-    quoting: Quoting = "auto"
+    dialect: Dialect = Dialect()
     feedback: Path | None
-    feedback_quoting: Quoting = "auto"
+    feedback_dialect: Dialect = Dialect()
     repeat: bool
 
 
@@ -70,7 +73,7 @@ class News:
 
 def monitor_file(request: MonitorRequest, config: DriftConfig) -> MonitorOutcome:
     """Compare what is new about a file, texts and feedback; where nothing is, the message says so."""
-    if not request.path.exists():
+    if not find_parts(request.path):
         return MonitorOutcome(message=f"nothing to compare: no file at {request.path}")
     news = find_news(request, config)
     if not news.batch_is_new and news.feedback is None:
@@ -98,8 +101,9 @@ def find_news(request: MonitorRequest, config: DriftConfig) -> News:
 
     Raises ModelError where the version has no reference, ContentError and UsageError for files that cannot be used.
     """
-    columns = set(read_columns(request.path, quoting=request.quoting))
-    scored = request.text_column not in columns and columns >= SCORED_COLUMNS
+    named = request.text_columns or [request.text_column]
+    columns = set(read_columns(request.path, dialect=request.dialect, names=named))
+    scored = columns.isdisjoint(named) and columns >= SCORED_COLUMNS
     if scored and request.feedback is None:
         raise UsageError(
             f"{request.path} has answers and no texts: it needs --feedback FILE.",
@@ -111,8 +115,8 @@ def find_news(request: MonitorRequest, config: DriftConfig) -> News:
     if reference is None:
         raise ModelError(f"{name} version {version} {NO_REFERENCE}.", "Train again to get one.")
     series = Series.open(config.experiment_name, name, version)
-    digest = digest_file(request.path)
-    feedback = Feedback.read(request.feedback, quoting=request.feedback_quoting) if request.feedback else None
+    digest = digest_input(request.path)
+    feedback = Feedback.read(request.feedback, dialect=request.feedback_dialect) if request.feedback else None
     known = feedback and series.entries("feedback", input_digest=digest, feedback_digest=feedback.digest)
     return News(
         classifier=Classifier.load(folder),
@@ -158,9 +162,10 @@ def _answer_texts(
     request: MonitorRequest, classifier: Classifier, builder: ProfileBuilder, reading: Reading
 ) -> Answers:
     """Answer the rows with a text; the builder profiles them."""
-    columns = text_columns(request.path, request.text_column, request.id_column, quoting=request.quoting)
+    texts = find_columns(request.text_columns, request.text_column, of_model=classifier.inputs)
+    columns = text_columns(request.path, texts, request.id_column, dialect=request.dialect)
     first_row = 0
-    for chunk in read_chunks(request.path, columns, quoting=request.quoting, reading=reading):
+    for chunk in read_chunks(request.path, columns, dialect=request.dialect, reading=reading):
         builder.see_texts(chunk["text"].tolist(), first_row=first_row)
         known = chunk["problem"].isna()
         probabilities = classifier.predict_probabilities(chunk.loc[known, "text"].tolist())
@@ -174,7 +179,7 @@ def _answer_texts(
 def _read_answers(request: MonitorRequest, labels: list[str], reading: Reading) -> Answers:
     """Read the rows that `lstm-text score` gave a label; one below the threshold is no answer."""
     columns = {"id": "id", "label": "label", "status": "status"}
-    for chunk in read_chunks(request.path, columns, quoting=request.quoting, reading=reading):
+    for chunk in read_chunks(request.path, columns, dialect=request.dialect, reading=reading):
         scored = chunk[(chunk["status"] == SCORED) & chunk["label"].isin(labels)]
         yield scored["id"].tolist(), scored["label"].tolist()
 

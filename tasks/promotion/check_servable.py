@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.classifier.answers import probability_columns
+from lstm_model.data.text_columns import split_text
 from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.registry.version_files import DamagedVersion, read_version
 from tasks.runtime import tracking
@@ -75,28 +76,39 @@ def find_servability(name: str, version: str, expected: pd.DataFrame | None) -> 
         with checked_server(name, version, port=free_port()) as server:
             if reason := server.wait_until_up(seconds=START_SECONDS):
                 raise _Unservable(reason)
-            return _ask(server, model.metadata["labels"], example, expected)
+            inputs = model.signature.inputs.input_names()
+            return _ask(server, model.metadata["labels"], inputs, example, expected)
     except (DamagedVersion, _Unservable) as found:
         return Servability(reason=str(found))
 
 
-def _ask(server: ModelServer, labels: list[str], example: bytes, expected: pd.DataFrame | None) -> Servability:
+def _ask(
+    server: ModelServer, labels: list[str], inputs: list[str], example: bytes, expected: pd.DataFrame | None
+) -> Servability:
     """Send the model's input example, odd texts and the expected rows, compare, and time requests of one row."""
     connection = server.connect(timeout=ANSWER_SECONDS)
+
+    def answers(texts: list[str], what: str) -> list[dict[str, Any]]:
+        records = {"dataframe_records": [split_text(text, inputs) for text in texts]}
+        found = _answers(connection, json.dumps(records).encode(), what, labels)
+        if len(found) != len(texts):
+            raise _Unservable(f"it gives {len(found)} answers to {len(texts)} rows of {what}")
+        return found
+
     try:
         count = len(_answers(connection, example, "its input example", labels))
         cold_start = time.monotonic() - server.started
-        count += len(_answers(connection, ODD_TEXTS, "odd texts", labels))
+        count += len(answers(ODD_TEXTS, "odd texts"))
         texts = ODD_TEXTS
         if expected is not None and len(expected):
             expected = expected.head(COMPARED_ROWS)
             texts = expected["text"].tolist()
-            _compare(_answers(connection, texts, "test rows", labels), expected, labels)
+            _compare(answers(texts, "test rows"), expected, labels)
             count += len(texts)
         milliseconds = []
         for number in range(TIMED_REQUESTS):
             started = time.perf_counter()
-            _answers(connection, [texts[number % len(texts)]], "a text", labels)
+            answers([texts[number % len(texts)]], "a text")
             milliseconds.append(1_000 * (time.perf_counter() - started))
     except (OSError, http.client.HTTPException) as error:
         ended = server.process.poll() is not None
@@ -108,20 +120,16 @@ def _ask(server: ModelServer, labels: list[str], example: bytes, expected: pd.Da
     return Servability(asked=count, cold_start_seconds=cold_start, p95_milliseconds=p95)
 
 
-def _answers(
-    connection: http.client.HTTPConnection, request: bytes | list[str], what: str, labels: list[str]
-) -> list[dict[str, Any]]:
-    """Return the answers to a request body, or to texts one each; every answer must have a probability per label."""
-    texts = None if isinstance(request, bytes) else request
-    body = request if texts is None else json.dumps({"dataframe_records": [{"text": text} for text in texts]}).encode()
+def _answers(connection: http.client.HTTPConnection, body: bytes, what: str, labels: list[str]) -> list[dict[str, Any]]:
+    """Return the answers to a request body; every answer must have a probability per label."""
     connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
     response = connection.getresponse()
     content = response.read().decode("utf-8", "replace")
     if response.status != 200:
         raise _Unservable(f"it answers {what} with HTTP {response.status}: {' '.join(content.split())[:200]}")
     answers: list[dict[str, Any]] = json.loads(content)["predictions"]
-    if not answers or (texts and len(answers) != len(texts)):
-        raise _Unservable(f"it gives {len(answers)} answers to {len(texts) if texts else 'some'} rows of {what}")
+    if not answers:
+        raise _Unservable(f"it gives no answers to {what}")
     columns = ["label", "score", *probability_columns(labels)]
     for answer in answers:
         if list(answer) != columns or answer["label"] not in labels:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lstm_model.classifier.answers import AnswerOptions, probability_columns
 from lstm_model.config.registration import RegistrationConfig
+from lstm_model.data.text_columns import split_text
 from lstm_model.digests import digest_file, digest_json
 from tasks.registry.version_files import find_damage
 from tasks.runtime import tracking
@@ -97,7 +98,8 @@ def _log_and_register(classifier: StageRecord, reference: StageRecord, splits: S
         else:
             client.delete_logged_model(model.model_id)
     if not uris:
-        example = read_rows(splits, "test")[["text"]].head(2)
+        texts = read_rows(splits, "test")["text"].head(2)
+        example = pd.DataFrame([split_text(text, splits.facts["inputs"]) for text in texts])
         files = [*map(classifier.file, registered_files(classifier)), *map(reference.file, reference.files)]
         metadata = {"labels": classifier.facts["labels"], "data_digest": splits.facts["sha256"]}
         uris = [log_classifier(files, example, metadata=metadata)]
@@ -120,7 +122,7 @@ def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[s
             python_model=str(PROJECT / "tasks" / "registry" / "served_model.py"),
             artifacts={"classifier": str(folder)},
             code_paths=[str(PROJECT / "lstm_model")],
-            signature=serving_signature(metadata["labels"]),
+            signature=serving_signature(metadata["labels"], list(example.columns)),
             input_example=example,
             pip_requirements=serving_requirements(Path(scratch) / "constraints.txt"),
             metadata={**metadata, "files": {file.name: digest_file(file) for file in files}},
@@ -128,8 +130,8 @@ def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[s
     return str(info.model_uri)
 
 
-def serving_signature(labels: list[str]) -> ModelSignature:
-    """Return the signature: string column `text` -> label, score and a probability per class; AnswerOptions as params.
+def serving_signature(labels: list[str], inputs: list[str]) -> ModelSignature:
+    """Return the signature: string columns -> label, score and a probability per class; AnswerOptions as params.
 
     MLflow ignores params that the signature does not name.
     """
@@ -137,7 +139,9 @@ def serving_signature(labels: list[str]) -> ModelSignature:
     outputs += [ColSpec(DataType.double, name) for name in probability_columns(labels)]
     kinds = {int: DataType.long, float: DataType.double, str: DataType.string}
     params = [ParamSpec(name, kinds[type(value)], value) for name, value in asdict(AnswerOptions()).items()]
-    return ModelSignature(Schema([ColSpec(DataType.string, "text")]), Schema(outputs), ParamSchema(params))
+    return ModelSignature(
+        Schema([ColSpec(DataType.string, name) for name in inputs]), Schema(outputs), ParamSchema(params)
+    )
 
 
 def serving_requirements(constraints: Path) -> list[str]:

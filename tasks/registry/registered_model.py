@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.models import get_model_info
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from lstm_model.digests import digest_json, digest_sources
@@ -71,6 +72,13 @@ def whole_version(name: str, version: str) -> Iterator[None]:
             f"The files of {name} version {version} cannot be read: {text_of(error)[:300].rstrip('.')}.",
             "The artifact store is incomplete: roll back to another version, or train again.",
         ) from None
+
+
+def input_columns(name: str, version: str) -> list[str]:
+    """Return the names of the columns that a version reads as its text. Raises ModelError if files are missing."""
+    with whole_version(name, version):
+        names: list[str] = get_model_info(f"models:/{name}/{version}").signature.inputs.input_names()
+    return names
 
 
 def download_version(name: str, version: str) -> RegisteredClassifier:

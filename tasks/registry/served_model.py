@@ -1,8 +1,9 @@
-"""The registered model's code (MLflow models-from-code): a `text` column in, label and probabilities out.
+"""The registered model's code (MLflow models-from-code): text columns in, label and probabilities out.
 
 MLflow runs this file when it loads the model, in an environment with only the packages that serving needs.
 """
 
+import json
 import sys
 from contextvars import ContextVar
 from functools import wraps
@@ -16,7 +17,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from lstm_model.classifier.answers import AnswerOptions, answer_records, answer_table
 from lstm_model.classifier.classifier import Classifier
-from lstm_model.data.texts import text_problem
+from lstm_model.data.text_columns import join_texts
 
 # A request is in memory several times (bytes, JSON, table, answer). `lstm-text score` is for large files.
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
@@ -43,22 +44,29 @@ class TextClassifierModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name
         Raises MlflowException (HTTP 400) for a param out of range and for a text that is null or not a string: the
         signature accepts both.
         """
-        texts = list(model_input["text"])
-        if len(texts) > MAX_REQUEST_ROWS and _over_http.get():
-            raise _refused(f"A request may have at most {MAX_REQUEST_ROWS:,} rows; this one has {len(texts):,}.")
-        for row, text in enumerate(texts):
-            problem = "null" if text is None or text is pd.NA or text != text else text_problem(text)
-            if problem:
+        inputs = self.classifier.inputs
+        rows = list(zip(*(model_input[name] for name in inputs), strict=True))
+        if len(rows) > MAX_REQUEST_ROWS and _over_http.get():
+            raise _refused(f"A request may have at most {MAX_REQUEST_ROWS:,} rows; this one has {len(rows):,}.")
+        texts = []
+        for row, parts in enumerate(rows):
+            text, problem = join_texts([None if _is_null(part) else part for part in parts])
+            if text is None:
                 raise _refused(
-                    f"Column 'text' needs a string in every row; it is {problem} in row {row} (from 0). "
-                    'Send {"dataframe_records": [{"text": "..."}]}.'
+                    f"Column {', '.join(map(repr, inputs))} needs a string in every row; it is {problem} in row {row} "
+                    f"(from 0). Send {json.dumps({'dataframe_records': [dict.fromkeys(inputs, '...')]})}."
                 )
+            texts.append(text)
         try:
             options = AnswerOptions(**(params or {}))
         except ValueError as error:
             raise _refused(str(error)) from None
         answer = answer_records if _over_http.get() else answer_table
         return answer(self.classifier.predict_probabilities(texts), self.classifier.labels, options)
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or value is pd.NA or value != value
 
 
 def _refused(message: str) -> MlflowException:

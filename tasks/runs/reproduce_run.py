@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.recorded import ADDED, REMOVED
-from lstm_model.digests import digest_file
+from lstm_model.data.parts import digest_input, find_parts
 from lstm_model.errors import DifferenceError, ModelError, UsageError
 from lstm_model.evaluation.reproduction import Item, compare_tables, compare_values
 from tasks.runs.past_run import MANIFEST, PREDICTIONS, PastRun
@@ -102,13 +102,13 @@ def _with_files(recorded: PastRun, data_path: Path | None, word_vectors: Path | 
 def _same_file(recorded: PastRun, what: str, path: Path, elsewhere: Path | None, *, flag: str, tag: str) -> Path:
     """Return where a file of the run is; raises if it is missing or has another SHA-256 than in the run's tag."""
     candidates = [elsewhere] if elsewhere else [path, PROJECT / path]
-    found = next((path for path in candidates if path.is_file()), None)
+    found = next((path for path in candidates if find_parts(path)), None)
     if found is None:
         raise UsageError(
             f"The {what} of run {recorded.run_id} is not at {candidates[0]}.",
             f"Name it with {flag}, or start in the folder where the run was started.",
         )
-    sha256, recorded_sha256 = digest_file(found), recorded.tags.get(tag)
+    sha256, recorded_sha256 = digest_input(found), recorded.tags.get(tag)
     if sha256 != recorded_sha256:
         raise DifferenceError(
             f"{found} has SHA-256 {sha256}, but the {what} of run {recorded.run_id} had {recorded_sha256}.",

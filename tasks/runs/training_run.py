@@ -22,8 +22,9 @@ from pydantic import BaseModel
 
 from lstm_model.config.pipeline import PipelineConfig, flatten
 from lstm_model.data.cases import find_cases
+from lstm_model.data.parts import digest_input
 from lstm_model.data.reading import file_format
-from lstm_model.digests import digest_file, digest_json
+from lstm_model.digests import digest_json
 from lstm_model.errors import LstmTextError
 from tasks.runs.flow_run import interruption_in, recorded_flow
 from tasks.runs.sole_process import sole_process
@@ -59,7 +60,7 @@ def digest_inputs(config: PipelineConfig) -> dict[str, str]:
     """
     try:
         paths = (config.data.path, find_cases(config.data, config.evaluation), config.model.word_vectors)
-        return {str(path): digest_file(path) for path in paths if path}
+        return {str(path): digest_input(path) for path in paths if path}
     except (OSError, LstmTextError):
         return {}
 

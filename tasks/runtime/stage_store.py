@@ -22,6 +22,7 @@ from prefect.states import Completed, State
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.config.section import Section
+from lstm_model.data.parts import digest_input
 from lstm_model.digests import digest_file, digest_json
 from tasks.runtime.interrupts import stop_if_signalled
 from tasks.runtime.retries import may_pass
@@ -160,7 +161,7 @@ def _digest_input(key: str, value: Any, run: Run | None) -> list[Any]:
         return [key, getattr(value, "digest", value)]
     # A path is where a file is; what counts is its contents.
     paths = {name: path for name, path in value if isinstance(path, Path)}
-    contents = {name: run.sha256_of(path) if run else digest_file(path) for name, path in paths.items()}
+    contents = {name: run.sha256_of(path) if run else digest_input(path) for name, path in paths.items()}
     return [key, {**value.model_dump(mode="json", exclude=set(paths)), **contents}]
 
 

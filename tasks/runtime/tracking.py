@@ -19,7 +19,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 from prefect import Task
 
-from lstm_model.digests import digest_file, digest_text
+from lstm_model.data.parts import digest_input
+from lstm_model.digests import digest_text
 from lstm_model.errors import ModelError
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.server_checks import EMBEDDED, is_database
@@ -49,7 +50,7 @@ class Run:
 
     def sha256_of(self, path: Path) -> str:
         """Return the SHA-256 that the file had when the run was opened; for any other file, what it has now."""
-        return self.inputs.get(str(path)) or digest_file(path)
+        return self.inputs.get(str(path)) or digest_input(path)
 
     @property
     def url(self) -> str:

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from lstm_model.classifier.answers import AnswerOptions, probability_columns
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.classifier.scores import score_rows, scores_schema
-from lstm_model.data.reading import estimate_rows, read_chunks, text_columns, unchanged_file
+from lstm_model.data.reading import estimate_rows, read_chunks, unchanged_file
 from lstm_model.drift.profile import ProfileBuilder
 from lstm_model.errors import LstmTextError, ModelError, UsageError
 from tasks.monitoring.batch_drift import AnsweredBatch
@@ -109,10 +109,9 @@ def _score_chunks(
         rows += count
         progress.set(rows)
 
-    path, quoting = job.request.path, job.request.quoting
-    columns = text_columns(path, job.request.text_column, job.request.id_column, quoting=quoting)
+    path, dialect = job.request.path, job.request.dialect
     with unchanged_file(path, job.input_sha256) as reading:
-        chunks = read_chunks(path, columns, quoting=quoting, chunk_rows=job.chunk_rows, reading=reading)
+        chunks = read_chunks(path, job.columns, dialect=dialect, chunk_rows=job.chunk_rows, reading=reading)
         for number, chunk in enumerate(chunks, 1):
             if builder is not None:
                 builder.see_texts(chunk["text"].tolist(), first_row=(number - 1) * job.chunk_rows)

@@ -17,11 +17,13 @@ from filelock import Timeout
 from prefect import get_run_logger
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lstm_model.config.data import Quoting
+from lstm_model.config.data import Dialect
+from lstm_model.data.parts import digest_input, refuse_output_in_input
 from lstm_model.data.reading import CHUNK_ROWS, text_columns
-from lstm_model.digests import digest_file, digest_text
+from lstm_model.data.text_columns import find_columns
+from lstm_model.digests import digest_text
 from lstm_model.errors import ModelError, UsageError
-from tasks.registry.registered_model import resolve_model
+from tasks.registry.registered_model import input_columns, resolve_model
 from tasks.runtime.locks import local_lock
 from tasks.runtime.stage_store import retried_task
 
@@ -37,14 +39,15 @@ class ScoringRequest(BaseModel):
     output: Path
     model_uri: str
     text_column: str
+    text_columns: tuple[str, ...] | None = None
     id_column: str | None
-    quoting: Quoting = "auto"
+    dialect: Dialect = Dialect()
     threshold: float
     abstain_label: str
 
 
 class ScoringJob(BaseModel):
-    """A request with its input's digest and its resolved version."""
+    """A request with its input's digest and its resolved version. columns: for `read_chunks`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,6 +56,7 @@ class ScoringJob(BaseModel):
     model_name: str
     version: str
     run_id: str
+    columns: dict[str, str]
     chunk_rows: int
 
     @property
@@ -116,8 +120,9 @@ def parts_folder(output: Path) -> Path:
     return output.with_name(f".{output.name}.parts")
 
 
-def check_output(output: Path, *, overwrite: bool) -> None:
-    """Raise UsageError for an output that cannot be written, before any work starts."""
+def check_output(path: Path, output: Path, *, overwrite: bool) -> None:
+    """Raise UsageError for an output that cannot be written or is part of the input, before any work starts."""
+    refuse_output_in_input(path, output)
     if output.suffix not in OUTPUT_FORMATS:
         raise UsageError(f"The output {output.name} does not end in {' or '.join(OUTPUT_FORMATS)}.", "Rename it.")
     check_writable(output, overwrite=overwrite)
@@ -153,8 +158,7 @@ def sole_writer(output: Path) -> Iterator[None]:
 @retried_task(name="resolve-classifier")
 def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
     """Return the unfinished job of the same request and input, or a new job with the version that the address means."""
-    text_columns(request.path, request.text_column, request.id_column, quoting=request.quoting)
-    folder, sha256 = parts_folder(request.output), digest_file(request.path)
+    folder, sha256 = parts_folder(request.output), digest_input(request.path)
     unfinished = _read_job(folder) if resume else None
     if unfinished and (unfinished.request, unfinished.input_sha256) == (request, sha256) and _exists(unfinished):
         get_run_logger().info(
@@ -163,13 +167,16 @@ def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
             unfinished.version,
         )
         return unfinished
+    name, version, run_id = resolve_model(request.model_uri)
+    texts = find_columns(request.text_columns, request.text_column, of_model=input_columns(name, version))
+    columns = text_columns(request.path, texts, request.id_column, dialect=request.dialect)
     if folder.exists():
         get_run_logger().info("deleting an unfinished scoring of another input, request or model: %s", folder)
         shutil.rmtree(folder)
-    name, version, run_id = resolve_model(request.model_uri)
     job = ScoringJob(
-        request=request, input_sha256=sha256, model_name=name, version=version, run_id=run_id, chunk_rows=CHUNK_ROWS
-    )
+        request=request, input_sha256=sha256, model_name=name, version=version, run_id=run_id, columns=columns,
+        chunk_rows=CHUNK_ROWS,
+    )  # fmt: skip
     folder.mkdir()
     writing = folder / "job.writing"
     writing.write_text(job.model_dump_json(indent=1), encoding="utf-8")

@@ -15,4 +15,4 @@ from tasks.runtime.tracking import timed
 def check_cases_file(examples: StageRecord, data: DataConfig, config: EvaluationConfig) -> None:
     """Read the file of cases, if there is one, as `evaluate_classifier` will; raises what `read_cases` does."""
     if path := find_cases(data, config):
-        read_cases(path, labels=examples.facts["labels"], quoting=config.cases_quoting)
+        read_cases(path, inputs=data.inputs, labels=examples.facts["labels"], dialect=config.cases_dialect)

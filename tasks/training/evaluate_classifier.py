@@ -155,7 +155,9 @@ def _behaviour(
     cases: dict[str, Any] | None = None
     if path is not None:
         with unchanged_file(path, run.sha256_of(path)) as reading:
-            rows = read_cases(path, labels=served.labels, quoting=config.cases_quoting, reading=reading)
+            rows = read_cases(
+                path, inputs=served.inputs, labels=served.labels, dialect=config.cases_dialect, reading=reading
+            )
         checked = check_cases(served.predict_probabilities, rows, labels=served.labels)
         cases = {"file": path.name, **checked, "failed": checked["failed"][: config.shown_mistakes]}
     return {"invariance": invariance, "cases": cases}

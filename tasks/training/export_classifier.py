@@ -75,7 +75,7 @@ def export_classifier(
     sections = {"model": model, "tokenization": tokenization, "export": config}
     # A path says where this machine keeps a file; the model can be served anywhere.
     settings = {name: section.model_dump(mode="json", exclude={"word_vectors"}) for name, section in sections.items()}
-    description = ClassifierDescription(encoded.facts["labels"], config=settings)
+    description = ClassifierDescription(encoded.facts["labels"], inputs=splits.facts["inputs"], config=settings)
     description.write(folder)
     rows = EncodedRows.load(encoded.folder, "validation")
     parts = {LSTM: Classifier.load(folder).network_logits(rows.token_ids, rows.offsets)}

@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 
 from lstm_model.config.data import DataConfig
+from lstm_model.data.parts import digest_input
 from lstm_model.data.reading import file_format, read_chunks, read_columns, unchanged_file
-from lstm_model.data.row_rules import missing_columns, missing_slice_column, wanted_columns
-from lstm_model.digests import digest_file
+from lstm_model.data.row_rules import missing_columns, missing_other_column, wanted_columns
+from lstm_model.data.texts import BLANK
 from lstm_model.errors import ContentError
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import Progress
@@ -17,7 +18,7 @@ from tasks.runtime.tracking import Run
 
 
 def _contents(config: DataConfig, run: Run | None = None, **others: Any) -> list[str]:
-    return [file_format(config.path), run.sha256_of(config.path) if run else digest_file(config.path)]
+    return [file_format(config.path), run.sha256_of(config.path) if run else digest_input(config.path)]
 
 
 def _report(record: StageRecord, run: Run) -> None:
@@ -27,26 +28,29 @@ def _report(record: StageRecord, run: Run) -> None:
 
 
 @stage("raw", report=_report, reads=_contents)
-def load_examples(folder: Path, config: DataConfig, slice_column: str | None, run: Run) -> dict[str, Any]:
+def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str], run: Run) -> dict[str, Any]:
     """Read the labelled file into raw.parquet, all strings.
 
-    Columns: example_id, text, label and problem (why a text is not a string); split and slice if the config names them.
+    Columns: example_id, text, label and problem (why a text is not a string), split if the config names it, and
+    other_columns: name there -> name in the file.
     """
-    columns = read_columns(config.path, quoting=config.quoting)
     wanted = wanted_columns(config)
-    if "example_id" not in wanted and "id" in columns:
-        wanted["example_id"] = "id"
-    if not {config.text_column, config.label_column} & set(columns):
+    names = [*wanted.values(), *other_columns.values()]
+    columns = read_columns(config.path, dialect=config.dialect, names=names)
+    if not set(wanted.values()) <= set(columns):
         raise missing_columns(config, columns)
-    if slice_column is not None:
-        if slice_column not in columns:
-            raise missing_slice_column(config, slice_column, columns)
-        wanted["slice"] = slice_column
+    if guessed := config.id_column is None and "id" in columns:
+        wanted["example_id"] = "id"
+    for name, source in other_columns.items():
+        if source not in columns:
+            raise missing_other_column(config, name, source, columns)
+    wanted |= other_columns
     progress = Progress("load-progress", f"reading {config.path.name}", total=None, unit="rows")
     chunks: list[pd.DataFrame] = []
     rows = 0
-    with unchanged_file(config.path, run.sha256_of(config.path)) as reading:
-        for chunk in read_chunks(config.path, wanted, quoting=config.quoting, reading=reading):
+    sha256 = run.sha256_of(config.path)
+    with unchanged_file(config.path, sha256) as reading:
+        for chunk in read_chunks(config.path, wanted, dialect=config.dialect, reading=reading):
             chunks.append(chunk)
             rows += len(chunk)
             progress.set(rows)
@@ -55,7 +59,17 @@ def load_examples(folder: Path, config: DataConfig, slice_column: str | None, ru
     if not rows:
         raise ContentError(f"{config.path} has a header only and no rows.", "Check the export.")
     frame = pd.concat(chunks, ignore_index=True)
+    remarks = []
+    if guessed and not _tells_rows_apart(frame["example_id"]):
+        del frame["example_id"], wanted["example_id"]
+        remarks.append(
+            "Column 'id' repeats or has blanks, so rows are numbered; --data.id-column id would insist on it."
+        )
     if "example_id" not in wanted:
         frame.insert(0, "example_id", pd.Series(map(str, range(1, rows + 1)), dtype=object))
     frame.to_parquet(folder / "raw.parquet", index=False)
-    return {"rows": rows, "columns": columns, "sha256": reading.sha256, "lines": reading.account}
+    return {"rows": rows, "columns": columns, "sha256": sha256, "lines": reading.account, "remarks": remarks}
+
+
+def _tells_rows_apart(ids: pd.Series) -> bool:
+    return ids.is_unique and not (ids.fillna("").str.strip(BLANK) == "").any()

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from lstm_model.config.split import SplitConfig
+from lstm_model.data.group_split import split_groups
 from lstm_model.data.splitting import SPLITS, honour_given_split, split_counts, split_rows
+from lstm_model.data.time_split import read_times, split_times
 from lstm_model.digests import digest_text
 from lstm_model.tokens.text_encoder import Int32
 from tasks.runtime import tracking
@@ -25,22 +27,20 @@ def _report(record: StageRecord, run: Run) -> None:
     rows = [[label, *counts] for label, counts in facts["table"].items()]
     left_out = f"Left out as copies of held-out texts: {facts['rows'][LEFT_OUT]:,}"
     table = markdown_table(["label", *SPLITS], rows)
-    publish_markdown("split", f"{table}\n\n{left_out}", "Rows of each label in each part")
+    since = "".join(f"\n\n{name} begins at {first}" for name, first in facts["since"].items())
+    publish_markdown("split", f"{table}\n\n{left_out}{since}", "Rows of each label in each part")
 
 
 @stage("splits", report=_report)
 def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> dict[str, Any]:
-    """Assign each row to a part, stratified by label, with equal texts in the same part.
+    """Assign each row to a part, with equal texts in the same part: as a column says, by groups, by time or by label.
 
     Writes train.parquet, validation.parquet and test.parquet (example_id, text, label and, where examples have it,
     slice), and splits.parquet (example_id, text_digest, label, split).
     """
     rows = pd.read_parquet(examples.file("examples.parquet"))
-    labels, digests, left_out = rows["label"], rows["text"].map(digest_text), 0
-    if "split" in rows:
-        split, left_out = honour_given_split(text_digests=digests, labels=labels, given=rows["split"], config=config)
-    else:
-        split = split_rows(text_digests=digests, labels=labels, config=config)
+    labels, digests = rows["label"], rows["text"].map(digest_text)
+    split, left_out = _split(rows, labels, digests, config)
     manifest = rows[["example_id", "label"]].assign(split=split.fillna(LEFT_OUT))
     manifest.insert(1, "text_digest", digests)
     manifest.to_parquet(folder / "splits.parquet", index=False)
@@ -51,9 +51,28 @@ def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> 
     return {
         "rows": {**{name: int(table[name].sum()) for name in SPLITS}, LEFT_OUT: left_out},
         "table": {str(label): [int(count) for count in counts] for label, *counts in table.itertuples()},
+        "since": _first_times(rows, split) if config.time_column else {},
         "labels": examples.facts["labels"],
+        "inputs": examples.facts["inputs"],
         "sha256": examples.facts["sha256"],
     }
+
+
+def _split(
+    rows: pd.DataFrame, labels: pd.Series, text_digests: pd.Series, config: SplitConfig
+) -> tuple[pd.Series, int]:
+    """Return the part of each row and how many rows are in none, as the split column or the config says."""
+    known = {"text_digests": text_digests, "labels": labels, "config": config}
+    if "split" in rows:
+        return honour_given_split(given=rows["split"], **known)
+    if config.time_column:
+        return split_times(times=read_times(rows["time"]), **known)
+    return (split_groups(groups=rows["group"], **known) if config.group_column else split_rows(**known)), 0
+
+
+def _first_times(rows: pd.DataFrame, split: pd.Series) -> dict[str, str]:
+    times = read_times(rows["time"])
+    return {name: rows["time"][times[split == name].idxmin()] for name in SPLITS}
 
 
 def read_rows(splits: StageRecord, name: str) -> pd.DataFrame:

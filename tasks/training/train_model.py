@@ -144,16 +144,15 @@ def _read_vectors(
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(encoded.file("tokenizer.json")))
-    with unchanged_file(path, sha256 or digest_file(path)) as reading:
-        vectors = read_word_vectors(
-            path, tokenizer, embedding_dim=model.embedding_dim, seed=seed, digest=reading.digest
-        )
+    sha256 = sha256 or digest_file(path)
+    with unchanged_file(path, sha256):
+        vectors = read_word_vectors(path, tokenizer, embedding_dim=model.embedding_dim, seed=seed)
     coverage = {"vocabulary_share": vectors.vocabulary_share, "token_share": vectors.token_share(train.token_ids)}
     get_run_logger().info(
         "%s has vectors for %d words of the vocabulary (%.1f%%), which are %.1f%% of the tokens in train rows.",
         path.name, vectors.matched.sum(), *(100 * share for share in coverage.values()),
     )  # fmt: skip
-    return vectors, {**coverage, "sha256": reading.sha256}
+    return vectors, {**coverage, "sha256": sha256}
 
 
 def _take_over(network: Any, start: RegisteredClassifier, encoded: StageRecord) -> dict[str, Any]:

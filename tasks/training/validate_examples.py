@@ -1,4 +1,4 @@
-"""Raw rows -> rows that keep all rules. Bad rows stop the run, or are set aside and recorded."""
+"""Raw rows -> rows that keep all rules. Few bad rows are set aside and listed; many, or a rare label, stop the run."""
 
 import json
 import shutil
@@ -6,9 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from prefect import get_run_logger
 
 from lstm_model.config.data import DataConfig
-from lstm_model.data.row_rules import RowRule, derive_columns, list_bad_rows, missing_columns, row_rules, wanted_columns
+from lstm_model.data.labels import describe_alike, find_alike, merges, shorten
+from lstm_model.data.row_rules import (
+    RARE,
+    RowRule,
+    Sifted,
+    derive_columns,
+    rare_labels_error,
+    row_rules,
+    sift_rows,
+)
+from lstm_model.data.splitting import name_splits
+from lstm_model.data.text_columns import cut_texts
+from lstm_model.data.texts import BLANK
 from lstm_model.errors import ContentError
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table, publish_markdown
@@ -17,66 +30,114 @@ from tasks.runtime.state.local_state import state_root
 from tasks.runtime.tracking import Run
 from tasks.training.expectations import run_expectations
 
+SHOWN = ("unexpected", "meaning")
 SHOWN_ROWS = 20
 
 
 def _report(record: StageRecord, run: Run) -> None:
-    facts = record.facts
-    tracking.log_metrics(
-        run, {"rows.valid": facts["rows"], "rows.quarantined": facts["quarantined"], "rows.duplicate": facts["copies"]}
-    )
-    tracking.set_tags(run, {"labels": json.dumps(facts["labels"], ensure_ascii=False)[:5_000]})
-    tracking.log_file(run, record.folder / "validation", "validation")
+    facts, reports = record.facts, record.folder / "validation"
+    counts = {"valid": "rows", "quarantined": "quarantined", "duplicate": "copies", "cut": "cut"}
+    tracking.log_metrics(run, {f"rows.{name}": facts[fact] for name, fact in counts.items()})
+    labels = json.dumps(facts["labels"], ensure_ascii=False)
+    tracking.set_tags(run, {"labels": labels[:5_000], "data_remarks": "\n".join(facts["remarks"])[:5_000]})
+    tracking.log_file(run, reports, "validation")
     tracking.log_dataset(run, record.file("examples.parquet"), name=run.data_name, digest=facts["sha256"])
-    _publish_rules(record.folder / "validation", "Which rules the rows keep")
+    for remark in facts["remarks"]:
+        get_run_logger().warning("%s", remark)
+    if facts["quarantined"]:
+        get_run_logger().warning("The rows set aside are listed in %s", reports / "bad_rows.csv")
+    _publish_rules(reports, "Which rules the rows keep")
 
 
 @stage("examples", report=_report)
 def validate_examples(folder: Path, raw: StageRecord, config: DataConfig, run: Run) -> dict[str, Any]:
     """Check the rows against the rules; write those that training may use to examples.parquet."""
-    rows = pd.read_parquet(raw.file("raw.parquet"))
-    if not set(wanted_columns(config)) <= set(rows):
-        raise missing_columns(config, raw.facts["columns"])
-    rules = row_rules(config, given_validation="split" in rows and bool((rows["split"] == "validation").any()))
+    rows, alike, merged = _read_rows(raw, config)
+    given_validation = "split" in rows and bool((rows["split"] == "validation").any())
+    rules = row_rules(config, given_validation=given_validation, has_times="time" in rows)
     derived = derive_columns(rows, config)
     reports = folder / "validation"
     reports.mkdir()
     results = run_expectations(rows, derived, rules, config, data_docs=reports / "data_docs")
-    bad = _bad_rows(rows, derived, config, rules)
-    write_json(reports / "rules.json", results)
-    bad.to_csv(reports / "bad_rows.csv", index=False)
-    kept = rows.drop(index=bad["row"].unique() - 1).reset_index(drop=True)
+    sifted = sift_rows(rows, derived, rules, config)
+    listed = pd.concat([sifted.bad, sifted.rare], ignore_index=True)
+    listed.to_csv(reports / "bad_rows.csv", index=False)
+    kept = rows.drop(index=listed["row"].unique() - 1).reset_index(drop=True)
+    found = {"rules": results, "remarks": [*raw.facts["remarks"], *_label_remarks(alike, merged)], "merged": merged}
     refused = state_root() / "refused" / run.run_id
-    error = _table_error(results, config) or _bad_rows_error(bad, len(rows), config, listed=refused / "bad_rows.csv")
+    error = _table_error(results, config) or _row_error(sifted, len(rows), rules, alike, config, refused)
     if error is None and len(kept) < len(rows):
         again = run_expectations(kept, derive_columns(kept, config), rules, config, data_docs=None)
         error = _table_error(again, config)
     if error is not None:
-        shutil.rmtree(refused, ignore_errors=True)  # From an earlier process of this run, perhaps with other rules.
-        shutil.copytree(reports, refused)
-        tracking.log_file(run, refused, "validation")
-        _publish_rules(refused, "Why the rows were refused")
+        write_json(reports / "rules.json", found)
+        _publish_refusal(reports, refused, run)
         raise error
+    cut = int((kept["text"].str.len() > config.max_characters).sum())
+    kept["text"] = cut_texts(kept["text"], config.max_characters)
     kept.drop(columns="problem").to_parquet(folder / "examples.parquet", index=False)
+    found["remarks"] += _row_remarks(sifted, len(rows), cut, config)
+    write_json(reports / "rules.json", found)
     return {
         "rows": len(kept),
         "quarantined": len(rows) - len(kept),
         "copies": int(kept.duplicated("text").sum()),
+        "cut": cut,
         "labels": sorted(set(kept["label"])),
+        "inputs": list(config.inputs),
+        "remarks": found["remarks"],
         "sha256": raw.facts["sha256"],
     }
 
 
-def _bad_rows(rows: pd.DataFrame, derived: pd.DataFrame, config: DataConfig, rules: list[RowRule]) -> pd.DataFrame:
-    """Return all bad rows. Setting rows aside can leave a label with too few, so the rest is checked again."""
-    bad = list_bad_rows(rows, derived, rules)
-    while config.on_bad_rows == "quarantine":
-        rest = rows.drop(index=bad["row"].unique() - 1)
-        more = list_bad_rows(rest, derive_columns(rest, config), rules) if len(rest) else bad.iloc[:0]
-        if more.empty:
-            break
-        bad = pd.concat([bad, more], ignore_index=True)
-    return bad
+def _read_rows(raw: StageRecord, config: DataConfig) -> tuple[pd.DataFrame, list[dict[str, int]], dict[str, str]]:
+    """Return the rows with split values by their names here, groups of labels that look alike, and merged labels."""
+    rows = pd.read_parquet(raw.file("raw.parquet"))
+    if "split" in rows:
+        rows["split"] = name_splits(rows["split"])
+    known = config.labels or ()
+    labels = rows["label"].fillna("")
+    counts = labels[labels.str.strip(BLANK) != ""].value_counts()
+    alike = find_alike(counts.to_dict(), known)
+    merged = merges(alike, known) if config.clean_labels else {}
+    rows["label"] = rows["label"].replace(merged)
+    return rows, alike, merged
+
+
+def _publish_refusal(reports: Path, refused: Path, run: Run) -> None:
+    """Keep the reports where the stage's folder, which is removed, is not: in the state folder and in the run."""
+    shutil.rmtree(refused, ignore_errors=True)  # From an earlier process of this run, perhaps with other rules.
+    shutil.copytree(reports, refused)
+    tracking.log_file(run, refused, "validation")
+    _publish_rules(refused, "Why the rows were refused")
+
+
+def _label_remarks(alike: list[dict[str, int]], merged: dict[str, str]) -> list[str]:
+    """Return what a person should know about spellings of labels: a sentence, or nothing."""
+    if not alike:
+        return []
+    groups = describe_alike(alike)
+    if merged:
+        return [f"Merged {len(merged):,} spellings of labels into the most frequent ones: {groups}."]
+    what = "Labels that differ only in white space, case, Unicode form or number format are different classes here"
+    return [f"{what}: {groups}. --data.clean-labels merges them."]
+
+
+def _row_remarks(sifted: Sifted, rows: int, cut: int, config: DataConfig) -> list[str]:
+    """Return a sentence for each way in which the trained rows are not those of the file."""
+    remarks = []
+    if count := sifted.bad["row"].nunique():
+        remarks.append(f"Set aside {count:,} of {rows:,} rows: {_count_rules(sifted.bad)}.")
+    if sifted.rare_labels:
+        labels = shorten([f"{label!r} ({texts})" for label, (texts, _) in sifted.rare_labels.items()])
+        remarks.append(f"Left out labels with too few different texts: {labels}.")
+    if cut:
+        remarks.append(f"Cut {cut:,} texts to {config.max_characters:,} characters (data.max_characters).")
+    return remarks
+
+
+def _count_rules(bad: pd.DataFrame) -> str:
+    return ", ".join(f"{name} ({number})" for name, number in bad["rule"].value_counts().items())
 
 
 def _table_error(results: list[dict[str, Any]], config: DataConfig) -> ContentError | None:
@@ -88,28 +149,39 @@ def _table_error(results: list[dict[str, Any]], config: DataConfig) -> ContentEr
     return None
 
 
-def _bad_rows_error(bad: pd.DataFrame, rows: int, config: DataConfig, *, listed: Path) -> ContentError | None:
-    """Return the error for bad rows that must not be set aside, or None. listed: the file that lists them."""
-    count = bad["row"].nunique()
-    broken = ", ".join(f"{name} ({number})" for name, number in bad["rule"].value_counts().items())
+def _row_error(
+    sifted: Sifted, rows: int, rules: list[RowRule], alike: list[dict[str, int]], config: DataConfig, refused: Path
+) -> ContentError | None:
+    """Return the error for rows that must not be set aside, or None. refused: the folder with the list of them."""
+    bad = sifted.bad
+    count, broken = bad["row"].nunique(), _count_rules(bad)
+    ids = bad["rule"].isin(["id_is_unique", "id_is_given"]).any()
+    fix = f"Fix the rows listed in {refused / 'bad_rows.csv'}, " + (
+        "pass --data.id-column none if there are no ids, " if ids else ""
+    )
     if count and config.on_bad_rows == "stop":
         return ContentError(
             f"{config.path} has {count:,} bad rows: {broken}.",
-            f"Fix the rows listed in {listed}, or set them aside with --data.on-bad-rows quarantine.",
+            f"{fix}or set them aside with --data.on-bad-rows quarantine.",
         )
     if count > config.max_bad_fraction * rows:
         return ContentError(
             f"{config.path} has {count:,} bad rows among {rows:,} ({broken}), but at most "
             f"{config.max_bad_fraction:.1%} may be set aside (data.max_bad_fraction).",
-            f"Fix the rows listed in {listed}, or raise --data.max-bad-fraction.",
+            f"{fix}or raise --data.max-bad-fraction.",
         )
+    if sifted.rare_labels and not config.drop_rare_labels:
+        spelled = any(label in group for group in alike for label in sifted.rare_labels)
+        rule = next(rule for rule in rules if rule.name == RARE)
+        return rare_labels_error(config.path, sifted.rare_labels, rule, alike=spelled and not config.clean_labels)
     return None
 
 
 def _publish_rules(reports: Path, description: str) -> None:
-    rules = read_json(reports / "rules.json")
-    rows = [[rule["rule"], "yes" if rule["success"] else "no", rule["unexpected"], rule["meaning"]] for rule in rules]
-    table = markdown_table(["rule", "kept", "rows that break it", "meaning"], rows)
+    found = read_json(reports / "rules.json")
+    rows = [[rule["rule"], "yes" if rule["success"] else "no", *map(rule.get, SHOWN)] for rule in found["rules"]]
+    table = "".join(f"- {remark}\n" for remark in found["remarks"]) + "\n"
+    table += markdown_table(["rule", "kept", "rows that break it", "meaning"], rows)
     bad = pd.read_csv(reports / "bad_rows.csv", dtype=str, keep_default_na=False)
     if not bad.empty:
         shown = bad.head(SHOWN_ROWS)

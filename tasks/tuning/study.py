@@ -91,7 +91,7 @@ def trial_settings(search: Search, trial: FrozenTrial | optuna.Trial) -> dict[st
 def search_key(base: PipelineConfig, tuning: TuningConfig) -> str:
     """Return a digest of data, code, settings, space and seed, which a search shares with its continuation."""
     stages = [
-        load_examples.digest_of({"config": base.data, "slice_column": base.evaluation.slice_column}),
+        load_examples.digest_of({"config": base.data, "other_columns": base.other_columns}),
         validate_examples.digest_of({"config": base.data}),
         split_examples.digest_of({"config": base.split}),
         tokenize_and_pad.digest_of({"config": base.tokenization}),

@@ -45,20 +45,18 @@ CASES: dict[str, tuple[str, bytes | str, int, list[str]]] = {
     "wrong columns": ("a.csv", "id,body,class\n1,x,y\n", 3, ["'text'", "'body'", "--data.text-column"]),
     "no column named": ("a.csv", "headline,category\nx,y\n", 3, ["'text'", "'headline'", "--data.label-column"]),
     "one class": ("a.csv", rows(*[f"r{n},text {n},cat" for n in range(9)]), 3, ["between 2 and", "'cat'"]),
-    "a class with one row": ("a.csv", rows(*good(), "x,lonely,owl"), 3, ["label_has_enough_texts (1)", "bad_rows.csv"]),
+    "a class with one row": ("a.csv", rows(*good(), "x,lonely,owl"), 3, ["'owl' (1). ", "--data.drop-rare-labels"]),
     "NUL bytes": ("a.csv", rows(*good(), "x,nul \x00 inside,cat"), 3, ["text_has_no_nul (1)"]),
     "invalid UTF-8": ("a.csv", rows(*good()).encode() + b"x,caf\xe9,cat\n", 3, ["UTF-8", "0xe9", "line 14"]),
     "truncated Parquet": ("a.parquet", truncated(parquet_bytes()), 3, ["complete Parquet file", "again"]),
     "truncated gzip": ("a.csv.gz", truncated(gzip.compress(os.urandom(9_000).hex().encode())), 3, ["complete gzip"]),
-    "a 5 MB cell": ("a.csv", rows(*good(), f"x,{'a ' * 2_500_000},cat"), 3, ["text_is_short_enough (1)"]),
-    "duplicate ids": ("a.csv", rows(*good(), "r1,another text,cat"), 3, ["id_is_unique (2)"]),
     "label and text swapped": (
         "a.csv", rows(*[f"r{n},{'cat' if n % 2 else 'dog'},a text number {n}" for n in range(12)]), 3,
         ["labels that repeat", "swapped"],
     ),
     "blank text and label": (
         "a.csv", rows(*good(), "x,  ,cat", "y,fine,"), 3,
-        ["2 bad rows: text_is_long_enough (1), label_is_given (1). "],
+        ["2 bad rows among 14 (text_is_long_enough (1), label_is_given (1)), but at most 1.0% may be set aside"],
     ),
     "one text with two labels": ("a.csv", rows(*good(), "x,same,cat", "y,same,dog"), 3, ["text_has_one_label (2)"]),
     "another ending": ("a.xlsx", b"x", 2, [".csv", "a.xlsx"]),
@@ -150,22 +148,42 @@ def test_bad_rows_are_listed_with_id_rule_and_value(tmp_path: Path, capfd: pytes
 
 def test_a_refused_run_is_failed_and_says_why() -> None:
     run = mlflow.search_runs(experiment_names=["lstm-text"], order_by=["start_time DESC"]).iloc[0]
-    assert run["status"] == "FAILED" and "has 1 bad rows: " in run["tags.failure_reason"]
+    assert run["status"] == "FAILED" and "has 1 bad rows among 13 " in run["tags.failure_reason"]
 
 
-def test_too_many_bad_rows_are_refused_in_spite_of_quarantine(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+BAD_ROWS: dict[str, tuple[list[str], list[str], list[str]]] = {
+    "stop": (["x,,cat"], ["--data.on-bad-rows", "stop"], ["1 bad rows: text_is", "--data.on-bad-rows quarantine"]),
+    "ids that were asked for": (
+        ["r1,another text,cat"],
+        ["--data.id-column", "id"],
+        ["id_is_unique (2)", "--data.id-column none"],
+    ),
+    "a label that loses its rows": (
+        ["a,same,owl", "b,same,cat"],
+        ["--data.max-bad-fraction", "0.5"],
+        ["'owl' (0, 1 with bad rows)"],
+    ),
+    "spellings": (["x,one,Cat", "y,two,Cat"], [], ["'Cat' (2)", "merge spellings with --data.clean-labels"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ROWS)
+def test_rows_that_must_not_be_set_aside_are_refused_with_what_helps(
+    case: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    lines, flags, words = BAD_ROWS[case]
     path = tmp_path / "a.csv"
-    path.write_text(rows(*good(), "x,,cat", "y,,dog"))
-    assert main(["train", "--data.path", str(path), "--data.on-bad-rows", "quarantine"]) == 3
-    assert "at most 5.0% may be set aside" in capfd.readouterr().err
+    path.write_text(rows(*good(), *lines))
+    assert main(["train", "--data.path", str(path), *flags]) == 3
+    message = capfd.readouterr().err.strip().splitlines()[-1]
+    assert [word for word in words if word not in message] == []
 
 
 AGAIN = {
-    "a row rule": (["x,,cat"], []),
+    "bad rows": (["x,,cat"], []),
+    "a label with one text": (["x,lonely,owl"], []),
     "a rule for the whole table": ([f"{n},text {n},label {n}" for n in range(30)], []),
-    "quarantine beyond its limit": (["x,,cat", "y,,dog"], ["--data.on-bad-rows", "quarantine"]),
+    "bad rows and none allowed": (["x,,cat", "y,,dog"], ["--data.on-bad-rows", "stop"]),
     "on schedule": (["x,nul \x00,cat"], ["--trigger", "schedule"]),
 }
 

@@ -33,7 +33,7 @@ def recorded(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> 
     rows = [f"{line},{part}" for line, part in zip(lines, parts, strict=True)]
     path.write_text("\n".join([*rows, "r66,,cat,train"]) + "\n")
     outcome = train_text_classifier(
-        data=DataConfig(path=path, split_column="part", labels=("cat", "dog", "owl"), on_bad_rows="quarantine"),
+        data=DataConfig(path=path, split_column="part", labels=("cat", "dog", "owl"), max_bad_fraction=0.02),
         tokenization=TokenizationConfig(vocab_size=200, max_length=20),
         model=ModelConfig(embedding_dim=8, lstm_units=4),
         training=TrainingConfig(epochs=2, batch_size=16),

@@ -17,6 +17,7 @@ from lstm_model.config.model import ModelConfig
 from lstm_model.config.ngrams import NgramsConfig
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.config.registration import RegistrationConfig
+from lstm_model.config.split import SplitConfig
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.config.training import TrainingConfig
 from lstm_model.drift.profile import Reference
@@ -178,12 +179,51 @@ def test_scoring_keeps_ids_and_order_and_names_the_model(tiny_outcome: tuple[Any
     assert outcome.rows == 4 and outcome.unscored == 2
 
 
-def test_quarantined_rows_are_counted_and_the_rest_is_trained_on(tmp_path: Path) -> None:
-    path = write_tiny_file(tmp_path / "some_bad.csv")
-    path.write_text(path.read_text() + "r60,,cat\nr61,the purr came twice,\n")
-    outcome = train(path, "quarantine", data=DataConfig(path=path, on_bad_rows="quarantine"))
-    assert outcome.rows["quarantined"] == 2
-    assert outcome.rows["train"] + outcome.rows["validation"] + outcome.rows["test"] == 60
+def test_rows_that_cannot_be_used_are_set_aside_counted_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_tiny_file(tmp_path / "some_bad.csv", rows=360)
+    odd = [
+        "r1,the purr came twice,Cat ",
+        "x,,cat",
+        "x,both,cat",
+        "x,both,dog",
+        f"x,{'hoot ' * 30_000},owl",
+        "x,one,emu",
+    ]
+    path.write_text(path.read_text() + "".join(f"{line}\n" for line in odd))
+    config = DataConfig(path=path, clean_labels=True, drop_rare_labels=True)
+    outcome = train(path, "set-aside", data=config, model=ModelConfig(embedding_dim=8, lstm_units=4))
+    rows = outcome.rows
+    assert rows["quarantined"] == 4 and rows["train"] + rows["validation"] + rows["test"] == 362
+    run = MlflowClient().get_run(outcome.run_id).data
+    assert run.metrics["rows.cut"] == 1 and json.loads(run.tags["labels"]) == ["cat", "dog", "owl"]
+    remarks = run.tags["data_remarks"]
+    assert remarks.splitlines() == [
+        "Column 'id' repeats or has blanks, so rows are numbered; --data.id-column id would insist on it.",
+        "Merged 1 spellings of labels into the most frequent ones: 'cat' (122) and 'Cat ' (1).",
+        "Set aside 3 of 366 rows: text_has_one_label (2), text_is_long_enough (1).",
+        "Left out labels with too few different texts: 'emu' (1).",
+        "Cut 1 texts to 100,000 characters (data.max_characters).",
+    ]
+    assert [line for line in remarks.splitlines() if line not in caplog.text] == []
+    listed = mlflow.artifacts.download_artifacts(run_id=outcome.run_id, artifact_path="validation/bad_rows.csv")
+    assert pd.read_csv(listed)["row"].tolist() == [362, 363, 364, 366]
+
+
+def test_a_split_by_time_tests_on_the_newest_rows(tmp_path: Path) -> None:
+    path = write_tiny_file(tmp_path / "dated.csv", rows=100)
+    header, *lines = path.read_text().splitlines()
+    dated = [f"{line},{2024 + n % 4}-0{1 + n // 4 % 9}-01T10:00:00Z" for n, line in enumerate(lines)]
+    path.write_text("\n".join([f"{header},date", *dated, "x,the purr came,cat,soon"]) + "\n")
+    outcome = train(path, "dated", split=SplitConfig(time_column="date"))
+    assert outcome.rows["quarantined"] == 1
+    file = mlflow.artifacts.download_artifacts(run_id=outcome.run_id, artifact_path="split/splits.parquet")
+    newest = pd.DataFrame(
+        {"time": [line.rpartition(",")[2] for line in dated], "split": pd.read_parquet(file)["split"]}
+    )
+    first, last = newest.groupby("split")["time"].min(), newest.groupby("split")["time"].max()
+    assert last["train"] < first["validation"] <= last["validation"] < first["test"]
 
 
 def test_an_edited_row_and_a_deleted_stage_folder_are_noticed(tmp_path: Path, state: Path) -> None:

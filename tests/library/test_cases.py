@@ -64,6 +64,14 @@ def test_a_text_that_is_none_is_refused_with_its_row(tmp_path: Path) -> None:
         read_cases(path)
 
 
+def test_cases_of_several_columns_have_the_columns_of_training(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text("body,title,label\nall of it,The news,cat\n")
+    assert read_cases(path, inputs=["title", "body"])["text"].tolist() == ["The news \ue000 all of it"]
+    with pytest.raises(ContentError, match="needs the columns 'title' and 'summary' and 'label'"):
+        read_cases(path, inputs=["title", "summary"])
+
+
 def test_the_sample_s_cases_cover_its_labels_and_are_no_rows_of_it() -> None:
     rows = pd.concat(read_chunks(SAMPLE / "headlines.csv", {"text": "text", "label": "label"}))
     found = find_cases(DataConfig(path=SAMPLE / "headlines.csv"), EvaluationConfig())

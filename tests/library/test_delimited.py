@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_model.config.data import Quoting
-from lstm_model.data.reading import Reading, read_chunks, read_columns
+from lstm_model.config.data import Dialect, Quoting
+from lstm_model.data.account import Reading
+from lstm_model.data.reading import read_chunks, read_columns
 from lstm_model.errors import ContentError
 
 COLUMNS = {"id": "id", "text": "text", "label": "label"}
 
 
 def read(path: Path, quoting: Quoting = "auto", reading: Reading | None = None) -> list[tuple[str, ...]]:
-    frame = pd.concat(list(read_chunks(path, COLUMNS, quoting=quoting, reading=reading)), ignore_index=True)
+    chunks = read_chunks(path, COLUMNS, dialect=Dialect(quoting=quoting), reading=reading)
+    frame = pd.concat(list(chunks), ignore_index=True)
     return list(frame[[name for name in COLUMNS if name in frame]].itertuples(index=False, name=None))
 
 
@@ -152,7 +154,7 @@ def test_column_names_in_quotes_are_read_whatever_the_rows_have(tmp_path: Path) 
     path = put(tmp_path / "a.tsv", *tsv('"text"|"label"', 'a "b" c|x', '"open|y'))
     assert read_columns(path) == ["text", "label"]
     assert read(path) == [('a "b" c', "x"), ('"open', "y")]
-    assert read_columns(path, quoting="none") == ['"text"', '"label"']
+    assert read_columns(path, dialect=Dialect(quoting="none")) == ['"text"', '"label"']
 
 
 def test_blank_lines_are_accounted_for(tmp_path: Path) -> None:

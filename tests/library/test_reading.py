@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_model.data.reading import FORMATS, file_format, read_chunks, read_columns, unchanged_file
+from lstm_model.data.reading import file_format, read_chunks, read_columns, unchanged_file
+from lstm_model.data.text_columns import text_sources
 from lstm_model.data.texts import text_problem
 from lstm_model.digests import digest_file
 from lstm_model.errors import ContentError, LstmTextError, UsageError
@@ -24,6 +25,9 @@ ROWS = [
     {"id": "8", "text": "null", "label": "null"},
     {"id": "NA", "text": "", "label": "1.0"},
 ]
+
+
+FORMATS = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz", ".parquet")
 
 
 def read(path: Path, chunk_rows: int = 2) -> pd.DataFrame:
@@ -100,17 +104,20 @@ def test_integer_labels_in_parquet_become_digits_but_integer_texts_are_refused(t
         ("a.csv", b"", ContentError, "header line"),
         ("a.jsonl", b"\n", ContentError, "empty file"),
         ("a.csv", b"text,label\nfine,x\ncaf\xe9,y\n", ContentError, "0xe9 at position 4 of line 3"),
-        ("a.csv", "text,label\n".encode("utf-16"), ContentError, "UTF-16"),
         ("a.csv", b"text,label\nfine,x\nshort\n", ContentError, "Line 3 of .* has 1 fields instead of 2"),
         ("a.csv", b'text,label\nfine,x\n"open,y\nmore,z\n', ContentError, "Line 3"),
         ("a.csv", b"text,text\na,b\n", ContentError, "'text' more than once"),
         ("a.jsonl", b'{"text": "a"}\n{broken\n', ContentError, "Line 2"),
         ("a.jsonl", b"[1]\n", ContentError, "a list"),
-        ("a.jsonl", b'{"text": "a", "label": [1]}\n', ContentError, "'label' in line 1"),
+        (
+            "a.jsonl",
+            b'{"text": "a", "label": [1, 2]}\n',
+            ContentError,
+            "'label' in line 1.*list of 2 items.*no multi-label",
+        ),
         ("a.csv.gz", gzip.compress(b"text,label\n" + bytes(range(65, 90)) * 999)[:-30], ContentError, "complete gzip"),
-        ("a.csv.gz", b"text,label\n", ContentError, "complete gzip"),
         ("a.parquet", b"PAR1 but not really", ContentError, "complete Parquet"),
-        ("a.xlsx", b"", UsageError, "ends in none of"),
+        ("a.xlsx", b"", ContentError, "complete Excel file"),
     ],
 )
 def test_a_fault_is_named(tmp_path: Path, name: str, contents: bytes, kind: type[LstmTextError], message: str) -> None:
@@ -220,6 +227,21 @@ def test_a_column_may_be_read_under_two_names(tmp_path: Path, ending: str) -> No
     assert list(frame["other"]) == list(frame["example_id"])
 
 
+@pytest.mark.parametrize("ending", FORMATS)
+def test_several_text_columns_are_joined(tmp_path: Path, ending: str) -> None:
+    path = write_rows(tmp_path / f"rows{ending}", TUPLES)
+    frame = frame_of(path, {**text_sources(["text", "id"]), "label": "label"})
+    assert list(frame.columns) == ["text", "label", "problem"]
+    assert list(frame["text"]) == [f"{text} \ue000 {row_id}" for row_id, text, _ in TUPLES]
+
+
+def test_of_several_json_texts_null_is_empty_and_a_number_a_problem(tmp_path: Path) -> None:
+    rows = ['{"a": "x", "b": null}', '{"b": "y"}', '{"a": null}', '{"a": "x", "b": 5}']
+    frame = frame_of(put(tmp_path / "a.jsonl", "\n".join(rows)), text_sources(["a", "b"]))
+    assert list(frame["text"]) == ["x \ue000 ", " \ue000 y", None, None]
+    assert list(frame["problem"]) == [None, None, "null", "not text: int 5"]
+
+
 def test_a_frame_without_the_text_column_has_no_problem_column(tmp_path: Path) -> None:
     assert list(frame_of(put(tmp_path / "a.csv", "id,label\n1,b\n")).columns) == ["example_id", "label"]
 
@@ -274,13 +296,6 @@ def test_a_byte_order_mark_inside_the_file_stays(tmp_path: Path) -> None:
     assert list(frame_of(put(tmp_path / "a.csv", "text\n\ufeffa\n"))["text"]) == ["\ufeffa"]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_utf16_is_refused_by_name(tmp_path: Path, encoding: str) -> None:
-    message = refusal(put(tmp_path / "a.csv", "\ufeffid,text,label\n1,t,a\n".encode(encoding)))
-    assert "starts with a UTF-16 byte-order mark" in message
-    assert "iconv" in message
-
-
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
 def test_bytes_that_are_no_utf8_are_named_by_their_line(tmp_path: Path, name: str) -> None:
     message = refusal(put(tmp_path / name, b"id,text,label\n1,fine,a\n2,caf\xe9,b\n"))
@@ -302,14 +317,15 @@ def test_a_truncated_gzip_is_refused(tmp_path: Path, ending: str, lost: int) -> 
     assert "not a complete gzip file" in refusal(path)
 
 
-def test_a_damaged_or_false_gzip_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_gzip_is_refused(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.csv.gz", [(str(i), f"text {i**5}", "a") for i in range(500)])
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
     assert "not a complete gzip file" in refusal(path)
-    path.write_bytes(b"id,text,label\n1,t,a\n")
-    assert "Not a gzipped file" in refusal(path)
+    data[0] ^= 1
+    path.write_bytes(data)
+    assert "not a complete gzip file" in refusal(path)
 
 
 @pytest.mark.parametrize("kept", [0, 3, 0.5, 0.99])
@@ -408,7 +424,7 @@ def test_nan_in_json_lines_is_a_missing_value_wherever_it_stands(tmp_path: Path)
     assert written["text"].tolist() == written["label"].tolist() == ["NaN"]  # A string stays what it is.
 
 
-@pytest.mark.parametrize("value", ['["a"]', '{"a": 1}', r'"\udc00"', "Infinity", "-Infinity"])
+@pytest.mark.parametrize("value", ['[["a"]]', '{"a": 1}', r'"\udc00"', "Infinity", "-Infinity"])
 def test_a_json_label_that_is_neither_string_nor_number_is_refused(tmp_path: Path, value: str) -> None:
     message = refusal(put(tmp_path / "a.jsonl", f'{{"text": "t", "label": {value}}}\n'))
     assert "'label' in line 1 of" in message and "is neither a string nor a number" in message
@@ -416,32 +432,23 @@ def test_a_json_label_that_is_neither_string_nor_number_is_refused(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("column", "values"),
-    [("text", [1, 2]), ("text", [1.5, 2.5]), ("text", [b"a", b"b"]), ("text", [["a"], ["b"]]), ("label", [1.5, 2.5])],
+    [("text", [1, 2]), ("text", [1.5, 2.5]), ("text", [b"a", b"b"]), ("text", [["a"], ["b"]])],
 )
 def test_a_parquet_column_of_another_type_is_refused(tmp_path: Path, column: str, values: list[object]) -> None:
     pq.write_table(pa.table({"text": ["a", "b"], "label": ["x", "y"]} | {column: values}), tmp_path / "a.parquet")
     assert f"Column {column!r} of" in refusal(tmp_path / "a.parquet")
 
 
-@pytest.mark.parametrize("name", ["rows.txt", "rows.xlsx", "rows.csv.zip", "rows.parquet.gz", "csv"])
-def test_another_ending_is_a_usage_error(tmp_path: Path, name: str) -> None:
-    path = tmp_path / name
-    path.touch()
-    with pytest.raises(UsageError, match=r"ends in none of \.csv, \.tsv"):
-        list(read_chunks(path, COLUMNS))
-
-
 def test_the_ending_may_be_in_capitals(tmp_path: Path) -> None:
-    assert file_format(put(tmp_path / "TUPLES.CSV", "text\na\n")) == ".csv"
+    assert file_format(put(tmp_path / "TUPLES.CSV", "text\na\n")) == "csv"
     assert list(frame_of(put(tmp_path / "TUPLES.CSV", "text\na\n"))["text"]) == ["a"]
 
 
 @pytest.mark.parametrize("ending", FORMATS)
-def test_what_was_read_has_the_digest_of_the_file(tmp_path: Path, ending: str) -> None:
+def test_a_file_that_did_not_change_is_read(tmp_path: Path, ending: str) -> None:
     path = write_rows(tmp_path / f"rows{ending}", TUPLES)
     with unchanged_file(path, digest_file(path)) as reading:
         assert len(pd.concat(list(read_chunks(path, COLUMNS, chunk_rows=2, reading=reading)))) == len(TUPLES)
-    assert reading.sha256 == digest_file(path)
 
 
 @pytest.mark.parametrize("ending", FORMATS)

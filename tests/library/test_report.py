@@ -69,6 +69,12 @@ def test_a_training_that_diverged_is_told_without_figures_that_are_none() -> Non
     assert "nan" not in Page(html).text and "train loss –" in html
 
 
+def test_remarks_on_the_labelled_file_are_shown() -> None:
+    judged, decided, _ = variant("compared")
+    html = render(judged, decided, run_facts(tags={"data_remarks": f"Cut 2 texts.\nLabels {ODD}."}))
+    assert "Cut 2 texts." in Page(html).text and "<script>" not in html
+
+
 def test_links_lead_to_the_run_and_within_the_page() -> None:
     judged, decided, _ = variant("compared")
     html = render(judged, decided, run_facts())

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lstm_model.config.split import SplitConfig
-from lstm_model.data.splitting import SPLITS, honour_given_split, split_counts, split_rows
+from lstm_model.data.splitting import SPLITS, honour_given_split, name_splits, split_counts, split_rows
 from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError
 
@@ -187,12 +187,19 @@ def test_a_label_whose_one_train_text_cannot_be_carved_is_refused() -> None:
         honour(rows)
 
 
+def test_split_values_may_have_another_case_and_other_usual_names() -> None:
+    given_sides = ["Train", "training", " TRN ", "dev", "Valid", "val", "eval", "development", "TEST", "tst", "testing"]
+    expected = ["train"] * 3 + ["validation"] * 5 + ["test"] * 3
+    assert name_splits(pd.Series(given_sides)).tolist() == expected
+
+
 @pytest.mark.parametrize(
     ("sides", "found"),
     [
-        (["train", "dev", "test", "valid"], r"the values 'dev', 'valid'\."),
-        (["Train", "train", "test"], r"the values 'Train'\."),
-        (["train", None, "test"], r"the values 'null'\."),
+        (["train", "holdout", "test", "Fold 1"], r"the values 'Fold 1', 'holdout'\."),
+        (["train", None, "test"], r"the values null\."),
+        (["train", "", "test"], r"the values ''\."),
+        (["train", "test", *map(str, range(9))], r"the values '0', '1', '2', '3', '4', and 4 more\."),
         (["train", "validation"], r"no row with test\."),
         (["test", "validation"], r"no row with train\."),
         (["validation"], r"no row with test or train\."),
@@ -200,7 +207,7 @@ def test_a_label_whose_one_train_text_cannot_be_carved_is_refused() -> None:
 )
 def test_unknown_values_and_missing_sides_are_refused(sides: list[str | None], found: str) -> None:
     with pytest.raises(ContentError, match=found):
-        honour([(f"t{number}", "x", side) for number, side in enumerate(sides)])
+        name_splits(pd.Series(sides, dtype=object))
 
 
 def test_counts_hold_every_side_even_where_it_is_empty() -> None:

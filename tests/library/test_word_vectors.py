@@ -1,7 +1,6 @@
 """Word vectors from a file: formats by content, words by the tokenizer's normalization, and files that are refused."""
 
 import gzip
-import hashlib
 import os
 import struct
 from collections.abc import Sequence
@@ -98,14 +97,6 @@ def test_words_with_spaces_are_split_from_the_right(tmp_path: Path) -> None:
     assert read(glove([*ENTRIES, *odd, (".", [2.0, 2.0, 2.0])]), tmp_path).rows[VOCAB["."], 0] == 2
 
 
-def test_the_digest_is_that_of_the_whole_file(tmp_path: Path) -> None:
-    content = gzip.compress(binary(ENTRIES) + b"more than its first line says")
-    (tmp_path / "v").write_bytes(content)
-    digest = hashlib.sha256()
-    read_word_vectors(tmp_path / "v", TOKENIZER, embedding_dim=3, seed=1, digest=digest)
-    assert digest.digest() == hashlib.sha256(content).digest()
-
-
 def test_a_few_words_that_are_not_utf8_are_skipped(tmp_path: Path) -> None:
     many = glove([(f"w{number}", [0.0, 0.0, 0.0]) for number in range(2_000)])
     assert read(glove(ENTRIES) + b"caf\xe9 1 2 3\n" + many, tmp_path).matched.sum() == 2
@@ -132,7 +123,7 @@ BAD: dict[str, tuple[bytes, type[LstmTextError], list[str]]] = {
     "NaN": (glove([("goal", [1.0, float("nan"), 3.0])]), ContentError, ["line 1", "finite"]),
     "beyond float32": (glove([("goal", [1.0, 1e39, 3.0])]), ContentError, ["line 1", "finite"]),
     "infinity, binary": (binary([*ENTRIES, ("cafe", [1.0, float("inf"), 3.0])]), ContentError, ["vector 4", "finite"]),
-    "a zip archive": (b"PK\x03\x04" + NOISE, ContentError, ["zip archive", "Unpack"]),
+    "a zip archive": (b"PK\x03\x04" + NOISE, ContentError, ["complete zip file", "again"]),
     "a fastText model": (b"\xba\x16\x4f\x2f" + NOISE, ContentError, ["fastText model", ".vec"]),
 }  # fmt: skip
 

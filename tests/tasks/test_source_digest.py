@@ -10,7 +10,7 @@ from tasks.runtime import source_digest
 from tasks.runtime.source_digest import PROJECT, code_digest, lock_digest, stage_code_digest
 
 EXECUTED = {
-    "load_examples": ["lstm_model/data/lines.py", "lstm_model/config/section.py"],
+    "load_examples": ["lstm_model/data/formats/lines.py", "lstm_model/config/section.py"],
     "validate_examples": ["lstm_model/data/row_rules.py", "tasks/training/expectations.py"],
     "split_examples": ["lstm_model/data/splitting.py", "lstm_model/digests.py"],
     "tokenize_and_pad": ["lstm_model/tokens/text_encoder.py", "tasks/training/split_examples.py"],
@@ -18,7 +18,7 @@ EXECUTED = {
     "export_classifier": ["lstm_model/network/export.py", "lstm_model/classifier/mixture.py"],
     "fit_ngram_models": ["lstm_model/ngrams/pieces.py", "lstm_model/ngrams/fit.py"],
     "fit_baseline": ["lstm_model/evaluation/baseline.py", "lstm_model/ngrams/counts.py"],
-    "evaluate_classifier": ["lstm_model/evaluation/metrics.py", "lstm_model/data/lines.py"],
+    "evaluate_classifier": ["lstm_model/evaluation/metrics.py", "lstm_model/data/formats/lines.py"],
     "describe_reference": ["lstm_model/drift/profile.py", "lstm_model/classifier/classifier.py"],
 }
 NEVER_EXECUTED = ["lstm_model/pages/report.py", "flows/cli.py", "tasks/runtime/tracking.py"]

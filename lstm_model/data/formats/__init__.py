@@ -1,0 +1,1 @@
+"""Files as rows: unpacked, decoded, and read by their true format."""

@@ -1,0 +1,136 @@
+"""Delimited text as rows of fields; every line is accounted for, so that no row swallows another."""
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lstm_model.config.data import Dialect
+from lstm_model.data.account import Reading
+from lstm_model.data.formats.lines import LONGEST_LINE, numbered_lines
+from lstm_model.errors import ContentError
+
+Row = tuple[int, list[str], list[str]]  # The number of its first line, its fields, the lines it was read from.
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel writes it as a first line, and does not show it.
+_BACKSLASH = re.compile(r"\\([\"\\\r\n])?")
+
+
+def kind_of(dialect: Dialect) -> str:
+    """Return the name of a format for messages."""
+    return "TSV" if dialect.delimiter == "\t" else "CSV"
+
+
+def csv_settings(dialect: Dialect) -> dict[str, Any]:
+    """Return the settings of csv.reader."""
+    settings = {"delimiter": dialect.delimiter, "quoting": csv.QUOTE_MINIMAL}
+    if dialect.quoting == "none":
+        settings["quoting"] = csv.QUOTE_NONE
+    if dialect.quoting == "backslash":
+        settings["escapechar"] = "\\"
+    return settings
+
+
+def text_lines(path: Path, dialect: Dialect) -> Iterator[str]:
+    r"""Yield the lines as csv.reader takes them. Of backslashes, only \", \\ and one before a line end escape."""
+    for number, line in numbered_lines(path, dialect.encoding):
+        if number == 1 and SEPARATOR_LINE.fullmatch(line):
+            yield "\n"
+        elif dialect.quoting == "backslash" and "\\" in line:
+            yield _BACKSLASH.sub(lambda found: found[0] if found[1] else r"\\", line)
+        else:
+            yield line
+
+
+def read_rows(path: Path, dialect: Dialect, reading: Reading | None = None) -> Iterator[Row]:
+    """Yield the rows, the header first (of line 0 if dialect.header has it); every row has the header's width.
+
+    Blank lines are left out, and so are empty fields at the end that all rows have beyond the header. dialect:
+    delimiter and quoting are set. The list of lines is valid until you ask for the next row. Raises ContentError with
+    the line.
+    """
+    csv.field_size_limit(LONGEST_LINE)  # By default, csv rejects cells over 128 KiB.
+    reading = reading or Reading()
+    raw: list[str] = []
+
+    def texts() -> Iterator[str]:
+        for line in text_lines(path, dialect):
+            raw.append(line)
+            yield line
+
+    rows = csv.reader(texts(), strict=True, **csv_settings(dialect))
+    header, start, lines = list(dialect.header or ()), 1, reading.lines
+    width = expected = 0
+    if header:
+        yield 0, header, []
+    try:
+        for row in rows:
+            if row:
+                if not header:
+                    header = row
+                    reading.headers += 1
+                else:
+                    if not width:
+                        width, expected = len(header), _expected_width(header, row)
+                    if len(row) != expected or (expected > width and any(row[width:])):
+                        wanted = width if len(row) == expected else expected
+                        raise _wrong_width(path, dialect, start, wanted, len(row))
+                    if expected != width:
+                        row = [*row[:width], *[""] * (width - expected)]
+                    reading.rows += 1
+                if len(raw) > 1:
+                    reading.joined += len(raw) - 1
+                    reading.first_joined = reading.first_joined or start
+                yield start, row, raw
+            else:
+                reading.blank += len(raw)
+            reading.lines, start = lines + rows.line_num, rows.line_num + 1
+            raw.clear()
+    except csv.Error as error:
+        raise ContentError(
+            f"Line {start} of {path} is not well-formed {kind_of(dialect)}: {error}.",
+            'Write a double quote inside a quoted field twice (""), and close every quoted field. Where quotes '
+            "are ordinary characters pass --data.quoting none (score and drift: --quoting none).",
+        ) from None
+    if not header:
+        raise ContentError(f"{path} is an empty file: it has no header line.", "Check the export.")
+
+
+def _expected_width(header: list[str], first: list[str]) -> int:
+    """Return the width of rows: the header's, unless the first row, or the header alone, ends with empty fields."""
+    width = len(first)
+    beyond = width > len(header) and not any(first[len(header) :])
+    return width if beyond or (0 < width < len(header) and not any(header[width:])) else len(header)
+
+
+def _wrong_width(path: Path, dialect: Dialect, start: int, width: int, fields: int) -> ContentError:
+    remedy = "Put a field that contains the separator or a line break in double quotes."
+    if dialect.quoting == "none":
+        remedy = (
+            "Quotes are ordinary characters here. Where they enclose fields with the separator or a line break in "
+            "them pass --data.quoting quoted (score and drift: --quoting quoted)."
+        )
+    separator = "tab" if dialect.delimiter == "\t" else dialect.delimiter
+    remedy += f" Where {separator!r} is not the separator pass --data.delimiter (score and drift: --delimiter)."
+    return ContentError(f"Line {start} of {path} has {fields} fields instead of {width}.", remedy)
+
+
+def first_lines(path: Path, dialect: Dialect) -> list[str]:
+    """Return at most 100 lines, fewer where they are long."""
+    lines: list[str] = []
+    size = 0
+    for line in text_lines(path, dialect):
+        size += len(line)
+        if lines and (size > 1 << 20 or len(lines) == 100):
+            break
+        lines.append(line)
+    return lines
+
+
+def parse_rows(lines: list[str], dialect: Dialect) -> list[list[str]]:
+    """Return the rows of some lines, the header included, whatever their width."""
+    csv.field_size_limit(LONGEST_LINE)
+    try:
+        return [row for row in csv.reader(lines, **csv_settings(dialect)) if row]
+    except csv.Error:
+        return []

@@ -1,0 +1,140 @@
+"""JSON as rows: JSON Lines, an array of objects, or objects that are written over several lines."""
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lstm_model.data.account import Reading
+from lstm_model.data.formats.annotations import flat_row
+from lstm_model.data.formats.lines import LONGEST_LINE, numbered_lines, open_text
+from lstm_model.data.formats.packed import BLOCK
+from lstm_model.data.text_columns import is_text
+from lstm_model.data.texts import scalar_string
+from lstm_model.errors import ContentError
+
+# Python's json knows NaN, which JSON does not have: pandas and NumPy write it for a missing value.
+_DECODER = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" else float(name))
+_BETWEEN = re.compile(r"[\s,]*")
+
+
+def json_rows(path: Path, encoding: str | None, *, by_lines: bool) -> Iterator[tuple[int, dict[str, Any], bool]]:
+    """Yield (line number, object, whether it has an accepted answer: see `flat_row`).
+
+    by_lines: one object per line, blank lines left out. Raises ContentError for an empty file, and with the line for
+    what is no JSON object.
+    """
+    empty = True
+    for number, value in (_values_of_lines if by_lines else _values)(path, encoding):
+        empty = False
+        if not isinstance(value, dict):
+            raise _no_object(path, number, f"found a {type(value).__name__}")
+        yield number, *flat_row(value)
+    if empty:
+        raise ContentError(f"{path} is an empty file.", "Check the export.")
+
+
+def _values_of_lines(path: Path, encoding: str | None) -> Iterator[tuple[int, Any]]:
+    for number, line in numbered_lines(path, encoding):
+        if line.strip():
+            try:
+                yield number, _DECODER.decode(line)
+            except (ValueError, RecursionError) as error:
+                raise _no_object(path, number, _problem(error)) from None
+
+
+def _values(path: Path, encoding: str | None) -> Iterator[tuple[int, Any]]:
+    """Yield the values of an array, or values one after the other, each with the line where it starts."""
+    with open_text(path, encoding) as file:
+        text, line = file.read(BLOCK), 1
+        in_array = text.lstrip().startswith("[")
+        at = text.index("[") + 1 if in_array else 0
+        while text:
+            start = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]  # It also matches nothing.
+            line += text.count("\n", at, start)
+            if start == len(text):
+                text, at = file.read(BLOCK), 0
+                continue
+            if in_array and text[start] == "]":
+                if (text[start + 1 :] + file.read(BLOCK)).strip():
+                    raise _no_object(path, line, "something follows the array")
+                return
+            try:
+                value, at = _DECODER.raw_decode(text, start)
+            except (ValueError, RecursionError) as error:
+                text, at = text[start:], 0
+                if len(text) < LONGEST_LINE and (more := file.read(max(BLOCK, len(text)))):
+                    text += more  # The value may go on there.
+                    continue
+                raise _no_object(path, line + getattr(error, "lineno", 1) - 1, _problem(error)) from None
+            yield line, value
+            line += text.count("\n", start, at)
+        if in_array:
+            raise ContentError(
+                f"{path} ends in line {line}, before its JSON array does.", "It is cut off. Copy or download it again."
+            )
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at character {error.colno}"
+    if isinstance(error, RecursionError):
+        return "values nested too deeply"
+    return "an integer of more than 4,300 digits"  # Python's limit, the only other thing that json rejects.
+
+
+def _no_object(path: Path, number: int, problem: str) -> ContentError:
+    return ContentError(
+        f"Line {number} of {path} is not one JSON object: {problem}.",
+        "Write one object per line, such as {'text': ..., 'label': ...} with double quotes, or an array of objects.",
+    )
+
+
+def json_keys(path: Path, encoding: str | None, names: Collection[str], *, by_lines: bool) -> list[str]:
+    """Return the keys of the first 100 rows in order of appearance, and of later ones until all the names occur."""
+    keys: dict[str, None] = {}
+    missing = set(names)
+    for count, (_, row, _) in enumerate(json_rows(path, encoding, by_lines=by_lines), 1):
+        if count <= 100:
+            keys.update(dict.fromkeys(row))
+        found = {name for name in missing if name in row or _value(row, name) is not None}
+        keys.update(dict.fromkeys(found))
+        missing -= found
+        if count >= 100 and not missing:
+            break
+    return list(keys)
+
+
+def _value(row: dict[str, Any], key: str) -> Any:
+    """Return the value of a key, or of the path `meta.source` where that is no key; None if there is none."""
+    value = row.get(key)
+    if value is None and "." in key:
+        outer, _, inner = key.partition(".")
+        value = _value(row[outer], inner) if isinstance(row.get(outer), dict) else None
+    return value
+
+
+def json_values(
+    path: Path, encoding: str | None, columns: Mapping[str, str], reading: Reading, *, by_lines: bool
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the values of the columns (name in the result -> key): text as it is, any other as a string or None.
+
+    Where labels are read, rows without an accepted answer are left out, and counted.
+    """
+    for number, row, answered in json_rows(path, encoding, by_lines=by_lines):
+        if not answered and "label" in columns:
+            reading.unanswered += 1
+            continue
+        yield tuple(
+            _value(row, key) if is_text(name) else _string(_value(row, key), key, number, path)
+            for name, key in columns.items()
+        )
+
+
+def _string(value: Any, key: str, number: int, path: Path) -> str | None:
+    try:
+        return scalar_string(value)
+    except ValueError as error:
+        problem = f"{key!r} in line {number} of {path} is {error}."
+        raise ContentError(problem, "Write ids and labels as strings or numbers, one label per row.") from None

@@ -1,0 +1,122 @@
+"""A text file as numbered lines, decoded: UTF-8, UTF-16 or UTF-32 by its first bytes, any other if it is named."""
+
+import codecs
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from lstm_model.data.formats.packed import BLOCK, open_unpacked
+from lstm_model.errors import ContentError
+
+LONGEST_LINE = 1 << 25
+MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # Before UTF-16, whose mark it begins with.
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def find_encoding(start: bytes) -> str:
+    """Return the encoding of a file by its first bytes: by its mark, or by where UTF-16 has zero bytes."""
+    for mark, encoding in MARKS.items():
+        if start.startswith(mark):
+            return encoding
+    high, low = start[0::2].count(0), start[1::2].count(0)
+    if max(high, low) > 10 * min(high, low) and (high + low > len(start) / 5 or not _is_utf8(start)):
+        return "utf-16-be" if high > low else "utf-16-le"
+    return "utf-8"
+
+
+def _is_utf8(start: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+@contextmanager
+def open_text(path: Path, encoding: str | None) -> Iterator[TextIO]:
+    """Give the unpacked content as text, its line ends as they are. encoding: unset, found from the first bytes.
+
+    Raises ContentError for bytes that are not of this encoding.
+    """
+    file = open_unpacked(path)
+    found = find_encoding(file.peek(4096)[:4096])
+    same_family = encoding is None or found.startswith(codecs.lookup(encoding).name[: len("utf-16")])
+    with io.TextIOWrapper(file, found if same_family else encoding, newline="") as text:
+        try:
+            yield text
+        except UnicodeError as error:
+            raise _undecodable(path, text.encoding, str(error)) from None
+
+
+def numbered_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, str]]:
+    r"""Yield (line number from 1, line with its end). Lines end with \n, \r\n or \r.
+
+    Raises ContentError as `open_text`, and for a line of over LONGEST_LINE characters.
+    """
+    number = 0
+    with open_text(path, encoding) as file:
+        while line := file.readline(LONGEST_LINE):
+            number += 1
+            if len(line) == LONGEST_LINE:
+                problem = f"Line {number} of {path} has more than {LONGEST_LINE:,} characters."
+                raise ContentError(problem, "Write a row per line, and cut texts that are longer than a book.")
+            yield number, line
+
+
+def _undecodable(path: Path, encoding: str, reason: str) -> ContentError:
+    """Return the error with the place of the first byte that does not decode."""
+    remedy = (
+        "Name the file's encoding with --data.encoding (score and drift: --encoding), such as windows-1252 (Western "
+        "Europe, older Excel), cp1251, gb18030 or shift_jis, or correct that line."
+    )
+    name = encoding.upper().removesuffix("-SIG")
+    if encoding.startswith(("utf-16", "utf-32")):
+        return ContentError(f"{path} is not {name}: {reason}.", remedy)
+    number, decoder = 1, codecs.getincrementaldecoder(encoding)()
+    with open_unpacked(path) as file:
+        while line := file.readline(LONGEST_LINE):
+            for part in line.splitlines(keepends=True):  # Also at \r, as text is.
+                try:
+                    decoder.decode(part)
+                except UnicodeDecodeError as error:
+                    place = f"byte 0x{error.object[error.start]:02x} at position {error.start + 1} of line {number}"
+                    return ContentError(f"{path} is not {name}: {place}.", remedy)
+                number += part.endswith((b"\r", b"\n"))
+    return ContentError(f"{path} is not {name}: it ends inside a character.", remedy)
+
+
+class Content(NamedTuple):
+    """What one pass over the bytes shows."""
+
+    quotes: bool
+    lines: int
+
+
+def scan(path: Path) -> Content:
+    """Return what one pass over the content shows; a second call for the same file is free.
+
+    Raises ContentError for a decompression bomb, a damaged packed file, and content that is nearly all blank lines.
+    """
+    status = path.stat()
+    return _scan(path, (status.st_ino, status.st_size, status.st_mtime_ns))
+
+
+@lru_cache(maxsize=64)
+def _scan(path: Path, version: tuple[int, int, int]) -> Content:
+    quotes, size, ends, last = False, 0, [0, 0], b"\n"
+    with open_unpacked(path) as file:
+        while block := file.read(BLOCK):
+            quotes = quotes or b'"' in block
+            ends = [ends[0] + block.count(b"\n"), ends[1] + (0 if ends[0] else block.count(b"\r"))]
+            size, last = size + len(block), block[-1:]
+            if max(ends) > 20_000_000 and size < 4 * max(ends):  # More would take minutes.
+                raise ContentError(f"{path} has {max(ends):,} lines, nearly all of them blank.", "Check the export.")
+    return Content(quotes, max(ends) + (last not in b"\r\n"))

@@ -1,0 +1,145 @@
+"""A file's content without its packing: gzip, bzip2, xz, Zstandard, a zip of one file, or one inside another."""
+
+import bz2
+import gzip
+import io
+import lzma
+import re
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copyfileobj
+from typing import IO, Any, NamedTuple
+
+import pyarrow as pa
+
+from lstm_model.data.texts import listed
+from lstm_model.errors import ContentError, UsageError
+
+BLOCK = 1 << 20
+LARGE, RATIO = 1 << 30, 200
+LAYERS = 3
+OFFICE = {"[Content_Types].xml", "mimetype"}
+"""Files in a zip archive that make it a document."""
+# What the libraries raise for damaged content: OSError, ValueError and RuntimeError without a kind of their own.
+BROKEN = (EOFError, OSError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+
+
+def no_file(path: Path) -> UsageError:
+    """Return the error for a path that is no file."""
+    if path.is_dir():
+        return UsageError(f"{path} is a folder, not a file.", "Check the path.")
+    return UsageError(f"{path} is no regular file." if path.exists() else f"{path}: no such file.", "Check the path.")
+
+
+def too_large(path: Path) -> ContentError:
+    """Return the error for a file that unpacks to more than RATIO times its size and more than LARGE bytes."""
+    return ContentError(
+        f"{path} unpacks to more than {RATIO} times its size and more than 1 GB.",
+        "If it is no decompression bomb, unpack it yourself and pass the content.",
+    )
+
+
+def most_bytes(path: Path) -> int:
+    """Return how many bytes the content of a packed file may have."""
+    return max(LARGE, RATIO * path.stat().st_size)
+
+
+class _Unpacked(io.RawIOBase):
+    """The content of a packed file. Errors are ContentErrors."""
+
+    def __init__(self, packed: Any, path: Path, kind: str) -> None:
+        self.packed, self.path, self.kind, self.left = packed, path, kind, most_bytes(path)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view, size = memoryview(buffer), 0
+        try:
+            while size < len(view) and (read := self.packed.readinto(view[size:])):
+                size += read
+        except BROKEN as error:
+            problem = f"{self.path} is not a complete {self.kind} file: {error or type(error).__name__}."
+            raise ContentError(problem, "It is cut off or damaged. Copy or download it again.") from None
+        self.left -= size
+        if self.left < 0:
+            raise too_large(self.path)
+        return size
+
+
+def _one_of_zip(file: IO[bytes], path: Path) -> IO[bytes]:
+    archive = zipfile.ZipFile(file)
+    names = [
+        item.filename
+        for item in archive.infolist()
+        if not item.is_dir() and not item.filename.startswith("__MACOSX/") and "/." not in f"/{item.filename}"
+    ]
+    if len(names) != 1:
+        problem = f"{path} is a zip archive of {len(names)} files"
+        raise ContentError(f"{problem}{f' ({listed(names)})' if names else ''}.", "Unpack it, and pass one of them.")
+    if archive.getinfo(names[0]).flag_bits & 1:
+        raise ContentError(f"{path} is an encrypted zip archive.", "Unpack it, and pass the file in it.")
+    return archive.open(names[0])
+
+
+class _Packing(NamedTuple):
+    kind: str
+    starts: re.Pattern[bytes]
+    open: Callable[[Any, Path], Any]
+
+
+PACKINGS = [
+    _Packing("gzip", re.compile(rb"\x1f\x8b"), lambda file, path: gzip.GzipFile(fileobj=file)),
+    _Packing("bzip2", re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), lambda file, path: bz2.BZ2File(file)),
+    _Packing("xz", re.compile(rb"\xfd7zXZ\x00"), lambda file, path: lzma.LZMAFile(file)),  # noqa: SIM115
+    _Packing("Zstandard", re.compile(rb"\x28\xb5\x2f\xfd"), lambda file, path: pa.CompressedInputStream(file, "zstd")),
+    _Packing("zip", re.compile(rb"PK(\x03\x04|\x05\x06)"), _one_of_zip),
+]
+
+
+def open_unpacked(path: Path) -> io.BufferedReader:
+    """Return the content, whatever the file's name says; it has `peek`, and is seekable where the file is not packed.
+
+    Raises UsageError for a missing file and without permission to read, ContentError for a damaged file, for a zip
+    archive of several and, while it is read, for content that is too large.
+    """
+    if not path.is_file():  # A pipe would wait for a writer.
+        raise no_file(path)
+    try:
+        file: Any = io.BufferedReader(io.FileIO(path), BLOCK)
+    except OSError as error:
+        raise UsageError(f"Cannot read {path}: {error.strerror}.", "Check the path and its permissions.") from None
+    for _ in range(LAYERS + 1):
+        packing = next((packing for packing in PACKINGS if packing.starts.match(file.peek(10))), None)
+        if packing is None:
+            return file  # type: ignore[no-any-return]
+        try:
+            if packing.kind == "zip":
+                file = _seekable(file)
+                office = OFFICE & set(zipfile.ZipFile(file).namelist())
+                file.seek(0)
+                if office:
+                    return file  # type: ignore[no-any-return]
+            file = io.BufferedReader(_Unpacked(packing.open(file, path), path, packing.kind), BLOCK)  # type: ignore[arg-type]
+        except BROKEN as error:
+            problem = f"{path} is not a complete {packing.kind} file: {error or type(error).__name__}."
+            raise ContentError(problem, "It is cut off or damaged. Copy or download it again.") from None
+    raise ContentError(f"{path} is packed more than {LAYERS} times.", "Unpack it, and pass the content.")
+
+
+def open_seekable(path: Path) -> io.BufferedReader:
+    """Return the content as `open_unpacked` does, in a temporary file where it is packed."""
+    return _seekable(open_unpacked(path))  # type: ignore[no-any-return]
+
+
+def _seekable(file: IO[bytes]) -> Any:
+    if file.seekable():
+        return file
+    with file:
+        copy = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
+        copyfileobj(file, copy, BLOCK)
+    copy.seek(0)
+    return copy
