@@ -17,6 +17,7 @@ def find_parts(path: Path) -> list[Path]:
     """Return the files in order of their names; none if there are none.
 
     Of a folder: the files directly in it, without hidden ones, those that start with _ as Spark's, and cases files.
+    Empty files of a folder or pattern are left out: Spark writes them.
     """
     if path.is_file():
         return [path]
@@ -24,7 +25,7 @@ def find_parts(path: Path) -> list[Path]:
         found: Iterable[Path] = (one for one in path.iterdir() if one.name[0] not in "._" and ".cases." not in one.name)
     else:
         found = map(Path, glob(str(path))) if has_magic(str(path)) else ()  # noqa: PTH207  some patterns fail
-    return sorted(one for one in found if one.is_file())
+    return sorted(one for one in found if one.is_file() and one.stat().st_size)
 
 
 def require_parts(path: Path) -> list[Path]:

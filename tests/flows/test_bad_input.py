@@ -61,7 +61,8 @@ CASES: dict[str, tuple[str, bytes | str, int, list[str]]] = {
         ["2 bad rows: text_is_long_enough (1), label_is_given (1). "],
     ),
     "one text with two labels": ("a.csv", rows(*good(), "x,same,cat", "y,same,dog"), 3, ["text_has_one_label (2)"]),
-    "another ending": ("a.xlsx", b"x", 2, [".csv", "a.xlsx"]),
+    "a page instead of a file": ("a.csv", b"<!DOCTYPE html>", 3, ["a.csv is an HTML page", "Download"]),
+    "no header": ("a.csv", rows(*good())[len(HEADER) :], 3, ["no header?", "--data.header text,label"]),
 }  # fmt: skip
 
 

@@ -36,6 +36,7 @@ def folder(tmp_path: Path) -> Path:
     (path / ".part-1.csv.crc").write_bytes(b"crc\0")
     (path / "rows.cases.csv").write_text("text,label\nc,x\n")
     (path / "older").mkdir()
+    (path / "part-0.csv").touch()
     return path
 
 
@@ -110,11 +111,13 @@ def test_a_file_that_comes_while_a_folder_is_read_is_seen(folder: Path) -> None:
         (folder / "part-3.csv").write_text("id,text,label\n4,d,x\n")
 
 
-def test_the_cases_of_a_folder_are_beside_it(folder: Path) -> None:
+def test_the_cases_of_a_folder_are_beside_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder.parent / "rows.cases.csv").write_text("text,label\nc,x\n")
     for name in ("rows", "rows.csv", "rows.jsonl.gz", "rows.PARQUET", "rows.tsv.zst"):
         found = find_cases(DataConfig(path=folder.parent / name), EvaluationConfig())
         assert found == folder.parent / "rows.cases.csv"
+    monkeypatch.chdir(folder)
+    assert find_cases(DataConfig(path=Path()), EvaluationConfig()) == folder.parent / "rows.cases.csv"
 
 
 def test_an_output_that_is_part_of_the_input_is_refused_and_nothing_touched(folder: Path) -> None:
