@@ -47,7 +47,7 @@ def digest_input(path: Path) -> str:
 
 def refuse_output_in_input(path: Path, output: Path) -> None:
     """Raise UsageError where the output is a file of the input, through any link, or would be one."""
-    inside = path.is_dir() and output.resolve().parent == path.resolve()
+    inside = output.resolve().parent == path.resolve() or output.resolve().match(str(path.resolve()))
     if inside or (output.exists() and any(output.samefile(part) for part in find_parts(path))):
         raise UsageError(f"The output {output} is part of the input {path}.", "Choose another output.")
 

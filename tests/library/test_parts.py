@@ -135,6 +135,9 @@ def test_an_output_that_is_part_of_the_input_is_refused_and_nothing_touched(fold
     for output in (folder / "new.csv", links / "folder" / "new.csv", folder / ".." / "rows" / "new.csv"):
         with pytest.raises(UsageError, match="is part of the input"):
             refuse_output_in_input(folder, output)
+    with pytest.raises(UsageError, match="is part of the input"):
+        refuse_output_in_input(folder / "part-*.csv", folder / "part-3.csv")
+    refuse_output_in_input(folder / "part-*.csv", folder / "new.csv")
     refuse_output_in_input(part, folder / "new.csv")
     refuse_output_in_input(folder, links / "new.csv")
     assert part.read_bytes() == before and not (folder / "new.csv").exists()

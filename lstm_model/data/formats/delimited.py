@@ -111,6 +111,7 @@ def _wrong_width(path: Path, dialect: Dialect, start: int, width: int, fields: i
             "them pass --data.quoting quoted (score and drift: --quoting quoted)."
         )
     separator = "tab" if dialect.delimiter == "\t" else dialect.delimiter
+    remedy += " --data.header must name all columns." if dialect.header else ""
     remedy += f" Where {separator!r} is not the separator pass --data.delimiter (score and drift: --delimiter)."
     return ContentError(f"Line {start} of {path} has {fields} fields instead of {width}.", remedy)
 
