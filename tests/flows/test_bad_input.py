@@ -227,6 +227,17 @@ def test_an_output_that_cannot_be_written_exits_with_2(
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_an_output_that_is_the_input_exits_with_2_and_leaves_it_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = write_tiny_file(tmp_path / "in.csv")
+    before = source.read_bytes()
+    (tmp_path / "link.csv").symlink_to(source)
+    assert main(["score", str(source), "--output", str(tmp_path / "link.csv"), "--overwrite"]) == 2
+    assert "is part of the input" in capfd.readouterr().err
+    assert source.read_bytes() == before and len(list(tmp_path.iterdir())) == 2
+
+
 def test_an_output_folder_that_is_read_only_exits_with_2(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     # /proc refuses new files even for root, whom a folder's permissions do not stop.
     source = write_tiny_file(tmp_path / "in.csv")
