@@ -12,7 +12,7 @@ from lstm_model.data.formats.lines import LONGEST_LINE, numbered_lines
 from lstm_model.errors import ContentError
 
 Row = tuple[int, list[str], list[str]]  # The number of its first line, its fields, the lines it was read from.
-SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel writes it as a first line, and does not show it.
+SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"\\]|\t)"?\s*', re.IGNORECASE)  # Excel's first line.
 _BACKSLASH = re.compile(r"\\([\"\\\r\n])?")
 
 
