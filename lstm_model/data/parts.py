@@ -34,7 +34,8 @@ def require_parts(path: Path) -> list[Path]:
         return parts
     if path.is_dir():
         raise UsageError(
-            f"{path} is a folder without files of rows.", "Check the path, or name the folder with the files."
+            f"{path} is a folder without files of rows.",
+            f"Name the folder with the files, or a pattern such as '{path}/*/*.parquet'.",
         )
     raise no_file(path)
 

@@ -55,7 +55,8 @@ def load_examples(folder: Path, config: DataConfig, slice_column: str | None, ru
     account = f" ({reading.account})" if reading.account else ""
     progress.close(f"read {rows:,} rows of {config.path.name}{account}")
     if not rows:
-        raise ContentError(f"{config.path} has a header only and no rows.", "Check the export.")
+        what = "no row with an accepted answer" if reading.unanswered else "a header only and no rows"
+        raise ContentError(f"{config.path} has {what}.", "Check the export.")
     frame = pd.concat(chunks, ignore_index=True)
     if "example_id" not in wanted:
         frame.insert(0, "example_id", pd.Series(map(str, range(1, rows + 1)), dtype=object))

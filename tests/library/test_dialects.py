@@ -72,6 +72,7 @@ def test_a_column_of_its_own_keeps_its_commas_where_the_ending_is_not_csv(tmp_pa
 
 def test_a_separator_may_be_forced(tmp_path: Path) -> None:
     path = put(tmp_path / "a.csv", "text:label\na,b:x\n")
+    assert "has one column, 'text:label'" in refusal(path)
     assert read(path, delimiter=":") == [("a,b", "x")]
     assert DataConfig(delimiter="tab").dialect == DataConfig(delimiter=r"\t").dialect == Dialect(delimiter="\t")
     for wrong in ("", "::", '"', "\n"):

@@ -31,7 +31,9 @@ def no_file(path: Path) -> UsageError:
     """Return the error for a path that is no file."""
     if path.is_dir():
         return UsageError(f"{path} is a folder, not a file.", "Check the path.")
-    return UsageError(f"{path} is no regular file." if path.exists() else f"{path}: no such file.", "Check the path.")
+    if path.exists():
+        return UsageError(f"{path} is no regular file.", "Write its content to a file, or pass - where stdin is read.")
+    return UsageError(f"{path}: no such file.", "Check the path.")
 
 
 def too_large(path: Path) -> ContentError:
