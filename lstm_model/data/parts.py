@@ -8,7 +8,7 @@ from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryDirectory
 
-from lstm_model.data.formats.packed import no_file
+from lstm_model.data.formats.packed import cannot_read, no_file
 from lstm_model.digests import digest_file, digest_json
 from lstm_model.errors import UsageError
 
@@ -18,14 +18,20 @@ def find_parts(path: Path) -> list[Path]:
 
     Of a folder: the files directly in it, without hidden ones, those that start with _ as Spark's, and cases files.
     Empty files of a folder or pattern are left out: Spark writes them.
+    Raises UsageError for a path that cannot be looked up.
     """
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        found: Iterable[Path] = (one for one in path.iterdir() if one.name[0] not in "._" and ".cases." not in one.name)
-    else:
-        found = map(Path, glob(str(path))) if has_magic(str(path)) else ()  # noqa: PTH207  some patterns fail
-    return sorted(one for one in found if one.is_file() and one.stat().st_size)
+    try:
+        if path.is_file():
+            return [path]
+        if path.is_dir():
+            found: Iterable[Path] = (
+                one for one in path.iterdir() if one.name[0] not in "._" and ".cases." not in one.name
+            )
+        else:
+            found = map(Path, glob(str(path))) if has_magic(str(path)) else ()  # noqa: PTH207  some patterns fail
+        return sorted(one for one in found if one.is_file() and one.stat().st_size)
+    except (OSError, ValueError) as error:
+        raise cannot_read(path, error) from None
 
 
 def require_parts(path: Path) -> list[Path]:

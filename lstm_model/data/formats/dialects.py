@@ -16,6 +16,7 @@ from lstm_model.data.texts import listed
 from lstm_model.errors import ContentError
 
 DELIMITERS = (",", "\t", ";", "|")
+MOST_SUSPECTS = 100_000  # Bounds memory; the first ones count.
 # Lines inside quoted fields: by key column and its cell there, the line where the field starts and the line itself.
 Suspects = dict[tuple[str, str], tuple[int, int]]
 
@@ -27,7 +28,8 @@ def find_delimiter(path: Path, dialect: Dialect, names: Collection[str], *, usua
     """
     lines = first_lines(path, dialect)
     found = dialect.delimiter
-    if found is None and lines and (said := SEPARATOR_LINE.fullmatch(lines[0])):
+    first = next((line for _, line in numbered_lines(path, dialect.encoding)), "")
+    if found is None and (said := SEPARATOR_LINE.fullmatch(first)):
         found = said[1]
     if found is None:
         present = [delimiter for delimiter in DELIMITERS if any(delimiter in line for line in lines)]
@@ -166,7 +168,7 @@ def _lines_inside_fields(path: Path, dialect: Dialect, keys: Sequence[str]) -> S
             for number, cells in _lines_inside(raw, str(dialect.delimiter), len(header)):
                 for name, column in columns.items():
                     cell = cells[column]
-                    if cell is not None and cell.strip():
+                    if cell is not None and cell.strip() and len(suspects) < MOST_SUSPECTS:
                         suspects.setdefault((name, cell), (start, start + number))
     return suspects
 
@@ -199,15 +201,16 @@ def _swallowed_row(path: Path, dialect: Dialect, suspects: Suspects, id_column: 
     header = next(rows)[1]
     if len(header) > 1:
         columns = {name: header.index(name) for name, _ in suspects}
-        seen: dict[str, set[str]] = {name: set() for name in columns}
+        seen: set[tuple[str, str]] = set()
+        shapes: set[str] = set()
         for _, row, _ in rows:
-            for name, column in columns.items():
-                seen[name].add(row[column])
-        shapes = {_shape(value) for value in seen.get(id_column or "", ())}
+            seen.update(key for name, column in columns.items() if (key := (name, row[column])) in suspects)
+            if id_column in columns:
+                shapes.add(_shape(row[columns[id_column]]))
         suspects = {
-            (name, cell): place
-            for (name, cell), place in suspects.items()
-            if (_is_new_id(cell, seen[name], shapes) if name == id_column else cell in seen[name])
+            key: place
+            for key, place in suspects.items()
+            if (key not in seen and _is_new_id(key[1], shapes) if key[0] == id_column else key in seen)
         }
     if not suspects:
         return None
@@ -222,9 +225,9 @@ def _swallowed_row(path: Path, dialect: Dialect, suspects: Suspects, id_column: 
     )
 
 
-def _is_new_id(cell: str, ids: set[str], shapes: set[str]) -> bool:
-    """Return whether a cell looks like the ids, has a digit, and is none of them."""
-    return any(map(str.isdigit, cell)) and cell not in ids and _shape(cell) in shapes
+def _is_new_id(cell: str, shapes: set[str]) -> bool:
+    """Return whether a cell that is no id looks like one, and has a digit."""
+    return any(map(str.isdigit, cell)) and _shape(cell) in shapes
 
 
 def _shape(identifier: str) -> str:

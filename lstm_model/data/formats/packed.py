@@ -23,6 +23,7 @@ LARGE, RATIO = 1 << 30, 200
 LAYERS = 3
 OFFICE = {"[Content_Types].xml", "mimetype"}
 """Files in a zip archive that make it a document."""
+HIDDEN = re.compile(r"^__MACOSX/|(^|/)\.[^./]")
 # What the libraries raise for damaged content: OSError, ValueError and RuntimeError without a kind of their own.
 BROKEN = (EOFError, OSError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
@@ -34,6 +35,12 @@ def no_file(path: Path) -> UsageError:
     if path.exists():
         return UsageError(f"{path} is no regular file.", "Write its content to a file, or pass - where stdin is read.")
     return UsageError(f"{path}: no such file.", "Check the path.")
+
+
+def cannot_read(path: Path, error: Exception) -> UsageError:
+    """Return the error for a path that the system refuses: without permission, too long, with a NUL, on a bad disk."""
+    reason = getattr(error, "strerror", None) or error
+    return UsageError(f"Cannot read {str(path)[:200]}: {reason}.", "Check the path and its permissions.")
 
 
 def too_large(path: Path) -> ContentError:
@@ -52,6 +59,16 @@ def most_bytes(path: Path) -> int:
 def _damaged(path: Path, kind: str, error: Exception) -> ContentError:
     problem = f"{path} is not a complete {kind} file: {error or type(error).__name__}."
     return ContentError(problem, "It is cut off or damaged. Copy or download it again.")
+
+
+class _File(io.FileIO):
+    """A file on disk. Errors of the disk are UsageErrors."""
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return super().readinto(buffer) or 0
+        except OSError as error:
+            raise cannot_read(Path(str(self.name)), error) from None
 
 
 class _Unpacked(io.RawIOBase):
@@ -78,11 +95,7 @@ class _Unpacked(io.RawIOBase):
 
 def _one_of_zip(file: IO[bytes], path: Path) -> IO[bytes]:
     archive = zipfile.ZipFile(file)
-    names = [
-        item.filename
-        for item in archive.infolist()
-        if not item.is_dir() and not item.filename.startswith("__MACOSX/") and "/." not in f"/{item.filename}"
-    ]
+    names = [item.filename for item in archive.infolist() if not item.is_dir() and not HIDDEN.search(item.filename)]
     if len(names) != 1:
         problem = f"{path} is a zip archive of {len(names)} files"
         raise ContentError(f"{problem}{f' ({listed(names)})' if names else ''}.", "Unpack it, and pass one of them.")
@@ -115,9 +128,9 @@ def open_unpacked(path: Path) -> io.BufferedReader:
     if not path.is_file():  # A pipe would wait for a writer.
         raise no_file(path)
     try:
-        file: Any = io.BufferedReader(io.FileIO(path), BLOCK)
+        file: Any = io.BufferedReader(_File(path), BLOCK)
     except OSError as error:
-        raise UsageError(f"Cannot read {path}: {error.strerror}.", "Check the path and its permissions.") from None
+        raise cannot_read(path, error) from None
     for _ in range(LAYERS + 1):
         packing = next((packing for packing in PACKINGS if packing.starts.match(file.peek(10))), None)
         if packing is None:
