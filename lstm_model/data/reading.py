@@ -4,9 +4,8 @@ Files are read in chunks, so memory does not grow with the file. Values are not 
 its zeros, and an error names the line that cannot be read.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from lstm_model.data.texts import listed, text_problem
 from lstm_model.errors import ContentError
 
 CHUNK_ROWS = 10_000
+CHUNK_CHARACTERS = 1 << 25
 
 
 def file_format(path: Path) -> Kind:
@@ -139,7 +139,7 @@ def read_chunks(
     chunk_rows: int = CHUNK_ROWS,
     reading: Reading | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """Yield the rows in order, of one file or of several, `chunk_rows` at a time, as strings.
+    """Yield the rows in order, of one file or of several, `chunk_rows` or fewer long ones at a time, as strings.
 
     columns: name in the result -> name in the file. A column that the file lacks is absent from the result. Column
     `problem` is added: None, or why the row's text is no text. Ids and labels that are numbers become their digits.
@@ -151,7 +151,7 @@ def read_chunks(
     present = {name: source for name, source in columns.items() if source in names}
     reading = reading or Reading()
     rows = (values for part in require_parts(path) for values in _values(part, present, dialect, chunk_rows, reading))
-    while chunk := list(islice(rows, chunk_rows)):
+    for chunk in _chunks(rows, chunk_rows):
         yield _frame(chunk, list(present))
 
 
@@ -184,6 +184,20 @@ def _picked(header: list[Any], columns: Mapping[str, str], rows: Iterator[Any]) 
     return (
         map(itemgetter(*places), rows) if len(places) > 1 else (tuple(row[place] for place in places) for row in rows)
     )
+
+
+def _chunks(rows: Iterable[tuple[Any, ...]], most_rows: int) -> Iterator[list[tuple[Any, ...]]]:
+    chunk, size = [], 0
+    for row in rows:
+        chunk.append(row)
+        for value in row:
+            if value:
+                size += len(value)
+        if len(chunk) == most_rows or size > CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def _frame(rows: list[tuple[Any, ...]], names: list[str]) -> pd.DataFrame:

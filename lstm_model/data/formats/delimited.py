@@ -54,7 +54,11 @@ def read_rows(path: Path, dialect: Dialect, reading: Reading | None = None) -> I
     raw: list[str] = []
 
     def texts() -> Iterator[str]:
+        size = 0
         for line in text_lines(path, dialect):
+            size = len(line) + (size if raw else 0)
+            if size > LONGEST_LINE:
+                raise csv.Error(f"a row of more than {LONGEST_LINE:,} characters")
             raw.append(line)
             yield line
 

@@ -112,7 +112,7 @@ def choose_quoting(
     is_tsv = dialect.delimiter == "\t"
     if problem is None and not (is_tsv and suspects):
         return quoted, "quotes enclose fields"
-    if _has_escaped_quotes(path, dialect) and _check(path, backslash, keys, id_column) == (None, {}):
+    if scan(path).escaped_quotes and _check(path, backslash, keys, id_column) == (None, {}):
         return backslash, 'quotes enclose fields, with \\" for a quote inside: the file is well-formed only that way'
     if is_tsv:
         misfit = _misfit(path, none)
@@ -137,10 +137,6 @@ def _check(
     except ContentError as error:
         return error, {}
     return _swallowed_row(path, dialect, suspects, id_column), suspects
-
-
-def _has_escaped_quotes(path: Path, dialect: Dialect) -> bool:
-    return any('\\"' in line for _, line in numbered_lines(path, dialect.encoding))
 
 
 def _misfit(path: Path, unquoted: Dialect) -> str | None:
