@@ -13,7 +13,7 @@ from lstm_model.errors import ContentError, UsageError
 MOST_BYTES = 1 << 28
 """Of an unpacked workbook: openpyxl keeps its strings in memory."""
 MOST_CELLS = 30_000_000
-"""Of the rows read, with the empty ones between them: one cell may have any row number."""
+"""An empty row counts as 20: a cell may have any row number, and all rows before it are empty."""
 
 
 def excel_rows(path: Path, reading: Reading | None = None) -> Iterator[list[str | None]]:
@@ -36,7 +36,7 @@ def excel_rows(path: Path, reading: Reading | None = None) -> Iterator[list[str 
             reading.note(f"of {len(workbook.worksheets)} sheets, the first one, {sheet.title!r}, is read")
         width = size = 0
         for cells in sheet.iter_rows(values_only=True):
-            size += 1 + len(cells)
+            size += len(cells) or 20
             if size > MOST_CELLS:
                 raise ContentError(f"{path} has more than {MOST_CELLS:,} cells.", "Save the sheet as CSV UTF-8.")
             row = [_string(cell) for cell in cells]
