@@ -32,6 +32,7 @@ def excel_rows(path: Path, reading: Reading | None = None) -> Iterator[list[str 
     try:
         workbook = load_workbook(file, read_only=True, data_only=True)
         sheet = workbook.worksheets[0]
+        sheet.reset_dimensions()  # Some writers understate them, and openpyxl then leaves out rows.
         if reading and len(workbook.worksheets) > 1:
             reading.note(f"of {len(workbook.worksheets)} sheets, the first one, {sheet.title!r}, is read")
         width = size = 0
