@@ -21,7 +21,7 @@ def _known_delimiter(given: str | None) -> str | None:
 
 def _known_encoding(given: str | None) -> str | None:
     try:
-        "".encode(given or "utf-8")  # Unlike a look-up, this refuses codecs that are no text encodings.
+        b"\xff".decode(given or "utf-8", "replace")  # Refuses codecs that are not for texts, and those of domain names.
     except (LookupError, ValueError):
         raise ValueError("no text encoding of Python; such names are utf-8, windows-1252 and shift_jis") from None
     return given and codecs.lookup(given).name

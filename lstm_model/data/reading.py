@@ -4,9 +4,9 @@ Files are read in chunks, so memory does not grow with the file. Values are not 
 its zeros, and an error names the line that cannot be read.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from lstm_model.data.texts import listed
 from lstm_model.errors import ContentError
 
 CHUNK_ROWS = 10_000
+CHUNK_CHARACTERS = 1 << 25
 
 
 def file_format(path: Path) -> Kind:
@@ -66,10 +67,10 @@ def read_columns(path: Path, *, dialect: Dialect = Dialect(), names: Collection[
     first, *others = require_parts(path)
     kind, columns = find_kind(first, dialect.encoding), _columns(first, dialect, names)
     for other in others:
-        found = find_kind(other, dialect.encoding)
+        found, beside = find_kind(other, dialect.encoding), _columns(other, dialect, names)
         if found == kind and kind in ("json", "jsonl"):  # Any key may be missing in any row.
-            continue
-        if found != kind or set(beside := _columns(other, dialect, names)) != set(columns):
+            columns += [name for name in beside if name not in columns]
+        elif found != kind or set(beside) != set(columns):
             what = f"{listed(columns)} and {listed(beside)}" if found == kind else f"{kind} and {found}"
             remedy = "Give all files the same format and columns, or pass one of them."
             raise ContentError(f"{first} and {other} are not files of one table: {what}.", remedy)
@@ -140,7 +141,7 @@ def read_chunks(
     chunk_rows: int = CHUNK_ROWS,
     reading: Reading | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """Yield the rows in order, of one file or of several, `chunk_rows` at a time, as strings.
+    """Yield the rows in order, of one file or of several, `chunk_rows` or fewer long ones at a time, as strings.
 
     columns: name in the result -> name in the file. A column that the file lacks is absent from the result. Columns of
     `text_sources` become one, `text`. Column `problem` is added: None, or why the row's text is no text. Ids and labels
@@ -153,7 +154,7 @@ def read_chunks(
     present = {name: source for name, source in columns.items() if source in names}
     reading = reading or Reading()
     rows = (values for part in require_parts(path) for values in _values(part, present, dialect, chunk_rows, reading))
-    while chunk := list(islice(rows, chunk_rows)):
+    for chunk in _chunks(rows, chunk_rows):
         yield _frame(chunk, list(present))
 
 
@@ -187,6 +188,19 @@ def _picked(header: list[Any], columns: Mapping[str, str], rows: Iterator[Any]) 
     return (
         map(itemgetter(*places), rows) if len(places) > 1 else (tuple(row[place] for place in places) for row in rows)
     )
+
+
+def _chunks(rows: Iterable[tuple[Any, ...]], most_rows: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield lists of rows, measured 8 rows at a time: a row has at most LONGEST_LINE characters."""
+    rows, chunk, size = iter(rows), [], 0
+    while block := list(islice(rows, min(8, most_rows - len(chunk)))):
+        chunk += block
+        size += sum(map(len, filter(None, chain.from_iterable(block))))
+        if len(chunk) == most_rows or size > CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def _frame(rows: list[tuple[Any, ...]], names: list[str]) -> pd.DataFrame:

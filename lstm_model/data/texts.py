@@ -6,7 +6,13 @@ from collections.abc import Iterable
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class NoText(NamedTuple):
+    """In place of a value that is no text."""
+
+    problem: str
 
 # White space, and characters that no font draws: Unicode's Default_Ignorable_Code_Point without unassigned ones.
 _BLANK_RANGES = (
@@ -22,6 +28,8 @@ def text_problem(value: object) -> str | None:
     """Return why a value is no text, or None for a string that UTF-8 can encode."""
     if value is None:
         return "null"
+    if isinstance(value, NoText):
+        return value.problem
     if not isinstance(value, str):
         return f"not text: {type(value).__name__} {json.dumps(value, default=str)[:80]}"
     try:

@@ -26,7 +26,8 @@ def _choices(annotations: list[Any]) -> dict[str, list[Any]]:
     found: dict[str, list[list[Any]]] = {}
     for annotation in annotations:
         if isinstance(annotation, dict) and not annotation.get("was_cancelled"):
-            for result in annotation.get("result") or ():
+            results = annotation.get("result")
+            for result in results if isinstance(results, list) else ():
                 if isinstance(result, dict) and isinstance(value := result.get("value"), dict) and "choices" in value:
                     found.setdefault(str(result.get("from_name")), []).append(value["choices"])
     return {name: _unique(lists) for name, lists in found.items()}

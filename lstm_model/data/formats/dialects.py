@@ -16,6 +16,7 @@ from lstm_model.data.texts import listed
 from lstm_model.errors import ContentError
 
 DELIMITERS = (",", "\t", ";", "|")
+MOST_SUSPECTS = 100_000  # Bounds memory; the first ones count.
 # Lines inside quoted fields: by key column and its cell there, the line where the field starts and the line itself.
 Suspects = dict[tuple[str, str], tuple[int, int]]
 
@@ -27,7 +28,8 @@ def find_delimiter(path: Path, dialect: Dialect, names: Collection[str], *, usua
     """
     lines = first_lines(path, dialect)
     found = dialect.delimiter
-    if found is None and lines and (said := SEPARATOR_LINE.fullmatch(lines[0])):
+    first = next((line for _, line in numbered_lines(path, dialect.encoding)), "")
+    if found is None and (said := SEPARATOR_LINE.fullmatch(first)):
         found = said[1]
     if found is None:
         present = [delimiter for delimiter in DELIMITERS if any(delimiter in line for line in lines)]
@@ -66,9 +68,14 @@ def read_header(path: Path, dialect: Dialect) -> tuple[list[str], Dialect]:
 
 
 def require_header(path: Path, header: Sequence[str], names: Collection[str], dialect: Dialect) -> None:
-    """Raise ContentError where the first line has none of the names, and looks like a row."""
+    """Raise ContentError where the first line has none of the names, and looks like a row or is not separated."""
     if dialect.header or not names or set(names) & set(header):
         return
+    if len(header) == 1 and sum(name in header[0] for name in names) > 1:
+        raise ContentError(
+            f"{path} has one column, {header[0][:80]!r}: its separator is none of , ; | and tab.",
+            "Name the separator with --data.delimiter (score and drift: --delimiter).",
+        )
     rows = parse_rows(first_lines(path, dialect), dialect)[1:]
     if any(
         _is_datum(cell, [row[place] for row in rows if len(row) > place]) for place, cell in enumerate(header[:100])
@@ -105,7 +112,7 @@ def choose_quoting(
     is_tsv = dialect.delimiter == "\t"
     if problem is None and not (is_tsv and suspects):
         return quoted, "quotes enclose fields"
-    if _has_escaped_quotes(path, dialect) and _check(path, backslash, keys, id_column) == (None, {}):
+    if scan(path).escaped_quotes and _check(path, backslash, keys, id_column) == (None, {}):
         return backslash, 'quotes enclose fields, with \\" for a quote inside: the file is well-formed only that way'
     if is_tsv:
         misfit = _misfit(path, none)
@@ -130,10 +137,6 @@ def _check(
     except ContentError as error:
         return error, {}
     return _swallowed_row(path, dialect, suspects, id_column), suspects
-
-
-def _has_escaped_quotes(path: Path, dialect: Dialect) -> bool:
-    return any('\\"' in line for _, line in numbered_lines(path, dialect.encoding))
 
 
 def _misfit(path: Path, unquoted: Dialect) -> str | None:
@@ -161,7 +164,7 @@ def _lines_inside_fields(path: Path, dialect: Dialect, keys: Sequence[str]) -> S
             for number, cells in _lines_inside(raw, str(dialect.delimiter), len(header)):
                 for name, column in columns.items():
                     cell = cells[column]
-                    if cell is not None and cell.strip():
+                    if cell is not None and cell.strip() and len(suspects) < MOST_SUSPECTS:
                         suspects.setdefault((name, cell), (start, start + number))
     return suspects
 
@@ -194,15 +197,16 @@ def _swallowed_row(path: Path, dialect: Dialect, suspects: Suspects, id_column: 
     header = next(rows)[1]
     if len(header) > 1:
         columns = {name: header.index(name) for name, _ in suspects}
-        seen: dict[str, set[str]] = {name: set() for name in columns}
+        seen: set[tuple[str, str]] = set()
+        shapes: set[str] = set()
         for _, row, _ in rows:
-            for name, column in columns.items():
-                seen[name].add(row[column])
-        shapes = {_shape(value) for value in seen.get(id_column or "", ())}
+            seen.update(key for name, column in columns.items() if (key := (name, row[column])) in suspects)
+            if id_column in columns:
+                shapes.add(_shape(row[columns[id_column]]))
         suspects = {
-            (name, cell): place
-            for (name, cell), place in suspects.items()
-            if (_is_new_id(cell, seen[name], shapes) if name == id_column else cell in seen[name])
+            key: place
+            for key, place in suspects.items()
+            if (key not in seen and _is_new_id(key[1], shapes) if key[0] == id_column else key in seen)
         }
     if not suspects:
         return None
@@ -217,9 +221,9 @@ def _swallowed_row(path: Path, dialect: Dialect, suspects: Suspects, id_column: 
     )
 
 
-def _is_new_id(cell: str, ids: set[str], shapes: set[str]) -> bool:
-    """Return whether a cell looks like the ids, has a digit, and is none of them."""
-    return any(map(str.isdigit, cell)) and cell not in ids and _shape(cell) in shapes
+def _is_new_id(cell: str, shapes: set[str]) -> bool:
+    """Return whether a cell that is no id looks like one, and has a digit."""
+    return any(map(str.isdigit, cell)) and _shape(cell) in shapes
 
 
 def _shape(identifier: str) -> str:

@@ -10,8 +10,10 @@ from lstm_model.data.formats.packed import open_seekable
 from lstm_model.data.texts import scalar_string
 from lstm_model.errors import ContentError, UsageError
 
-MOST_BYTES = 1 << 29
+MOST_BYTES = 1 << 28
 """Of an unpacked workbook: openpyxl keeps its strings in memory."""
+MOST_CELLS = 30_000_000
+"""An empty row counts as 20: a cell may have any row number, and all rows before it are empty."""
 
 
 def excel_rows(path: Path, reading: Reading | None = None) -> Iterator[list[str | None]]:
@@ -26,14 +28,18 @@ def excel_rows(path: Path, reading: Reading | None = None) -> Iterator[list[str 
         raise UsageError(f"{path} is an Excel workbook: reading it needs the package openpyxl.", remedy) from None
     file = open_seekable(path)
     if sum(item.file_size for item in ZipFile(file).infolist()) > MOST_BYTES:
-        raise ContentError(f"{path} unpacks to more than 512 MB.", "Save the sheet as CSV UTF-8.")
+        raise ContentError(f"{path} unpacks to more than 256 MB.", "Save the sheet as CSV UTF-8.")
     try:
         workbook = load_workbook(file, read_only=True, data_only=True)
         sheet = workbook.worksheets[0]
+        sheet.reset_dimensions()  # Some writers understate them, and openpyxl then leaves out rows.
         if reading and len(workbook.worksheets) > 1:
             reading.note(f"of {len(workbook.worksheets)} sheets, the first one, {sheet.title!r}, is read")
-        width = 0
+        width = size = 0
         for cells in sheet.iter_rows(values_only=True):
+            size += len(cells) or 20
+            if size > MOST_CELLS:
+                raise ContentError(f"{path} has more than {MOST_CELLS:,} cells.", "Save the sheet as CSV UTF-8.")
             row = [_string(cell) for cell in cells]
             if any(cell is not None for cell in row):
                 width = width or max(place for place, cell in enumerate(row, 1) if cell is not None)

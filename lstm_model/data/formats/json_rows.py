@@ -11,11 +11,12 @@ from lstm_model.data.formats.annotations import flat_row
 from lstm_model.data.formats.lines import LONGEST_LINE, numbered_lines, open_text
 from lstm_model.data.formats.packed import BLOCK
 from lstm_model.data.text_columns import is_text
-from lstm_model.data.texts import scalar_string
+from lstm_model.data.texts import NoText, scalar_string, text_problem
 from lstm_model.errors import ContentError
 
 # Python's json knows NaN, which JSON does not have: pandas and NumPy write it for a missing value.
 _DECODER = json.JSONDecoder(parse_constant=lambda name: None if name == "NaN" else float(name))
+MOST_KEYS = 10_000  # Of the first rows; bounds memory.
 _BETWEEN = re.compile(r"[\s,]*")
 
 
@@ -63,11 +64,12 @@ def _values(path: Path, encoding: str | None) -> Iterator[tuple[int, Any]]:
             try:
                 value, at = _DECODER.raw_decode(text, start)
             except (ValueError, RecursionError) as error:
+                number = line + text.count("\n", start, getattr(error, "pos", start))
                 text, at = text[start:], 0
                 if len(text) < LONGEST_LINE and (more := file.read(max(BLOCK, len(text)))):
                     text += more  # The value may go on there.
                     continue
-                raise _no_object(path, line + getattr(error, "lineno", 1) - 1, _problem(error)) from None
+                raise _no_object(path, number, _problem(error)) from None
             yield line, value
             line += text.count("\n", start, at)
         if in_array:
@@ -96,7 +98,7 @@ def json_keys(path: Path, encoding: str | None, names: Collection[str], *, by_li
     keys: dict[str, None] = {}
     missing = set(names)
     for count, (_, row, _) in enumerate(json_rows(path, encoding, by_lines=by_lines), 1):
-        if count <= 100:
+        if count <= 100 and len(keys) < MOST_KEYS:
             keys.update(dict.fromkeys(row))
         found = {name for name in missing if name in row or _value(row, name) is not None}
         keys.update(dict.fromkeys(found))
@@ -118,7 +120,7 @@ def _value(row: dict[str, Any], key: str) -> Any:
 def json_values(
     path: Path, encoding: str | None, columns: Mapping[str, str], reading: Reading, *, by_lines: bool
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield the values of the columns (name in the result -> key): text as it is, any other as a string or None.
+    """Yield the values of the columns (name in the result -> key): text or NoText, any other as a string or None.
 
     Where labels are read, rows without an accepted answer are left out, and counted.
     """
@@ -127,9 +129,14 @@ def json_values(
             reading.unanswered += 1
             continue
         yield tuple(
-            _value(row, key) if is_text(name) else _string(_value(row, key), key, number, path)
+            _text(_value(row, key)) if is_text(name) else _string(_value(row, key), key, number, path)
             for name, key in columns.items()
         )
+
+
+def _text(value: Any) -> str | NoText | None:
+    """Return a string or null as it is, and any other value as a NoText, which is small."""
+    return value if value is None or isinstance(value, str) else NoText(str(text_problem(value)))
 
 
 def _string(value: Any, key: str, number: int, path: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -11,7 +12,7 @@ from typing import NamedTuple, TextIO
 from lstm_model.data.formats.packed import BLOCK, open_unpacked
 from lstm_model.errors import ContentError
 
-LONGEST_LINE = 1 << 25
+LONGEST_LINE = 1 << 24
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",  # Before UTF-16, whose mark it begins with.
@@ -19,6 +20,7 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+ESCAPED = re.compile(rb'\\\0{0,3}"')
 
 
 def find_encoding(start: bytes) -> str:
@@ -97,6 +99,8 @@ class Content(NamedTuple):
     """What one pass over the bytes shows."""
 
     quotes: bool
+    escaped_quotes: bool
+    r"""Whether there is \", perhaps as UTF-16 or UTF-32."""
     lines: int
 
 
@@ -111,12 +115,13 @@ def scan(path: Path) -> Content:
 
 @lru_cache(maxsize=64)
 def _scan(path: Path, version: tuple[int, int, int]) -> Content:
-    quotes, size, ends, last = False, 0, [0, 0], b"\n"
+    quotes, escaped, size, ends, last = False, False, 0, [0, 0], b"\n"
     with open_unpacked(path) as file:
         while block := file.read(BLOCK):
             quotes = quotes or b'"' in block
+            escaped = escaped or ESCAPED.search(last + block) is not None
             ends = [ends[0] + block.count(b"\n"), ends[1] + (0 if ends[0] else block.count(b"\r"))]
-            size, last = size + len(block), block[-1:]
+            size, last = size + len(block), block[-4:]
             if max(ends) > 20_000_000 and size < 4 * max(ends):  # More would take minutes.
                 raise ContentError(f"{path} has {max(ends):,} lines, nearly all of them blank.", "Check the export.")
-    return Content(quotes, max(ends) + (last not in b"\r\n"))
+    return Content(quotes, escaped, max(ends) + (last[-1:] not in b"\r\n"))

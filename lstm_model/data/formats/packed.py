@@ -23,6 +23,7 @@ LARGE, RATIO = 1 << 30, 200
 LAYERS = 3
 OFFICE = {"[Content_Types].xml", "mimetype"}
 """Files in a zip archive that make it a document."""
+HIDDEN = re.compile(r"^__MACOSX/|(^|/)\.[^./]")
 # What the libraries raise for damaged content: OSError, ValueError and RuntimeError without a kind of their own.
 BROKEN = (EOFError, OSError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
@@ -31,7 +32,15 @@ def no_file(path: Path) -> UsageError:
     """Return the error for a path that is no file."""
     if path.is_dir():
         return UsageError(f"{path} is a folder, not a file.", "Check the path.")
-    return UsageError(f"{path} is no regular file." if path.exists() else f"{path}: no such file.", "Check the path.")
+    if path.exists():
+        return UsageError(f"{path} is no regular file.", "Write its content to a file, or pass - where stdin is read.")
+    return UsageError(f"{path}: no such file.", "Check the path.")
+
+
+def cannot_read(path: Path, error: Exception) -> UsageError:
+    """Return the error for a path that the system refuses: without permission, too long, with a NUL, on a bad disk."""
+    reason = getattr(error, "strerror", None) or error
+    return UsageError(f"Cannot read {str(path)[:200]}: {reason}.", "Check the path and its permissions.")
 
 
 def too_large(path: Path) -> ContentError:
@@ -45,6 +54,21 @@ def too_large(path: Path) -> ContentError:
 def most_bytes(path: Path) -> int:
     """Return how many bytes the content of a packed file may have."""
     return max(LARGE, RATIO * path.stat().st_size)
+
+
+def _damaged(path: Path, kind: str, error: Exception) -> ContentError:
+    problem = f"{path} is not a complete {kind} file: {error or type(error).__name__}."
+    return ContentError(problem, "It is cut off or damaged. Copy or download it again.")
+
+
+class _File(io.FileIO):
+    """A file on disk. Errors of the disk are UsageErrors."""
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return super().readinto(buffer) or 0
+        except OSError as error:
+            raise cannot_read(Path(str(self.name)), error) from None
 
 
 class _Unpacked(io.RawIOBase):
@@ -62,8 +86,7 @@ class _Unpacked(io.RawIOBase):
             while size < len(view) and (read := self.packed.readinto(view[size:])):
                 size += read
         except BROKEN as error:
-            problem = f"{self.path} is not a complete {self.kind} file: {error or type(error).__name__}."
-            raise ContentError(problem, "It is cut off or damaged. Copy or download it again.") from None
+            raise _damaged(self.path, self.kind, error) from None
         self.left -= size
         if self.left < 0:
             raise too_large(self.path)
@@ -72,11 +95,7 @@ class _Unpacked(io.RawIOBase):
 
 def _one_of_zip(file: IO[bytes], path: Path) -> IO[bytes]:
     archive = zipfile.ZipFile(file)
-    names = [
-        item.filename
-        for item in archive.infolist()
-        if not item.is_dir() and not item.filename.startswith("__MACOSX/") and "/." not in f"/{item.filename}"
-    ]
+    names = [item.filename for item in archive.infolist() if not item.is_dir() and not HIDDEN.search(item.filename)]
     if len(names) != 1:
         problem = f"{path} is a zip archive of {len(names)} files"
         raise ContentError(f"{problem}{f' ({listed(names)})' if names else ''}.", "Unpack it, and pass one of them.")
@@ -109,9 +128,9 @@ def open_unpacked(path: Path) -> io.BufferedReader:
     if not path.is_file():  # A pipe would wait for a writer.
         raise no_file(path)
     try:
-        file: Any = io.BufferedReader(io.FileIO(path), BLOCK)
+        file: Any = io.BufferedReader(_File(path), BLOCK)
     except OSError as error:
-        raise UsageError(f"Cannot read {path}: {error.strerror}.", "Check the path and its permissions.") from None
+        raise cannot_read(path, error) from None
     for _ in range(LAYERS + 1):
         packing = next((packing for packing in PACKINGS if packing.starts.match(file.peek(10))), None)
         if packing is None:
@@ -125,8 +144,7 @@ def open_unpacked(path: Path) -> io.BufferedReader:
                     return file  # type: ignore[no-any-return]
             file = io.BufferedReader(_Unpacked(packing.open(file, path), path, packing.kind), BLOCK)  # type: ignore[arg-type]
         except BROKEN as error:
-            problem = f"{path} is not a complete {packing.kind} file: {error or type(error).__name__}."
-            raise ContentError(problem, "It is cut off or damaged. Copy or download it again.") from None
+            raise _damaged(path, packing.kind, error) from None
     raise ContentError(f"{path} is packed more than {LAYERS} times.", "Unpack it, and pass the content.")
 
 
