@@ -14,6 +14,7 @@ class NoText(NamedTuple):
 
     problem: str
 
+
 # White space, and characters that no font draws: Unicode's Default_Ignorable_Code_Point without unassigned ones.
 _BLANK_RANGES = (
     "\t-\r", "\x1c- ", "\x85", "\xa0", "\xad", "\u034f", "\u061c", "\u115f-\u1160", "\u1680", "\u17b4-\u17b5",

@@ -29,7 +29,7 @@ from tasks.scoring.scoring_job import ScoringJob
 
 Engine = Literal["local", "dask"]
 Submit = Callable[[int, pd.DataFrame], Callable[[], pa.Table]]
-"""Start a chunk, by number and rows; return a function that waits for its answers."""
+"""Start a chunk, by the number of its first row from 1 and its rows; return a function that waits for its answers."""
 
 
 class ScoringOutcome(BaseModel):
@@ -100,7 +100,7 @@ def _score_chunks(
 ) -> int:
     """Score every unfinished chunk, with up to `window` chunks in flight; return the number of chunks."""
     waiting: deque[tuple[int, int, Callable[[], pa.Table]]] = deque()
-    rows = number = 0
+    rows = number = read = 0
 
     def finish_first() -> None:
         nonlocal rows
@@ -113,13 +113,14 @@ def _score_chunks(
     with unchanged_file(path, job.input_sha256) as reading:
         chunks = read_chunks(path, job.columns, dialect=dialect, chunk_rows=job.chunk_rows, reading=reading)
         for number, chunk in enumerate(chunks, 1):
+            first, read = read, read + len(chunk)
             if builder is not None:
-                builder.see_texts(chunk["text"].tolist(), first_row=(number - 1) * job.chunk_rows)
+                builder.see_texts(chunk["text"].tolist(), first_row=first)
             if job.finished_rows(number - 1) == len(chunk):
                 rows += len(chunk)
                 progress.skip(rows)
                 continue
-            waiting.append((number - 1, len(chunk), submit(number - 1, chunk)))
+            waiting.append((number - 1, len(chunk), submit(first + 1, chunk)))
             if len(waiting) > window:
                 finish_first()
     while waiting:
@@ -129,11 +130,11 @@ def _score_chunks(
     return number
 
 
-def _answer(job: ScoringJob, number: int, chunk: pd.DataFrame) -> pa.Table:
+def _answer(job: ScoringJob, first_row: int, chunk: pd.DataFrame) -> pa.Table:
     return score_rows(
         chunk,
         _loaded(job)[1],
-        first_row=number * job.chunk_rows + 1,
+        first_row=first_row,
         made_by=job.made_by,
         options=AnswerOptions(threshold=job.request.threshold, abstain_label=job.request.abstain_label),
     )
@@ -156,14 +157,14 @@ def _local(job: ScoringJob) -> Iterator[tuple[Submit, int]]:
 
     Two chunks at a time were no faster: their Python parts wait for each other (docs/results.md).
     """
-    yield lambda number, chunk: partial(_answer, job, number, chunk), 0
+    yield lambda first_row, chunk: partial(_answer, job, first_row, chunk), 0
 
 
 @task(name="score-chunk", cache_policy=NO_CACHE, persist_result=False, retries=2)
-def score_chunk(job: ScoringJob, number: int, chunk: pd.DataFrame, tracking_uri: str) -> pa.Table:
+def score_chunk(job: ScoringJob, first_row: int, chunk: pd.DataFrame, tracking_uri: str) -> pa.Table:
     """Answer one chunk on a Dask worker, which downloads the version once."""
     mlflow.set_tracking_uri(tracking_uri)
-    return _answer(job, number, chunk)
+    return _answer(job, first_row, chunk)
 
 
 @contextmanager
@@ -180,9 +181,9 @@ def _dask(job: ScoringJob, scheduler: str | None) -> Iterator[tuple[Submit, int]
                 "Check the address, and that `dask scheduler` runs there.",
             ) from None
 
-        def submit(number: int, chunk: pd.DataFrame) -> Callable[[], pa.Table]:
+        def submit(first_row: int, chunk: pd.DataFrame) -> Callable[[], pa.Table]:
             uri = mlflow.get_tracking_uri()
-            sent = {"job": job, "number": number, "chunk": chunk, "tracking_uri": uri}
+            sent = {"job": job, "first_row": first_row, "chunk": chunk, "tracking_uri": uri}
             return runner.submit(score_chunk, sent).result
 
         yield submit, 2 * max(1, len(client.nthreads()))

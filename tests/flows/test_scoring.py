@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
+import lstm_model.data.reading
 import tasks.scoring.score_file
 import tasks.scoring.scoring_job
 from flows.cli import main
@@ -84,7 +85,12 @@ def test_a_folder_and_stdin_are_scored_as_a_file_is(
         pd.testing.assert_frame_equal(answers[0].drop(columns="scored_at"), other.drop(columns="scored_at"))
 
 
-def test_without_ids_rows_are_numbered_through_all_chunks(model: tuple[str, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("characters", [1 << 25, 200])
+def test_without_ids_rows_are_numbered_through_all_chunks(
+    characters: int, model: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lstm_model.data.reading, "CHUNK_CHARACTERS", characters)
+    monkeypatch.setattr(tasks.scoring.scoring_job, "CHUNK_ROWS", 17)
     pd.DataFrame({"text": TEXTS}).to_parquet(tmp_path / "in.parquet")
     score(tmp_path / "in.parquet", tmp_path / "out.parquet", model[0])
     assert pd.read_parquet(tmp_path / "out.parquet")["id"].tolist() == [str(n + 1) for n in range(len(TEXTS))]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lstm_model.errors import ContentError, UsageError
-from tests.hostile import RIGHT, ROW, quick, read, untouched
+from tests.hostile import RIGHT, ROW, read, untouched
 
 pytestmark = pytest.mark.usefixtures("quick")
 
