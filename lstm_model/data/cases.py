@@ -23,7 +23,8 @@ def find_cases(data: DataConfig, evaluation: EvaluationConfig) -> Path | None:
     """Return evaluation.cases; if unset, NAME.cases.csv next to the labelled file, or None if there is none."""
     if evaluation.cases is not None:
         return evaluation.cases
-    neighbour = data.path.with_name(f"{ENDING.sub('', data.path.name)}.cases.csv")
+    path = data.path if data.path.name else data.path.absolute()  # The folder `.` has no name.
+    neighbour = path.with_name(f"{ENDING.sub('', path.name)}.cases.csv")
     return neighbour if neighbour.is_file() else None
 
 

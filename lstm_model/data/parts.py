@@ -17,6 +17,7 @@ def find_parts(path: Path) -> list[Path]:
     """Return the files in order of their names; none if there are none.
 
     Of a folder: the files directly in it, without hidden ones, those that start with _ as Spark's, and cases files.
+    Empty files of a folder or pattern are left out: Spark writes them.
     """
     if path.is_file():
         return [path]
@@ -24,7 +25,7 @@ def find_parts(path: Path) -> list[Path]:
         found: Iterable[Path] = (one for one in path.iterdir() if one.name[0] not in "._" and ".cases." not in one.name)
     else:
         found = map(Path, glob(str(path))) if has_magic(str(path)) else ()  # noqa: PTH207  some patterns fail
-    return sorted(one for one in found if one.is_file())
+    return sorted(one for one in found if one.is_file() and one.stat().st_size)
 
 
 def require_parts(path: Path) -> list[Path]:
@@ -33,7 +34,8 @@ def require_parts(path: Path) -> list[Path]:
         return parts
     if path.is_dir():
         raise UsageError(
-            f"{path} is a folder without files of rows.", "Check the path, or name the folder with the files."
+            f"{path} is a folder without files of rows.",
+            f"Name the folder with the files, or a pattern such as '{path}/*/*.parquet'.",
         )
     raise no_file(path)
 
@@ -46,7 +48,7 @@ def digest_input(path: Path) -> str:
 
 def refuse_output_in_input(path: Path, output: Path) -> None:
     """Raise UsageError where the output is a file of the input, through any link, or would be one."""
-    inside = path.is_dir() and output.resolve().parent == path.resolve()
+    inside = output.resolve().parent == path.resolve() or output.resolve().match(str(path.resolve()))
     if inside or (output.exists() and any(output.samefile(part) for part in find_parts(path))):
         raise UsageError(f"The output {output} is part of the input {path}.", "Choose another output.")
 

@@ -66,10 +66,10 @@ def read_columns(path: Path, *, dialect: Dialect = Dialect(), names: Collection[
     first, *others = require_parts(path)
     kind, columns = find_kind(first, dialect.encoding), _columns(first, dialect, names)
     for other in others:
-        found = find_kind(other, dialect.encoding)
+        found, beside = find_kind(other, dialect.encoding), _columns(other, dialect, names)
         if found == kind and kind in ("json", "jsonl"):  # Any key may be missing in any row.
-            continue
-        if found != kind or set(beside := _columns(other, dialect, names)) != set(columns):
+            columns += [name for name in beside if name not in columns]
+        elif found != kind or set(beside) != set(columns):
             what = f"{listed(columns)} and {listed(beside)}" if found == kind else f"{kind} and {found}"
             remedy = "Give all files the same format and columns, or pass one of them."
             raise ContentError(f"{first} and {other} are not files of one table: {what}.", remedy)

@@ -57,7 +57,8 @@ def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str
     account = f" ({reading.account})" if reading.account else ""
     progress.close(f"read {rows:,} rows of {config.path.name}{account}")
     if not rows:
-        raise ContentError(f"{config.path} has a header only and no rows.", "Check the export.")
+        what = "no row with an accepted answer" if reading.unanswered else "a header only and no rows"
+        raise ContentError(f"{config.path} has {what}.", "Check the export.")
     frame = pd.concat(chunks, ignore_index=True)
     remarks = []
     if guessed and not _tells_rows_apart(frame["example_id"]):

@@ -59,7 +59,8 @@ CASES: dict[str, tuple[str, bytes | str, int, list[str]]] = {
         ["2 bad rows among 14 (text_is_long_enough (1), label_is_given (1)), but at most 1.0% may be set aside"],
     ),
     "one text with two labels": ("a.csv", rows(*good(), "x,same,cat", "y,same,dog"), 3, ["text_has_one_label (2)"]),
-    "another ending": ("a.xlsx", b"x", 2, [".csv", "a.xlsx"]),
+    "a page instead of a file": ("a.csv", b"<!DOCTYPE html>", 3, ["a.csv is an HTML page", "Download"]),
+    "no header": ("a.csv", rows(*good())[len(HEADER) :], 3, ["no header?", "--data.header text,label"]),
 }  # fmt: skip
 
 
@@ -242,6 +243,17 @@ def test_an_output_that_cannot_be_written_exits_with_2(
     assert main(["score", str(source), "--output", str(prepare(tmp_path))]) == 2
     assert (tmp_path / "exists.parquet").read_bytes() == b"keep me"
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_an_output_that_is_the_input_exits_with_2_and_leaves_it_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = write_tiny_file(tmp_path / "in.csv")
+    before = source.read_bytes()
+    (tmp_path / "link.csv").symlink_to(source)
+    assert main(["score", str(source), "--output", str(tmp_path / "link.csv"), "--overwrite"]) == 2
+    assert "is part of the input" in capfd.readouterr().err
+    assert source.read_bytes() == before and len(list(tmp_path.iterdir())) == 2
 
 
 def test_an_output_folder_that_is_read_only_exits_with_2(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

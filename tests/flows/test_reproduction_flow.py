@@ -74,8 +74,9 @@ def config(recorded: Recorded) -> Iterator[Path]:
 def test_the_same_code_and_data_give_the_same_bits(
     recorded: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copyfile(recorded[1], tmp_path / "copy.csv")
-    assert main(["reproduce", recorded[0], "--data-path", str(tmp_path / "copy.csv"), "--json"]) == 0
+    (tmp_path / "copy").mkdir()
+    shutil.copyfile(recorded[1], tmp_path / "copy" / "part-1")  # A folder of one file has its contents.
+    assert main(["reproduce", recorded[0], "--data-path", str(tmp_path / "copy"), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert answer["equal"] and answer["run_id"] == recorded[0] and answer["notes"] == []
     assert [item["name"] for item in answer["items"]] == [

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 import tasks.scoring.score_file
 import tasks.scoring.scoring_job
+from flows.cli import main
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError, ModelError, UsageError
@@ -63,6 +64,24 @@ def test_every_row_is_answered_as_the_library_does(ending: str, model: tuple[str
     assert set(table["status"]) == {"scored"} and table["reason"].isna().all()
     assert outcome.rows == 40 and outcome.unscored == 0 and sum(outcome.labels.values()) == 40
     assert not parts_folder(output).exists()
+
+
+def test_a_folder_and_stdin_are_scored_as_a_file_is(
+    model: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rows(tmp_path / "in.csv", 20)
+    score(tmp_path / "in.csv", tmp_path / "file.parquet", model[0])
+    table = pd.read_csv(tmp_path / "in.csv")
+    (tmp_path / "parts").mkdir()
+    table[:9].to_csv(tmp_path / "parts" / "1.csv", index=False, sep=";", encoding="utf-16")
+    table[9:].to_csv(tmp_path / "parts" / "2.csv.gz", index=False)
+    score(tmp_path / "parts", tmp_path / "folder.parquet", model[0])
+    with (tmp_path / "in.csv").open() as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert main(["score", "-", "--output", str(tmp_path / "stdin.parquet"), "--model-uri", model[0]]) == 0
+    answers = [pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("file", "folder", "stdin")]
+    for other in answers[1:]:
+        pd.testing.assert_frame_equal(answers[0].drop(columns="scored_at"), other.drop(columns="scored_at"))
 
 
 def test_without_ids_rows_are_numbered_through_all_chunks(model: tuple[str, Path], tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ def test_a_column_of_its_own_keeps_its_commas_where_the_ending_is_not_csv(tmp_pa
 
 def test_a_separator_may_be_forced(tmp_path: Path) -> None:
     path = put(tmp_path / "a.csv", "text:label\na,b:x\n")
+    assert "has one column, 'text:label'" in refusal(path)
     assert read(path, delimiter=":") == [("a,b", "x")]
     assert DataConfig(delimiter="tab").dialect == DataConfig(delimiter=r"\t").dialect == Dialect(delimiter="\t")
     for wrong in ("", "::", '"', "\n"):
@@ -94,11 +95,12 @@ def test_line_ends_may_be_mixed(tmp_path: Path) -> None:
     assert "Line 4 of" in refusal(put(tmp_path / "b.csv", "text,label\r\na,x\rb,y\nc\n"))
 
 
-@pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"'])
+@pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"', "sep=;\r\n"])
 def test_the_separator_line_of_excel_is_no_row(tmp_path: Path, line: str) -> None:
     path = put(tmp_path / "a.csv", f"{line}\r\ntext;label\r\na,b;x\r\n")
     assert read_columns(path) == ["text", "label"] and read(path) == [("a,b", "x")]
-    assert "Line 3 of" in refusal(put(tmp_path / "b.csv", f"{line}\r\ntext;label\r\na\r\n"))
+    assert read_columns(put(tmp_path / "c.csv", "sep=a\n1\n")) == ["sep=a"]
+    assert f"Line {3 + line.count(chr(10))} of" in refusal(put(tmp_path / "b.csv", f"{line}\r\ntext;label\r\na\r\n"))
 
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]

@@ -12,7 +12,7 @@ from lstm_model.data.formats.lines import LONGEST_LINE, numbered_lines
 from lstm_model.errors import ContentError
 
 Row = tuple[int, list[str], list[str]]  # The number of its first line, its fields, the lines it was read from.
-SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel writes it as a first line, and does not show it.
+SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"\\]|\t)"?\s*', re.IGNORECASE)  # Excel's first line.
 _BACKSLASH = re.compile(r"\\([\"\\\r\n])?")
 
 
@@ -59,32 +59,28 @@ def read_rows(path: Path, dialect: Dialect, reading: Reading | None = None) -> I
             yield line
 
     rows = csv.reader(texts(), strict=True, **csv_settings(dialect))
-    header, start, lines = list(dialect.header or ()), 1, reading.lines
+    header, start, count = list(dialect.header or ()), 1, 0
     width = expected = 0
     if header:
         yield 0, header, []
     try:
         for row in rows:
             if row:
-                if not header:
-                    header = row
-                    reading.headers += 1
-                else:
-                    if not width:
+                if len(row) != expected or expected != width:
+                    if not header:
+                        header = row
+                    elif not width:
                         width, expected = len(header), _expected_width(header, row)
-                    if len(row) != expected or (expected > width and any(row[width:])):
-                        wanted = width if len(row) == expected else expected
-                        raise _wrong_width(path, dialect, start, wanted, len(row))
-                    if expected != width:
-                        row = [*row[:width], *[""] * (width - expected)]
-                    reading.rows += 1
+                    if width:
+                        row = _fitted(path, dialect, start, row, width=width, expected=expected)
+                count += 1
                 if len(raw) > 1:
                     reading.joined += len(raw) - 1
                     reading.first_joined = reading.first_joined or start
                 yield start, row, raw
             else:
                 reading.blank += len(raw)
-            reading.lines, start = lines + rows.line_num, rows.line_num + 1
+            start = rows.line_num + 1
             raw.clear()
     except csv.Error as error:
         raise ContentError(
@@ -92,6 +88,9 @@ def read_rows(path: Path, dialect: Dialect, reading: Reading | None = None) -> I
             'Write a double quote inside a quoted field twice (""), and close every quoted field. Where quotes '
             "are ordinary characters pass --data.quoting none (score and drift: --quoting none).",
         ) from None
+    headers = int(not dialect.header)
+    reading.lines, reading.headers = reading.lines + rows.line_num, reading.headers + headers
+    reading.rows += count - headers
     if not header:
         raise ContentError(f"{path} is an empty file: it has no header line.", "Check the export.")
 
@@ -103,6 +102,13 @@ def _expected_width(header: list[str], first: list[str]) -> int:
     return width if beyond or (0 < width < len(header) and not any(header[width:])) else len(header)
 
 
+def _fitted(path: Path, dialect: Dialect, start: int, row: list[str], *, width: int, expected: int) -> list[str]:
+    """Return a row in the header's width. Raises ContentError for one of another than the expected width."""
+    if len(row) != expected or any(row[width:]):
+        raise _wrong_width(path, dialect, start, width if len(row) == expected else expected, len(row))
+    return [*row[:width], *[""] * (width - expected)]
+
+
 def _wrong_width(path: Path, dialect: Dialect, start: int, width: int, fields: int) -> ContentError:
     remedy = "Put a field that contains the separator or a line break in double quotes."
     if dialect.quoting == "none":
@@ -111,6 +117,7 @@ def _wrong_width(path: Path, dialect: Dialect, start: int, width: int, fields: i
             "them pass --data.quoting quoted (score and drift: --quoting quoted)."
         )
     separator = "tab" if dialect.delimiter == "\t" else dialect.delimiter
+    remedy += " --data.header must name all columns." if dialect.header else ""
     remedy += f" Where {separator!r} is not the separator pass --data.delimiter (score and drift: --delimiter)."
     return ContentError(f"Line {start} of {path} has {fields} fields instead of {width}.", remedy)
 

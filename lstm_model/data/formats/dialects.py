@@ -66,9 +66,14 @@ def read_header(path: Path, dialect: Dialect) -> tuple[list[str], Dialect]:
 
 
 def require_header(path: Path, header: Sequence[str], names: Collection[str], dialect: Dialect) -> None:
-    """Raise ContentError where the first line has none of the names, and looks like a row."""
+    """Raise ContentError where the first line has none of the names, and looks like a row or is not separated."""
     if dialect.header or not names or set(names) & set(header):
         return
+    if len(header) == 1 and sum(name in header[0] for name in names) > 1:
+        raise ContentError(
+            f"{path} has one column, {header[0][:80]!r}: its separator is none of , ; | and tab.",
+            "Name the separator with --data.delimiter (score and drift: --delimiter).",
+        )
     rows = parse_rows(first_lines(path, dialect), dialect)[1:]
     if any(
         _is_datum(cell, [row[place] for row in rows if len(row) > place]) for place, cell in enumerate(header[:100])

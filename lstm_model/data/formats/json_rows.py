@@ -63,11 +63,12 @@ def _values(path: Path, encoding: str | None) -> Iterator[tuple[int, Any]]:
             try:
                 value, at = _DECODER.raw_decode(text, start)
             except (ValueError, RecursionError) as error:
+                number = line + text.count("\n", start, getattr(error, "pos", start))
                 text, at = text[start:], 0
                 if len(text) < LONGEST_LINE and (more := file.read(max(BLOCK, len(text)))):
                     text += more  # The value may go on there.
                     continue
-                raise _no_object(path, line + getattr(error, "lineno", 1) - 1, _problem(error)) from None
+                raise _no_object(path, number, _problem(error)) from None
             yield line, value
             line += text.count("\n", start, at)
         if in_array:

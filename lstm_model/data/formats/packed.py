@@ -31,7 +31,9 @@ def no_file(path: Path) -> UsageError:
     """Return the error for a path that is no file."""
     if path.is_dir():
         return UsageError(f"{path} is a folder, not a file.", "Check the path.")
-    return UsageError(f"{path} is no regular file." if path.exists() else f"{path}: no such file.", "Check the path.")
+    if path.exists():
+        return UsageError(f"{path} is no regular file.", "Write its content to a file, or pass - where stdin is read.")
+    return UsageError(f"{path}: no such file.", "Check the path.")
 
 
 def too_large(path: Path) -> ContentError:
@@ -45,6 +47,11 @@ def too_large(path: Path) -> ContentError:
 def most_bytes(path: Path) -> int:
     """Return how many bytes the content of a packed file may have."""
     return max(LARGE, RATIO * path.stat().st_size)
+
+
+def _damaged(path: Path, kind: str, error: Exception) -> ContentError:
+    problem = f"{path} is not a complete {kind} file: {error or type(error).__name__}."
+    return ContentError(problem, "It is cut off or damaged. Copy or download it again.")
 
 
 class _Unpacked(io.RawIOBase):
@@ -62,8 +69,7 @@ class _Unpacked(io.RawIOBase):
             while size < len(view) and (read := self.packed.readinto(view[size:])):
                 size += read
         except BROKEN as error:
-            problem = f"{self.path} is not a complete {self.kind} file: {error or type(error).__name__}."
-            raise ContentError(problem, "It is cut off or damaged. Copy or download it again.") from None
+            raise _damaged(self.path, self.kind, error) from None
         self.left -= size
         if self.left < 0:
             raise too_large(self.path)
@@ -125,8 +131,7 @@ def open_unpacked(path: Path) -> io.BufferedReader:
                     return file  # type: ignore[no-any-return]
             file = io.BufferedReader(_Unpacked(packing.open(file, path), path, packing.kind), BLOCK)  # type: ignore[arg-type]
         except BROKEN as error:
-            problem = f"{path} is not a complete {packing.kind} file: {error or type(error).__name__}."
-            raise ContentError(problem, "It is cut off or damaged. Copy or download it again.") from None
+            raise _damaged(path, packing.kind, error) from None
     raise ContentError(f"{path} is packed more than {LAYERS} times.", "Unpack it, and pass the content.")
 
 
