@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from lstm_model.data.texts import BLANK
 from lstm_model.evaluation.bootstrap import Int, Resampling, bootstrap, interval
 from lstm_model.evaluation.metrics import Float, f1_scores
 
@@ -89,7 +90,7 @@ def _buckets(places: Int, names: Sequence[str]) -> Buckets:
 
 
 def _shown(value: str | None) -> str:
-    if pd.isna(value) or not str(value).strip():
+    if pd.isna(value) or not str(value).strip(BLANK):
         return NONE
     text = str(value)
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
