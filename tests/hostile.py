@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from lstm_model.data.reading import read_chunks
 
 Rows = list[tuple[str | None, str | None]]
@@ -35,13 +33,6 @@ def time_limit(seconds: int) -> Iterator[None]:
         yield
     finally:
         signal.alarm(0)
-
-
-@pytest.fixture
-def quick() -> Iterator[None]:
-    """A file that makes the reader wait or loop fails its test."""
-    with time_limit(20):
-        yield
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import openpyxl
 import pytest
 
 from lstm_model.errors import ContentError
-from tests.hostile import RIGHT, ROW, Rows, quick, read, untouched
+from tests.hostile import RIGHT, ROW, Rows, read, untouched
 
 pytestmark = pytest.mark.usefixtures("quick")
 HEAD, DEEP, JSON = b"text,label\n", 100_000, b'{"text": "a", "label": "x"%s}\n'
