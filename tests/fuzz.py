@@ -93,7 +93,6 @@ def run(seconds: float, seed: int) -> int:
         while time.monotonic() < end:
             number += 1
             trying.mkdir(parents=True, exist_ok=True)
-            faulthandler.dump_traceback_later(20, exit=True, file=sys.__stderr__)  # For what no signal stops.
             try:
                 with time_limit(10):
                     chosen = random.Random(f"{seed}/{number}")
@@ -106,7 +105,6 @@ def run(seconds: float, seed: int) -> int:
                 trying.rename(FINDINGS / f"{seed}-{number}")
                 print(FINDINGS / f"{seed}-{number}", traceback.format_exc(limit=-1))
             shutil.rmtree(trying, ignore_errors=True)
-    faulthandler.cancel_dump_traceback_later()
     print(f"seed {seed}: {number:,} inputs, {refused:,} refused, {findings} findings")
     return findings
 

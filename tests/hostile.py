@@ -1,6 +1,8 @@
 """What the tests of hostile files share."""
 
+import faulthandler
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,9 +35,11 @@ def time_limit(seconds: int) -> Iterator[None]:
 
     signal.signal(signal.SIGALRM, stop)
     signal.alarm(seconds)
+    faulthandler.dump_traceback_later(3 * seconds, exit=True, file=sys.__stderr__)  # For what no signal stops.
     try:
         yield
     finally:
+        faulthandler.cancel_dump_traceback_later()
         signal.alarm(0)
 
 
