@@ -189,7 +189,8 @@ def _picked(header: list[Any], columns: Mapping[str, str], rows: Iterator[Any]) 
 
 def _chunks(rows: Iterable[tuple[Any, ...]], most_rows: int) -> Iterator[list[tuple[Any, ...]]]:
     """Yield lists of rows, measured 8 rows at a time: a row has at most LONGEST_LINE characters."""
-    rows, chunk, size = iter(rows), [], 0
+    chunk: list[tuple[Any, ...]] = []
+    rows, size = iter(rows), 0
     while block := list(islice(rows, min(8, most_rows - len(chunk)))):
         chunk += block
         size += sum(map(len, filter(None, chain.from_iterable(block))))

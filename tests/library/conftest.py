@@ -14,5 +14,5 @@ def quick() -> Iterator[None]:
     """A file that makes the reader wait or loop fails its test."""
     from tests.hostile import time_limit
 
-    with time_limit(20):
+    with time_limit(60):
         yield
