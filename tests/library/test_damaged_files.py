@@ -92,3 +92,12 @@ def test_a_file_that_is_cut_off_is_refused_or_has_fewer_rows(tmp_path: Path, nam
     else:
         with pytest.raises(ContentError):
             read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["snappy.parquet", "plain.parquet", "zstd.parquet"])
+def test_a_schema_that_fits_no_column_does_not_abort_the_process(tmp_path: Path, name: str) -> None:
+    changed = FILES[name].replace(b"%\x02\x18\x04text", b"%\x06\x18\x04text")  # A repetition type that is none.
+    assert changed != FILES[name]
+    (tmp_path / name).write_bytes(changed)
+    with pytest.raises(ContentError, match="not a complete Parquet file"):
+        read(tmp_path / name)
