@@ -25,7 +25,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: help setup train test check format ui serve lock docs bench bench-peers bench-cost bench-serving bench-overhead sweep clean
+.PHONY: help setup train test check format ui serve lock docs bench bench-peers bench-cost bench-serving bench-overhead sweep fuzz clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -109,6 +109,10 @@ bench-overhead: setup  ## Compare the time of the flow with that of the library 
 
 sweep: setup  ## Kill the first command of a new state folder every 0.2 s (about an hour; ARGS="--step 1")
 	@$(BIN)/python tests/sweep_first_seconds.py $(ARGS)
+
+SECONDS ?= 60
+fuzz: setup  ## Try changed files and texts with the reader and a model (SECONDS=60, SEED=7 repeats a run)
+	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 clean:  ## Remove the virtual environments (mlruns/ stays)
 	rm -rf $(VENV) $(BENCH_VENV)

@@ -3,10 +3,13 @@
 import io
 import os
 import socket
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from lstm_model.errors import ContentError, UsageError
@@ -35,13 +38,13 @@ def test_the_name_in_an_archive_is_not_used(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("names", [(), ("a.csv", "../a.csv"), ("a.csv", "A.csv"), ("d/",), (".a.csv",)])
 def test_an_archive_of_another_number_of_files_is_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
     (tmp_path / "a.zip").write_bytes(zipped(*names))
-    with pytest.raises(ContentError, match="a zip archive of [02] files"):
+    with pytest.raises(ContentError, match=r"a zip archive of [02] files"):
         read(tmp_path / "a.zip")
 
 
 NAMES = [
-    "a\nb.csv", "\"a'b\".csv", "%20%s{0}.csv", "[a]*?.csv", "--output", "-", "~", "$(touch b)", "a;b|c&.csv", " a .csv", "..csv",
-    os.fsdecode(b"\xe9.csv"), "\u202evsc.a", "e\u0301.csv", "NUL", "x" * 255, "a.csv.parquet.zip",
+    "a\nb.csv", "\"a'b\".csv", "%20%s{0}.csv", "[a]*?.csv", "--output", "-", "~", "$(touch b)", "a;b|c&.csv", " a .csv",
+    "..csv", os.fsdecode(b"\xe9.csv"), "\u202evsc.a", "e\u0301.csv", "NUL", "x" * 255, "a.csv.parquet.zip",
 ]  # fmt: skip
 
 
@@ -88,3 +91,13 @@ def test_a_path_that_cannot_be_is_a_usage_error(tmp_path: Path, path: str) -> No
     (tmp_path / "a.csv.gz").write_bytes(b"")
     with pytest.raises(UsageError):
         read(tmp_path / path)
+
+
+def test_the_command_ends_at_once_with_the_code_of_the_error(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "bomb.csv.zst").write_bytes(pa.compress(b"text,label\n" * (1 << 20), "zstd", asbytes=True) * 99)
+    with untouched(tmp_path):
+        for name, code, words in [("pipe.csv", 2, "is no regular file"), ("bomb.csv.zst", 3, "unpacks to more than")]:
+            command = [sys.executable, "-m", "flows.cli", "score", name, "--output", "scores.csv"]
+            ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+            assert (ended.returncode, ended.stdout) == (code, "") and words in ended.stderr

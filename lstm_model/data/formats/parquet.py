@@ -43,7 +43,7 @@ def parquet_values(path: Path, columns: Mapping[str, str], batch_rows: int) -> I
     file = open_parquet(path)
     for source in [source for name, source in columns.items() if is_text(name)]:
         _check_text(path, source, file.schema_arrow.field(source).type)
-    file = open_parquet(path, read_dictionary=_few_values(path, file.metadata, sources))
+    file = open_parquet(path, read_dictionary=_few_values(path, file, sources))
     left, row = most_bytes(path), 0
     with _file_problems(path):
         for batch in file.iter_batches(batch_size=batch_rows, columns=sources, use_threads=False):
@@ -58,15 +58,21 @@ def parquet_values(path: Path, columns: Mapping[str, str], batch_rows: int) -> I
                 row += len(part)
 
 
-def _few_values(path: Path, metadata: pq.FileMetaData, sources: list[str]) -> list[str]:
+def _few_values(path: Path, file: pq.ParquetFile, sources: list[str]) -> list[str]:
     """Return the columns that may store few values and repeat them by number: a few bytes may stand for gigabytes.
 
-    Writers give up numbers where the values have over 1 MB.
+    Writers give up numbers where the values have over 1 MB. Raises ContentError for a damaged file.
     """
+    metadata, full = file.metadata, []
+    with _file_problems(path):
+        for group in range(metadata.num_row_groups):
+            # A value is read first: on damaged metadata, reading raises, but asking for a column's aborts the process.
+            if next(file.iter_batches(1, [group], sources, use_threads=False), None) is not None:
+                full.append(metadata.row_group(group))
     places = {metadata.schema.column(place).path: place for place in range(metadata.num_columns)}
     found = []
     for source in [source for source in sources if source in places]:
-        groups = [metadata.row_group(group).column(places[source]) for group in range(metadata.num_row_groups)]
+        groups = [group.column(places[source]) for group in full]
         if sum(group.total_uncompressed_size for group in groups) > most_bytes(path):
             raise too_large(path)
         if all(
