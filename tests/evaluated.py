@@ -75,7 +75,8 @@ def relabelled(folder: Path, target: Path, labels: Sequence[str]) -> Path:
     for file in folder.iterdir():
         (target / file.name).write_bytes(file.read_bytes())
     described = json.loads((target / "classifier.json").read_text("utf-8"))
-    (target / "classifier.json").write_text(json.dumps({**described, "labels": list(labels), "digests": {}}), encoding="utf-8")
+    described |= {"labels": list(labels), "digests": {}}
+    (target / "classifier.json").write_text(json.dumps(described), encoding="utf-8")
     return target
 
 
