@@ -15,7 +15,7 @@ sys.path.insert(0, str(BENCHMARKS))
 import bench  # noqa: E402
 import contestants  # noqa: E402
 import cost  # noqa: E402
-from contestants import Contestant, Trained, epoch_seconds, run_peer  # noqa: E402
+from contestants import Contestant, Trained, epoch_seconds, fit_seconds, run_peer  # noqa: E402
 from labelled_rows import read_labelled_rows, write_labelled_rows  # noqa: E402
 from result_table import COLUMNS, Scores, accuracy_differences, best_linear, result_line, summary  # noqa: E402
 
@@ -73,6 +73,13 @@ def test_the_first_epoch_does_not_count() -> None:
     assert epoch_seconds([10.0, 11.0, 12.0], fit=13.0) == 1.0
     assert epoch_seconds([10.0], fit=13.0) == 13.0
     assert epoch_seconds([], fit=13.0) is None
+
+
+@pytest.mark.parametrize(("ngrams", "expected"), [(7.0, 14.0), (20.0, 22.0), (0.0, 14.0)])
+def test_what_runs_at_the_same_time_counts_once(ngrams: float, expected: float) -> None:
+    stages = {"tokenize_and_pad": 2.0, "fit_ngram_models": ngrams, "fit_baseline": 99.0, "fetch_start": 0.1,
+              "train_model": 10.0, "export_classifier": 2.0}  # fmt: skip
+    assert fit_seconds(stages) == expected
 
 
 def test_generated_rows_depend_on_the_seed_alone() -> None:
