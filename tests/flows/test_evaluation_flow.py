@@ -96,8 +96,8 @@ def test_the_evaluation_says_everything_the_gate_and_the_report_need(
     evaluation: dict[str, Any], predictions: pd.DataFrame
 ) -> None:
     assert list(evaluation) == [
-        "labels", "candidate", "intervals", "guessing", "baseline", "parts", "calibration", "slices", "behaviour",
-        "mistakes", "label_errors",
+        "labels", "candidate", "intervals", "guessing", "baseline", "parts", "coverage", "calibration", "slices",
+        "behaviour", "mistakes", "label_errors",
     ]  # fmt: skip
     right = predictions["label"] == predictions["predicted"]
     assert evaluation["candidate"]["accuracy"] == right.mean() and len(evaluation["mistakes"]) == (~right).sum()

@@ -206,11 +206,11 @@ def test_scoring_that_goes_on_and_scoring_on_dask_see_the_same_batch(
     monkeypatch.setattr(tasks.scoring.scoring_job, "CHUNK_ROWS", 7)
     source, answered, answer = write(tmp_path / "in.csv", usual(0, 80)), [], tasks.scoring.score_file._answer
 
-    def fails_at_the_fourth(job: Any, number: int, chunk: pd.DataFrame) -> Any:
-        answered.append(number)
+    def fails_at_the_fourth(job: Any, first_row: int, chunk: pd.DataFrame) -> Any:
+        answered.append(first_row)
         if len(answered) == 4:
             raise RuntimeError("the machine stumbles")
-        return answer(job, number, chunk)
+        return answer(job, first_row, chunk)
 
     def figures(output: str, **others: Any) -> dict[str, float]:
         return score_texts(source, tmp_path / output, model_uri=f"models:/{name}@champion", **others).drift.figures
@@ -220,7 +220,7 @@ def test_scoring_that_goes_on_and_scoring_on_dask_see_the_same_batch(
         with pytest.raises(RuntimeError, match="stumbles"):
             figures("out.parquet")
         gone_on = figures("out.parquet")
-    assert answered.count(0) == 1
+    assert answered.count(1) == 1
     assert gone_on == figures("whole.parquet") == watch(name, source, repeat=True).drift.figures
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
         assert figures("dask.parquet", engine="dask", scheduler=cluster.scheduler_address) == gone_on

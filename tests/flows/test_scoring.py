@@ -133,18 +133,18 @@ def test_an_interrupted_scoring_goes_on_and_another_request_starts_anew(
     answered: list[int] = []
     answer = tasks.scoring.score_file._answer
 
-    def fails_at_the_fourth(job: Any, number: int, chunk: pd.DataFrame) -> Any:
-        answered.append(number)
+    def fails_at_the_fourth(job: Any, first_row: int, chunk: pd.DataFrame) -> Any:
+        answered.append(first_row)
         if len(answered) == 4:
             raise RuntimeError("the machine stumbles")
-        return answer(job, number, chunk)
+        return answer(job, first_row, chunk)
 
     monkeypatch.setattr(tasks.scoring.score_file, "_answer", fails_at_the_fourth)
     with pytest.raises(RuntimeError, match="stumbles"):
         score(tmp_path / "in.csv", tmp_path / "out.parquet", model[0])
     assert not (tmp_path / "out.parquet").exists()
     outcome = score(tmp_path / "in.csv", tmp_path / "out.parquet", model[0])
-    assert answered == [0, 1, 2, 3, 3, 4, 5] and outcome.rows == 40
+    assert answered == [1, 8, 15, 22, 22, 29, 36] and outcome.rows == 40
 
     answered[:] = [-1] * 1  # Fails at the fourth again, then with a changed input nothing is gone on with.
     with pytest.raises(RuntimeError, match="stumbles"):
@@ -152,7 +152,7 @@ def test_an_interrupted_scoring_goes_on_and_another_request_starts_anew(
     write_rows(tmp_path / "in.csv", rows=41)
     answered[:] = [-1] * 9
     assert score(tmp_path / "in.csv", tmp_path / "out.parquet", model[0], overwrite=True).rows == 41
-    assert answered[9:] == [0, 1, 2, 3, 4, 5]
+    assert answered[9:] == [1, 8, 15, 22, 29, 36]
 
 
 def test_one_scoring_at_a_time_writes_an_output(model: tuple[str, Path], tmp_path: Path, state: Path) -> None:
