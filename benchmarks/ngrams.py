@@ -41,7 +41,7 @@ def accuracy(texts: Rows, label_ids: Rows, kind: Kind, power: float) -> float:
         )
         assert part is not None
         with tempfile.TemporaryDirectory() as folder:
-            part.save(Path(folder), kind)
+            part.save(Path(folder), kind, bayes=0)
             margins = NgramModel({kind: NgramTable(Path(folder), kind)}).margins(texts[answered].tolist())[kind]
         right.append(margins.argmax(axis=1) == label_ids[answered])
     return float(np.concatenate(right).mean())

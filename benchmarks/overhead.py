@@ -88,7 +88,7 @@ def bare(path: Path) -> None:
         tokenizer.save(str(folder / "tokenizer.json"))
         texts, label_ids = train["text"].tolist(), encoded(train).label_ids
         for kind in KINDS:
-            fit_ngrams(texts, label_ids, kind=kind, num_classes=len(labels)).save(folder, kind)
+            fit_ngrams(texts, label_ids, kind=kind, num_classes=len(labels)).save(folder, kind, bayes=0.3)
         ClassifierDescription(labels=labels, mixture=dict.fromkeys(KINDS, 1.0)).write(folder)
         parts = Classifier.load(folder).predict_parts(validation["text"].tolist())
         weights = fit_mixture(parts, held_out.label_ids).weights

@@ -84,7 +84,7 @@ def build(preset: str, texts: list[str]) -> tuple[Any, Path]:
     kinds = [kind for kind in KINDS if getattr(config.ngrams, kind)]
     for kind in kinds:  # Any labels do: only the speed is measured.
         label_ids = np.arange(len(texts), dtype=np.int32) % len(LABELS)
-        fit_ngrams(texts, label_ids, kind=kind, num_classes=len(LABELS)).save(folder, kind)
+        fit_ngrams(texts, label_ids, kind=kind, num_classes=len(LABELS)).save(folder, kind, bayes=0.3)
     ClassifierDescription(labels=LABELS, mixture=dict.fromkeys(kinds, 1.0)).write(folder)
     write_onnx(network, config.model, folder / "model.onnx")
     return network, folder

@@ -40,7 +40,7 @@ def write_classifier(folder: Path, *, seed: int = 1, inputs: tuple[str, ...] = (
     for kind in KINDS:
         ngrams = fit_ngrams(TEXTS, label_ids, kind=kind, num_classes=len(LABELS))
         assert ngrams is not None
-        ngrams.save(folder, kind)
+        ngrams.save(folder, kind, bayes=0.3)
     mixture = {"words": 0.1, "characters": 0.2}
     description = ClassifierDescription(labels=LABELS, inputs=list(inputs), mixture=mixture)
     description.sealed(folder, [path.name for path in folder.iterdir() if path.suffix != ".keras"]).write(folder)

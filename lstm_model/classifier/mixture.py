@@ -5,7 +5,7 @@ generalization"). A part stays out if the cross-fitted log loss is lower without
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -17,6 +17,7 @@ from lstm_model.classifier.calibration import FOLDS, Float, Int, log_loss_at
 from lstm_model.classifier.classifier import LSTM
 
 MOST_ROWS = 20_000  # Enough for three numbers.
+BAYES = (0.0, 0.3, 1.0)  # What naive Bayes may weigh next to the SVM of equal deviation.
 LOWEST, HIGHEST = np.log(1e-4), np.log(1e4)  # Of a part's weight, after scaling each part to a deviation of 1.
 
 
@@ -25,12 +26,20 @@ class Mixture:
     weights: dict[str, float]  # Of each part that stays; empty if that is the LSTM alone.
     shares: dict[str, float]  # Of each part in the deviation of the mixed logits; sum 1.
     log_losses: dict[str, float]  # Cross-fitted, in nats, of each combination that was tried: "lstm + words".
+    bayes: float = 0.0  # One of BAYES.
 
 
-def fit_mixture(parts: Mapping[str, Float], label_ids: Int) -> Mixture:
-    """Choose and weigh the parts, `lstm` first: float[N, C] each of the validation rows, label_ids: int[N]."""
+def fit_mixture(parts: Mapping[str, Float], label_ids: Int, bayes: Mapping[str, Float] | None = None) -> Mixture:
+    """Choose and weigh the parts, `lstm` first: float[N, C] each of the validation rows, label_ids: int[N].
+
+    bayes: what may be added to some parts, with a common factor.
+    """
     rows = np.unique(np.linspace(0, len(label_ids) - 1, min(len(label_ids), MOST_ROWS)).astype(int))
     parts, label_ids = {name: part[rows] for name, part in parts.items()}, label_ids[rows]
+    if bayes:
+        added = {factor: add_bayes(parts, {name: bayes[name][rows] for name in bayes}, factor) for factor in BAYES}
+        factor = min(BAYES, key=lambda factor: _cross_fitted_loss([*added[factor].values()], label_ids))
+        return replace(fit_mixture(added[factor], label_ids), bayes=factor)
     others = [name for name in parts if name != LSTM]
     tried = [(LSTM, *chosen) for size in range(len(others) + 1) for chosen in combinations(others, size)]
     losses = {names: _cross_fitted_loss([parts[name] for name in names], label_ids) for names in tried}
@@ -42,6 +51,11 @@ def fit_mixture(parts: Mapping[str, Float], label_ids: Int) -> Mixture:
         shares={name: spread[name] / (sum(spread.values()) or 1.0) for name in best},
         log_losses={" + ".join(names): loss for names, loss in losses.items()},
     )
+
+
+def add_bayes(parts: Mapping[str, Float], bayes: Mapping[str, Float], factor: float) -> dict[str, Float]:
+    """Return the parts with naive Bayes' margins, times the factor, added to those that have any."""
+    return {name: part + np.float32(factor) * bayes[name] if name in bayes else part for name, part in parts.items()}
 
 
 def _cross_fitted_loss(parts: Sequence[Float], label_ids: Int) -> float:

@@ -3,8 +3,12 @@
 Each n-gram is scaled by the square root of its absolute naive-Bayes log-count ratio for the label, after Wang and
 Manning 2012, "Baselines and bigrams" (they scale by the ratio itself; docs/results.md compares). Everything that a text
 contributes is a sum over its n-grams, its norm included, so that a server adds rows instead of reading n-grams again.
+
+Multinomial naive Bayes over the same n-grams errs elsewhere (Ng and Jordan 2002, "On discriminative vs. generative
+classifiers"): its weights are kept next to the SVM's, to be added to them with a factor that validation rows choose.
 """
 
+import shutil
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,27 +28,55 @@ MOST_WEIGHTS = 25_000_000  # N-grams times labels: the file has at most 100 MB. 
 MOST_NONZEROS = 20_000_000  # N-grams of texts: fitting takes about 50 bytes each. A larger file is sampled.
 MEASURED_ROWS = 500
 RATIO_POWER = 0.5  # benchmarks/ngrams.py compares 0, 0.5 and 1.
+SMOOTHING = 0.1  # Added to each count of naive Bayes. 0.3 is as good, 1 worse (docs/results.md).
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 Int32 = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class Ngrams:
-    """keys: uint64[F], sorted; weights: float32[F, C]; squares: float32[F], of the norm; intercepts: float32[C]."""
+    """keys: uint64[F], sorted; weights, bayes: float32[F, C]; squares: float32[F], of the norm; intercepts: float32[C].
+
+    bayes has the deviation of `weights` in the margins of the fitted rows; its mean over the labels is 0.
+    """
 
     keys: UInt64
     weights: Float32
+    bayes: Float32
     squares: Float32
     intercepts: Float32
     fitted_rows: int
 
-    def save(self, folder: Path, name: str) -> None:
-        """Write the two files that `NgramTable` reads."""
+    def save(self, folder: Path, name: str, *, bayes: float | None = None) -> None:
+        """Write the two files that `NgramTable` reads.
+
+        bayes: the factor of what is added to the weights, as it is served; None: its columns stay apart.
+        """
         keys_file, rows_file = table_files(name)
         np.save(folder / keys_file, self.keys)
-        rows = np.column_stack([self.weights, self.squares])
-        np.save(folder / rows_file, np.vstack([rows, [*self.intercepts, 0]]).astype(np.float32))
+        weights = [self.weights, self.bayes] if bayes is None else [self.weights + np.float32(bayes) * self.bayes]
+        rows = np.column_stack([*weights, self.squares])
+        last = np.zeros(rows.shape[1], np.float32)
+        last[: len(self.intercepts)] = self.intercepts
+        np.save(folder / rows_file, np.vstack([rows, last]))
+
+
+def split_margins(margins: Float32) -> tuple[Float32, Float32]:
+    """Return the margins of the SVM and of naive Bayes, float32[N, C] each, of a table that has both."""
+    classes = margins.shape[1] // 2
+    return margins[:, :classes], margins[:, classes:]
+
+
+def save_served(source: Path, target: Path, name: str, *, bayes: float) -> None:
+    """Write the files of a table that has both as `Ngrams.save` does with this factor."""
+    keys_file, rows_file = table_files(name)
+    shutil.copyfile(source / keys_file, target / keys_file)
+    rows = np.load(source / rows_file, mmap_mode="r", allow_pickle=False)
+    classes = rows.shape[1] // 2
+    weights = rows[:, :classes] + np.float32(bayes) * rows[:, classes:-1]
+    np.save(target / rows_file, np.column_stack([weights, rows[:, -1]]))
 
 
 def fit_ngrams(texts: Sequence[str], label_ids: Int32, *, kind: Kind, num_classes: int) -> Ngrams | None:
@@ -66,10 +98,9 @@ def fit_ngrams(texts: Sequence[str], label_ids: Int32, *, kind: Kind, num_classe
     if not columns.size:
         return None
     counts, idf = counts[:, columns], np.log((1 + len(texts)) / (1 + frequency[columns])) + 1
-    weights, intercepts = _fit_labels(counts, idf, label_ids, num_classes)
-    return Ngrams(
-        keys[columns], weights, (idf**2).astype(np.float32), intercepts.astype(np.float32), fitted_rows=len(texts)
-    )
+    weights, bayes, intercepts = _fit_labels(counts, idf, label_ids, num_classes)
+    squares = (idf**2).astype(np.float32)
+    return Ngrams(keys[columns], weights, bayes, squares, intercepts.astype(np.float32), fitted_rows=len(texts))
 
 
 def sample_rows(texts: Sequence[str], label_ids: Int32, kinds: Sequence[Kind]) -> npt.NDArray[np.int64]:
@@ -84,25 +115,29 @@ def sample_rows(texts: Sequence[str], label_ids: Int32, kinds: Sequence[Kind]) -
     return np.sort(order[np.arange(0, len(order), found / MOST_NONZEROS).astype(np.int64)])
 
 
-def _fit_labels(
-    counts: Csr, idf: npt.NDArray[np.float64], label_ids: Int32, num_classes: int
-) -> tuple[Float32, npt.NDArray[np.float64]]:
-    """Return weights: float32[F, C] and intercepts: float64[C], one label against the rest."""
+def _fit_labels(counts: Csr, idf: Float64, label_ids: Int32, num_classes: int) -> tuple[Float32, Float32, Float64]:
+    """Return weights and bayes: float32[F, C] and intercepts: float64[C], one label against the rest."""
     norms = np.sqrt(counts @ idf**2)
     rows = sparse.csr_matrix(sparse.diags_array(1 / np.where(norms > 0, norms, 1)) @ counts)
     present = sparse.csr_matrix((np.ones_like(counts.data), counts.indices, counts.indptr), shape=counts.shape)
     total = np.asarray(present.sum(axis=0)).ravel()
     weights, intercepts = np.zeros((counts.shape[1], num_classes), np.float32), np.full(num_classes, -1.0)
-    labels = np.unique(label_ids)
-    for label in labels if len(labels) > 2 else labels[1:]:
+    bayes, labels = np.zeros_like(weights), np.unique(label_ids)
+    for label in labels:
         mine = label_ids == label
-        scale = idf * np.abs(_log_ratio(present[mine].sum(axis=0), total)) ** RATIO_POWER
+        inside = np.asarray(present[mine].sum(axis=0)).ravel()
+        bayes[:, label] = np.log((inside + SMOOTHING) / (inside + SMOOTHING).sum())
+        if len(labels) == 2 and label == labels[0]:
+            continue  # The SVM of the other label says it all.
+        scale = idf * np.abs(_log_ratio(inside, total)) ** RATIO_POWER
         scaled = sparse.csr_matrix((rows.data * scale[rows.indices], rows.indices, rows.indptr), shape=rows.shape)
         model = linear_svm(scaled, mine)
         weights[:, label], intercepts[label] = model.coef_[0] * scale, model.intercept_[0]
     if len(labels) == 2:
         weights[:, labels[0]], intercepts[labels[0]] = -weights[:, labels[1]], -intercepts[labels[1]]
-    return weights, intercepts
+    bayes[:, labels] -= bayes[:, labels].mean(axis=1, keepdims=True)
+    spread = float((rows @ bayes).std())
+    return weights, bayes * np.float32((rows @ weights).std() / spread if spread else 0), intercepts
 
 
 def linear_svm(features: Csr, labels: npt.ArrayLike) -> LinearSVC:
@@ -112,8 +147,7 @@ def linear_svm(features: Csr, labels: npt.ArrayLike) -> LinearSVC:
         return LinearSVC(random_state=0).fit(features, labels)
 
 
-def _log_ratio(inside: npt.ArrayLike, total: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _log_ratio(inside: Float64, total: Float64) -> Float64:
     """Return log((inside / its sum) / (outside / its sum)) of texts per n-gram, each count plus one: float64[F]."""
-    inside = np.asarray(inside).ravel()
     ones, others = 1 + inside, 1 + total - inside
     return np.asarray(np.log(ones / ones.sum()) - np.log(others / others.sum()))

@@ -10,7 +10,9 @@ from lstm_model.errors import ContentError, UsageError
 from tasks.registry.registered_model import download_version, resolve_model
 
 
-def predict_texts(texts: list[str], model_uri: str, *, json_input: bool = False, **options: Any) -> list[dict[str, Any]]:
+def predict_texts(
+    texts: list[str], model_uri: str, *, json_input: bool = False, **options: Any
+) -> list[dict[str, Any]]:
     """Return label, score and probabilities of each text. options: those of AnswerOptions.
 
     json_input: each text is a JSON object with the columns that the model reads.

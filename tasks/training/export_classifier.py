@@ -12,12 +12,13 @@ from prefect import get_run_logger
 
 from lstm_model.classifier.calibration import calibrate
 from lstm_model.classifier.classifier import DESCRIPTION, LSTM, Classifier, ClassifierDescription, mix, softmax
-from lstm_model.classifier.mixture import fit_mixture
+from lstm_model.classifier.mixture import add_bayes, fit_mixture
 from lstm_model.config.export import ExportConfig
 from lstm_model.config.model import ModelConfig
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.errors import ModelError
 from lstm_model.evaluation.record import SMALL_SHARE
+from lstm_model.ngrams.fit import save_served, split_margins
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable, table_files
 from lstm_model.tokens.encoded_rows import EncodedRows
 from tasks.runtime import tracking
@@ -44,6 +45,7 @@ def _report(record: StageRecord, run: Run) -> None:
     facts = record.facts
     metrics = {"max_difference": facts["max_difference"], "bytes": facts["bytes"], **facts["calibration"]}
     metrics |= {f"share_{name}": share for name, share in facts["mixture"]["shares"].items()}
+    metrics["naive_bayes"] = facts["mixture"]["bayes"]
     tracking.log_metrics(run, {f"export.{name}": value for name, value in metrics.items()})
     if facts["mixture"]["shares"][LSTM] < SMALL_SHARE:
         get_run_logger().warning("On validation rows the LSTM adds next to nothing to the n-grams.")
@@ -79,13 +81,15 @@ def export_classifier(
     description.write(folder)
     rows = EncodedRows.load(encoded.folder, "validation")
     parts = {LSTM: Classifier.load(folder).network_logits(rows.token_ids, rows.offsets)}
+    bayes = {}
     if tables := {kind: NgramTable(ngrams.folder, TRAIN_FIT + kind) for kind in ngrams.facts["parts"]}:
-        parts |= NgramModel(tables).margins(read_texts(splits, "validation")[0])
+        for kind, margins in NgramModel(tables).margins(read_texts(splits, "validation")[0]).items():
+            parts[kind], bayes[kind] = split_margins(margins)
     difference = _compare_with_keras(network, rows.head(config.compared_rows), parts[LSTM], config)
-    mixture = fit_mixture(parts, rows.label_ids)
-    for file in ngram_files(mixture.weights):  # Those that were fitted on validation rows too.
-        shutil.copyfile(ngrams.file(file), folder / file)
-    logits = mix(parts, mixture.weights)
+    mixture = fit_mixture(parts, rows.label_ids, bayes)
+    for kind in mixture.weights.keys() & bayes.keys():  # Those that were fitted on validation rows too.
+        save_served(ngrams.folder, folder, kind, bayes=mixture.bayes)
+    logits = mix(add_bayes(parts, bayes, mixture.bayes), mixture.weights)
     np.save(folder / VALIDATION_LOGITS, logits)
     calibration = calibrate(logits=logits, label_ids=rows.label_ids, wanted=config.calibrate)
     description = replace(description, temperature=calibration.temperature, mixture=mixture.weights)

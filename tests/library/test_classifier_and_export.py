@@ -281,7 +281,7 @@ def test_the_parts_are_weighed_and_added(folder: Path, tmp_path: Path) -> None:
     for kind in NGRAM_KINDS:
         ngrams = fit_ngrams(TEXTS, np.arange(len(TEXTS), dtype=np.int32) % 3, kind=kind, num_classes=3)
         assert ngrams is not None
-        ngrams.save(target, kind)
+        ngrams.save(target, kind, bayes=0.3)
     ClassifierDescription(LABELS, temperature=1.5, mixture={"words": 0.5, "characters": 2.0}).write(target)
     mixed = Classifier.load(target)
     for texts in (TEXTS, TEXTS * 10):  # In one thread, and in several.

@@ -1,11 +1,13 @@
 """The weights of the parts: what helps on validation rows counts, what does not is left out, the LSTM stays."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lstm_model.classifier.calibration import log_loss_at
 from lstm_model.classifier.classifier import mix
-from lstm_model.classifier.mixture import fit_mixture
+from lstm_model.classifier.mixture import add_bayes, fit_mixture
 
 LABEL_IDS = np.arange(300) % 3
 
@@ -52,6 +54,14 @@ def test_the_weights_minimise_the_log_loss() -> None:
         return log_loss_at(mix(parts, weights), LABEL_IDS, np.ones(300))
 
     assert all(loss() < loss(**{name: factor}) for name in parts for factor in (0.8, 1.25))
+
+
+@pytest.mark.parametrize(("skill", "wanted"), [(0, 0.0), (3, 1.0)])
+def test_naive_bayes_counts_where_it_helps(skill: float, wanted: float) -> None:
+    parts, bayes = {"lstm": part(1.5, 1), "words": part(1.5, 2)}, {"words": part(skill, 3)}
+    found = fit_mixture(parts, LABEL_IDS, bayes)
+    assert found.bayes == wanted
+    assert found == replace(fit_mixture(add_bayes(parts, bayes, wanted), LABEL_IDS), bayes=wanted)
 
 
 @pytest.mark.parametrize("rows", [1, 3])

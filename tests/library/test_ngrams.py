@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.naive_bayes import MultinomialNB
 
 from lstm_model.ngrams import counts, fit, ngram_model
 from lstm_model.ngrams.counts import KINDS, Kind, count_ngrams
-from lstm_model.ngrams.fit import Ngrams, fit_ngrams, sample_rows
+from lstm_model.ngrams.fit import SMOOTHING, Ngrams, fit_ngrams, sample_rows, save_served, split_margins
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable
 from lstm_model.ngrams.pieces import character_ngrams, split_pieces, words_of
 from lstm_model.tokens.words import split_words
@@ -28,10 +29,10 @@ def fitted(kind: Kind, texts: list[str] = TEXTS, label_ids: np.ndarray = LABEL_I
 
 
 def served(
-    folder: Path, texts: list[str] = TEXTS, label_ids: np.ndarray = LABEL_IDS, *, classes: int = 2
+    folder: Path, texts: list[str] = TEXTS, label_ids: np.ndarray = LABEL_IDS, *, classes: int = 2, bayes: float = 0.3
 ) -> NgramModel:
     for kind in KINDS:
-        fitted(kind, texts, label_ids, classes).save(folder, kind)
+        fitted(kind, texts, label_ids, classes).save(folder, kind, bayes=bayes)
     return NgramModel({kind: NgramTable(folder, kind) for kind in KINDS})
 
 
@@ -87,9 +88,44 @@ def test_the_served_margins_are_those_of_the_fitted_weights(kind: Kind, tmp_path
     asked = ["the cat and the owl", "dog dog dog", "nothing known: xyzzy", ""]
     counts = count_ngrams(asked, kind, ngrams.keys)[1].toarray()
     norms = np.sqrt(counts @ ngrams.squares)[:, None]
-    expected = counts @ ngrams.weights / np.where(norms > 0, norms, 1) + ngrams.intercepts
+    expected = counts @ (ngrams.weights + 0.3 * ngrams.bayes) / np.where(norms > 0, norms, 1) + ngrams.intercepts
     np.testing.assert_allclose(model.margins(asked)[kind], expected, rtol=0, atol=1e-5)
     np.testing.assert_allclose(model.margins(asked)[kind][3], [*ngrams.intercepts[:3], -1], atol=1e-6)  # No row: -1.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_naive_bayes_is_that_of_scikit_learn_with_the_deviation_of_the_svm(kind: Kind) -> None:
+    texts, label_ids = [*TEXTS, "owls hoot", "an owl hoots"], np.append(LABEL_IDS, [2, 2]).astype(np.int32)
+    ngrams = fitted(kind, texts, label_ids, 4)
+    counts = count_ngrams(texts, kind, ngrams.keys)[1]
+    log_rates = MultinomialNB(alpha=SMOOTHING).fit(counts > 0, label_ids).feature_log_prob_.T
+    expected = log_rates - log_rates.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        ngrams.bayes[:, :3] / ngrams.bayes[:, :3].std(), expected / expected.std(), rtol=0, atol=1e-5
+    )
+    assert not ngrams.bayes[:, 3].any()  # No row has this label.
+    norms = np.sqrt(counts @ ngrams.squares)[:, None]
+    assert (counts @ ngrams.bayes / norms).std() == pytest.approx((counts @ ngrams.weights / norms).std(), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_kinds_of_margins_come_from_one_table_and_are_served_as_a_sum(kind: Kind, tmp_path: Path) -> None:
+    texts, label_ids = [*TEXTS, "owls hoot", "an owl hoots"], np.append(LABEL_IDS, [2, 2]).astype(np.int32)
+    ngrams, asked = fitted(kind, texts, label_ids, 3), ["the cat and the owl", "nothing known: xyzzy", ""]
+
+    def margins() -> np.ndarray:
+        return NgramModel({kind: NgramTable(tmp_path, kind)}).margins(asked)[kind]
+
+    ngrams.save(tmp_path, kind)
+    svm, bayes = split_margins(margins())
+    served_folder = tmp_path / "served"
+    served_folder.mkdir()
+    save_served(tmp_path, served_folder, kind, bayes=0.3)
+    ngrams.save(tmp_path, kind, bayes=0.3)
+    for file in served_folder.iterdir():
+        np.testing.assert_array_equal(np.load(file), np.load(tmp_path / file.name))
+    np.testing.assert_allclose(margins(), svm + 0.3 * bayes, rtol=0, atol=1e-6)
+    assert bayes[0].argmax() != 1 and not bayes[2].any()  # An empty text has no margins of naive Bayes.
 
 
 @settings(max_examples=40)
