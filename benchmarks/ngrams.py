@@ -1,4 +1,4 @@
-"""Compare scalings of the n-gram part on train rows alone: its accuracy on rows that it was not fitted on.
+"""Compare weights of the n-gram part on train rows alone: its accuracy on rows that it was not fitted on.
 
     python benchmarks/ngrams.py FILE ...
 
@@ -17,7 +17,8 @@ from lstm_model.ngrams import fit
 from lstm_model.ngrams.counts import KINDS, Kind
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable
 
-POWERS = (0.0, 0.5, 1.0)
+# The power of the log-count ratio, and what naive Bayes weighs next to the SVM.
+VARIANTS = ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (0.5, 0.3), (0.5, 1.0))
 Rows = np.ndarray
 
 
@@ -32,7 +33,7 @@ def folds(rows: int) -> Iterator[tuple[Rows, Rows]]:
         yield order[~inside], order[inside]
 
 
-def accuracy(texts: Rows, label_ids: Rows, kind: Kind, power: float) -> float:
+def accuracy(texts: Rows, label_ids: Rows, kind: Kind, power: float, bayes: float) -> float:
     fit.RATIO_POWER = power  # type: ignore[misc]
     right = []
     for fitted, answered in folds(len(texts)):
@@ -41,7 +42,7 @@ def accuracy(texts: Rows, label_ids: Rows, kind: Kind, power: float) -> float:
         )
         assert part is not None
         with tempfile.TemporaryDirectory() as folder:
-            part.save(Path(folder), kind, bayes=0)
+            part.save(Path(folder), kind, bayes=bayes)
             margins = NgramModel({kind: NgramTable(Path(folder), kind)}).margins(texts[answered].tolist())[kind]
         right.append(margins.argmax(axis=1) == label_ids[answered])
     return float(np.concatenate(right).mean())
@@ -50,14 +51,14 @@ def accuracy(texts: Rows, label_ids: Rows, kind: Kind, power: float) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path, help="labelled files")
-    print("| data | part | " + " | ".join(f"power {power}" for power in POWERS) + " |")
-    print("|---|---|" + "---:|" * len(POWERS))
+    print("| data | part | " + " | ".join(f"power {power:g}, Bayes {bayes:g}" for power, bayes in VARIANTS) + " |")
+    print("|---|---|" + "---:|" * len(VARIANTS))
     for path in parser.parse_args().files:
         rows = read_labelled_rows(path)
         train = rows[rows["split"] != "test"].drop_duplicates("text")
         texts, label_ids = train["text"].to_numpy(object), np.unique(train["label"], return_inverse=True)[1]
         for kind in KINDS:
-            found = [accuracy(texts, label_ids.astype(np.int32), kind, power) for power in POWERS]
+            found = [accuracy(texts, label_ids.astype(np.int32), kind, *variant) for variant in VARIANTS]
             print(f"| {path.name} | {kind} | " + " | ".join(f"{value:.4f}" for value in found) + " |", flush=True)
 
 
