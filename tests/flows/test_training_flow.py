@@ -21,6 +21,7 @@ from lstm_model.config.split import SplitConfig
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.config.training import TrainingConfig
 from lstm_model.drift.profile import Reference
+from lstm_model.ngrams.fit import save_served
 from tasks.promotion import check_servable
 from tasks.registry.registered_model import download_version
 from tasks.runtime.stage_store import stages_root
@@ -121,15 +122,24 @@ def test_the_version_keeps_what_later_batches_are_compared_with(tiny_outcome: tu
     assert reference.test_right / reference.test_rows == pytest.approx(outcome.metrics["accuracy"])
 
 
-def test_the_served_ngrams_are_those_that_were_fitted_on_validation_rows_too(tiny_outcome: tuple[Any, Path]) -> None:
+def test_the_served_ngrams_are_those_that_were_fitted_on_validation_rows_too(
+    tiny_outcome: tuple[Any, Path], tmp_path: Path
+) -> None:
     outcome, _ = tiny_outcome
     metrics = MlflowClient().get_run(outcome.run_id).data.metrics
     assert metrics["ngrams.words_fitted_rows"] == outcome.rows["train"] + outcome.rows["validation"]
     served = list(download_version("tiny", outcome.version).folder.glob("*_weights.npy"))
+
+    def fits(name: str) -> list[bytes]:
+        found = []
+        for file in stages_root().glob(f"ngrams/*/{name}_weights.npy"):
+            save_served(file.parent, tmp_path, name, bayes=metrics["export.naive_bayes"])
+            found.append((tmp_path / f"{name}_weights.npy").read_bytes())
+        return found
+
     for file in served:
-        fits = {fit.name: fit.read_bytes() for fit in stages_root().glob(f"ngrams/*/*{file.name}")}
-        assert fits and file.read_bytes() in [fit for name, fit in fits.items() if not name.startswith("train_")]
-        assert file.read_bytes() not in [fit for name, fit in fits.items() if name.startswith("train_")]
+        name = file.name.removesuffix("_weights.npy")
+        assert file.read_bytes() in fits(name) and file.read_bytes() not in fits(f"train_{name}")
     assert served
 
 
