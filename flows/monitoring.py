@@ -43,8 +43,7 @@ def watch_drift(
     """
     with recorded_flow():
         request = MonitorRequest(
-            path=path, model_uri=model_uri, text_column=text_column, text_columns=text_columns,
-            id_column=id_column, dialect=dialect,
-            feedback_dialect=feedback_dialect, feedback=feedback, repeat=repeat,
+            path=path, model_uri=model_uri, text_column=text_column, text_columns=text_columns, id_column=id_column,
+            dialect=dialect, feedback_dialect=feedback_dialect, feedback=feedback, repeat=repeat,
         )  # fmt: skip
         return completed(monitor_file(request, drift))

@@ -56,8 +56,7 @@ def score_texts(
         check_output(path, output, overwrite=overwrite)
         request = ScoringRequest(
             path=path, output=output, model_uri=model_uri, text_column=text_column, text_columns=text_columns,
-            id_column=id_column,
-            dialect=dialect, threshold=threshold, abstain_label=abstain_label,
+            id_column=id_column, dialect=dialect, threshold=threshold, abstain_label=abstain_label,
         )  # fmt: skip
         job = open_job(request, resume=resume)
         outcome, batch = score_file(job, engine=engine, scheduler=scheduler, profiled=drift is not None)
