@@ -18,7 +18,7 @@ from tasks.runtime.streams import usable_streams
 # Each is a module of flows/commands with `Settings` and `run`; `lstm-text --help` lists them in this order.
 COMMANDS = (
     "train", "tune", "score", "drift", "predict", "promote", "rollback", "history", "compare", "serve", "reproduce",
-    "clean", "relocate", "ui",
+    "clean", "relocate", "ui", "fetch",
 )  # fmt: skip
 OVERVIEW = """\
 usage: lstm-text COMMAND [OPTIONS]
@@ -65,8 +65,8 @@ def _run(arguments: list[str]) -> int:
     command = import_module(f"flows.commands.{arguments[0]}")
     settings = parse(command.Settings, arguments[1:])
     use_local_state()
-    check_tracking_server()
     if settings.opens_tracking != "never":
+        check_tracking_server()
         prepare_tracking_database(make=settings.opens_tracking == "now")
     return int(command.run(settings))
 
