@@ -133,6 +133,7 @@ def test_what_was_waited_for_is_not_waited_for_again_by_the_task_and_a_retry_is_
         with_retries(Flaky(LOCKED, times=1_000_000))
     fresh = MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
     task, task_run = SimpleNamespace(name="load-examples"), SimpleNamespace(run_count=2)
+    caplog.clear()
     with caplog.at_level("WARNING"):
         assert not worth_a_retry(task, task_run, Failed(data=raised.value)) and not caplog.messages
         assert worth_a_retry(task, task_run, Failed(data=fresh))
