@@ -9,6 +9,7 @@ from importlib import import_module
 
 from flows.commands.settings import parse
 from lstm_model.errors import LstmTextError, UsageError
+from tasks.runtime.interrupts import exit_code_of
 from tasks.runtime.server_checks import check_tracking_server
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.local_state import use_local_state
@@ -28,7 +29,7 @@ From a labelled file to a registered, served LSTM text classifier.
 {commands}
 
 lstm-text COMMAND --help lists the options. Exit codes: 0 done, 2 usage or missing input,
-3 data refused, 4 model, registry or server, 5 a difference found, 130 interrupted, 1 a bug."""
+3 data refused, 4 model, registry or server, 5 a difference found, 129 hung up, 130 interrupted, 1 a bug."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,9 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         return _run(arguments)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print("lstm-text: interrupted", file=sys.stderr)
-        return 130
+        return exit_code_of(stopped)
     except BrokenPipeError:  # `lstm-text history | head`: the reader has enough. Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

@@ -12,6 +12,7 @@ from functools import wraps
 from pathlib import Path
 from typing import IO, ParamSpec
 
+from tasks.runtime.interrupts import exit_code_of, hangup_interrupts
 from tasks.runtime.streams import child_encoding
 
 STOP_SECONDS = 10.0
@@ -57,24 +58,25 @@ def child_process(
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Make SIGTERM a KeyboardInterrupt, so that children are stopped; for the main thread."""
+    """Make SIGTERM and SIGHUP a KeyboardInterrupt, so that children are stopped; for the main thread."""
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield
+        with hangup_interrupts():
+            yield
     finally:
         signal.signal(signal.SIGTERM, previous)
 
 
 def until_interrupted(serve: Callable[P, int]) -> Callable[P, int]:
-    """Make Ctrl-C and SIGTERM end a serving function with exit code 130."""
+    """Make Ctrl-C, SIGTERM and SIGHUP end a serving function with the exit code of an interrupted command."""
 
     @wraps(serve)
     def call(*args: P.args, **kwargs: P.kwargs) -> int:
         with interruptible():
             try:
                 return serve(*args, **kwargs)
-            except KeyboardInterrupt:
-                return 130
+            except KeyboardInterrupt as stopped:
+                return exit_code_of(stopped)
 
     return call
 

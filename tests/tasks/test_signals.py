@@ -15,7 +15,7 @@ class Stopped(BaseException):
     """What the handler of these tests raises."""
 
 
-@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def lose(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
     """A call that sends a signal and drops what its handler raises, as Python does with a destructor's."""
 
