@@ -9,6 +9,7 @@ from importlib import import_module
 
 from flows.commands.settings import parse
 from lstm_model.errors import LstmTextError, UsageError
+from lstm_model.memory import memory_error
 from tasks.runtime.interrupts import exit_code_of
 from tasks.runtime.server_checks import check_tracking_server
 from tasks.runtime.state.credentials import without_password
@@ -74,9 +75,15 @@ def _run(arguments: list[str]) -> int:
 
 def _report(error: Exception) -> int:
     """Print an error and return its exit code."""
-    from flows.failures import known_failure
+    known = memory_error(error) or (error if isinstance(error, LstmTextError) else None)
+    if known is None:
+        try:
+            from flows.failures import known_failure
 
-    if known := error if isinstance(error, LstmTextError) else known_failure(error):
+            known = known_failure(error)
+        except MemoryError as shortage:  # There is too little even for that: then it is the reason.
+            known = memory_error(shortage)
+    if known:
         print(f"lstm-text: {known}", file=sys.stderr)
         return known.exit_code
     bug = without_password(f"a bug: {type(error).__name__}: {error}")

@@ -4,12 +4,11 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any, Literal
 
-import yaml
 from pydantic import model_validator
 
 from flows.commands.settings import CommandSettings, finish
 from lstm_model.config.pipeline import PRESETS, PipelineConfig
-from lstm_model.errors import UsageError
+from lstm_model.config.yaml_file import read_sections
 
 NEXT = """
 Next:
@@ -40,7 +39,7 @@ class Settings(CommandSettings, PipelineConfig):
     def _add_file_and_preset(cls, given: dict[str, Any]) -> dict[str, Any]:
         """Add what the command line leaves out: from the file, then from the preset."""
         if given.get("config") is not None:
-            given = _merge(_read_sections(Path(given["config"])), given)
+            given = _merge(read_sections(Path(given["config"])), given)
         return _merge(PRESETS.get(str(given.get("preset", "default")), {}), given)
 
     def pipeline(self) -> PipelineConfig:
@@ -86,21 +85,6 @@ def check_inputs(config: PipelineConfig) -> None:
         from lstm_model.tokens.word_vectors import check_word_vectors
 
         check_word_vectors(path, embedding_dim=config.model.embedding_dim)
-
-
-def _read_sections(path: Path) -> dict[str, Any]:
-    """Return the sections of a YAML file, without empty ones. Raises UsageError if it cannot be read or has none."""
-    try:
-        values = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        problem = " ".join(str(error).split())
-        raise UsageError(f"Cannot read {path} as YAML: {problem}.", "Fix the file or the path.") from None
-    if values is not None and not isinstance(values, dict):
-        raise UsageError(
-            f"{path} has no sections such as `training:`, but a {type(values).__name__}.",
-            "docs/configuration.md lists the sections.",
-        )
-    return {name: value for name, value in (values or {}).items() if value is not None}
 
 
 def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:

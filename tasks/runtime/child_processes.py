@@ -12,6 +12,7 @@ from functools import wraps
 from pathlib import Path
 from typing import IO, ParamSpec
 
+from lstm_model.errors import ModelError
 from tasks.runtime.interrupts import exit_code_of, hangup_interrupts
 from tasks.runtime.streams import child_encoding
 
@@ -54,6 +55,24 @@ def child_process(
         yield process
     finally:
         _stop(process)
+
+
+def ending(code: int | None) -> str:
+    """Return how a process ended: its exit code or the signal that killed it, and when the system sends that."""
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    memory = ", as the system does where memory runs out" if code == -signal.SIGKILL else ""
+    return f"signal {signal.Signals(-code).name}{memory}"
+
+
+def exit_code(process: Process, what: str) -> int:
+    """Return the exit code of a process that ended by itself. Raises ModelError if a signal killed it."""
+    code = process.wait()
+    if code < 0:
+        raise ModelError(
+            f"{what} ended with {ending(code)}.", "Start it again, with more memory if that is the reason."
+        )
+    return code
 
 
 @contextmanager

@@ -47,9 +47,9 @@ def hangup_interrupts() -> Iterator[None]:
 
 
 def _hang_up(number: int, frame: FrameType | None) -> None:
-    """Raise HungUp once: a closed terminal sends two signals, its shell's too, and the second must not stop cleaning up.
+    """Raise HungUp once: the shell of a closed terminal sends a second signal, which must not stop the cleaning up.
 
-    frame: None where `stop_if_signalled` calls this, since what the first raised was dropped.
+    frame: None where `stop_if_signalled` calls this, because what the first one raised was dropped.
     """
     global _hung_up
     repeated, _hung_up = _hung_up and frame is not None, True

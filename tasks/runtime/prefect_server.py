@@ -16,7 +16,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import IO
 
 from lstm_model.errors import ModelError
-from tasks.runtime.child_processes import Process, child_process, interruptible
+from tasks.runtime.child_processes import Process, child_process, ending, interruptible
 from tasks.runtime.ports import LOOPBACK, free_port
 from tasks.runtime.server_checks import check_prefect_server
 from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
@@ -80,7 +80,7 @@ def _wait_until_up(port: int, process: Process, log: IO[bytes]) -> None:
         time.sleep(0.05)
     log.seek(0)
     lines = log.read().decode("utf-8", "replace").strip().splitlines()
-    reason = lines[-1][:300] if lines else f"exit code {process.poll()}"
+    reason = lines[-1][:300] if lines else ending(process.poll())
     raise ModelError(
         f"Prefect's server did not answer on {LOOPBACK}:{port} within {START_SECONDS:.0f} s: {reason}.",
         "Start one with `prefect server start` and set PREFECT_API_URL to its address.",

@@ -17,7 +17,7 @@ import mlflow
 from mlflow.pyfunc.scoring_server import get_cmd
 
 from tasks.registry.registered_model import whole_version
-from tasks.runtime.child_processes import Process, child_process
+from tasks.runtime.child_processes import Process, child_process, ending
 from tasks.runtime.ports import LOOPBACK, REACHED_AT
 
 SCRATCH = "lstm-text-serve-"
@@ -59,7 +59,7 @@ class ModelServer:
     def ending(self) -> str:
         """Return how the server ended, in one line."""
         error = last_error(self.log.read_text("utf-8", errors="replace")) if self.log else ""
-        return f"its server ended with exit code {self.process.poll()}" + (f": {error}" if error else "")
+        return f"its server ended with {ending(self.process.poll())}" + (f": {error}" if error else "")
 
 
 @contextmanager

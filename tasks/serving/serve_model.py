@@ -6,7 +6,7 @@ import time
 
 from lstm_model.errors import LstmTextError, ModelError
 from tasks.registry.registered_model import resolve_model
-from tasks.runtime.child_processes import until_interrupted
+from tasks.runtime.child_processes import exit_code, until_interrupted
 from tasks.runtime.ports import address, check_port
 from tasks.serving.model_server import ModelServer, start_server, waiting_server
 
@@ -67,7 +67,7 @@ def serve_model(model_uri: str, *, host: str, port: int, workers: int, poll_seco
             if failure is None or before is None:
                 target = _wait(server, watch, version, refused)
                 if target is None:
-                    return int(server.process.returncode)
+                    return exit_code(server.process, f"The server of {name} version {version}")
         if failure is None or before is None:
             _say(f"{model_uri} moved from version {version} to version {target}, which starts now")
             version, before, refused = target, version, None
