@@ -18,7 +18,8 @@ def memory_error(error: BaseException) -> UsageError | None:
     reason = next((earlier for earlier in _causes(error) if _says_memory(earlier)), None)
     if reason is None:
         return None
-    text = (str(reason).strip().splitlines() or [""])[-1 if isinstance(reason, ImportError) else 0]
+    lines = str(reason).strip().splitlines() or [""]
+    text = next((line for line in lines if _has_words(line)), lines[0])
     detail = f" ({text[:200].rstrip('.')})" if text else ""
     limits = [f"{_limit(number)} by {flag}" for flag, number in _LIMITS.items() if _limit(number)]
     allowed = f" This process is limited to {', '.join(limits)}." if limits else ""
@@ -42,7 +43,11 @@ def _says_memory(error: BaseException) -> bool:
     if isinstance(error, LstmTextError):  # Its text may quote data.
         return False
     named = any(kind.__name__ in NAMES for kind in type(error).__mro__)
-    return named or getattr(error, "errno", None) == errno.ENOMEM or any(words in str(error) for words in WORDS)
+    return named or getattr(error, "errno", None) == errno.ENOMEM or _has_words(str(error))
+
+
+def _has_words(text: str) -> bool:
+    return any(words in text for words in WORDS)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
