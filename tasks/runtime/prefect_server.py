@@ -22,7 +22,7 @@ from tasks.runtime.server_checks import check_prefect_server
 from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
 
 START_SECONDS = 180.0
-_own: list[str] = []
+_own: dict[str, Process] = {}  # By address.
 
 
 @contextmanager
@@ -60,13 +60,24 @@ def use_prefect_server() -> Iterator[None]:
     # Links are for later, when `make ui` shows what this server recorded; its own address ends with the command.
     os.environ.setdefault("PREFECT_UI_URL", DEFAULT_PREFECT_UI)
     os.environ["PREFECT_API_URL"] = f"http://{LOOPBACK}:{port}/api"
-    _own.append(os.environ["PREFECT_API_URL"])
+    _own[os.environ["PREFECT_API_URL"]] = process
     prefect.context.refresh_global_settings_context()
 
 
 def is_own_server() -> bool:
     """Return whether this process started the Prefect server, for itself."""
     return os.environ.get("PREFECT_API_URL") in _own
+
+
+def lost_server() -> ModelError | None:
+    """Return an error if the server that this process started has ended; waiting for it would take minutes."""
+    process = _own.get(os.environ.get("PREFECT_API_URL", ""))
+    if process is None or process.poll() is None:
+        return None
+    return ModelError(
+        f"Prefect's server, which this command started, ended with {ending(process.poll())}.",
+        "Run the same command again, with more memory if that is the reason: it continues.",
+    )
 
 
 def _wait_until_up(port: int, process: Process, log: IO[bytes]) -> None:

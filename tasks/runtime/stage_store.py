@@ -25,6 +25,7 @@ from lstm_model.config.section import Section
 from lstm_model.data.parts import digest_input
 from lstm_model.digests import digest_file, digest_json
 from tasks.runtime.interrupts import stop_if_signalled
+from tasks.runtime.prefect_server import lost_server
 from tasks.runtime.retries import may_pass
 from tasks.runtime.source_digest import stage_code_digest
 from tasks.runtime.state.local_state import stages_root
@@ -92,6 +93,8 @@ def stage(
         @wraps(write)
         def call(*args: Any, run: Run, **kwargs: Any) -> StageRecord:
             stop_if_signalled()
+            if lost := lost_server():
+                raise lost
             names = [key for key in signature.parameters if key not in ("folder", "run")]
             inputs = {**dict(zip(names, args, strict=False)), **kwargs, "run": run}
             started = time.monotonic()
@@ -168,7 +171,7 @@ def _digest_input(key: str, value: Any, run: Run | None) -> list[Any]:
 def worth_a_retry(failed: Any, task_run: Any, state: Any) -> bool:
     """Return whether a retry may help: a full disk or a server that does not answer, not a bug or bad data."""
     error = state.result(raise_on_failure=False)
-    return may_pass(error) and not getattr(error, "was_retried", False)
+    return may_pass(error) and not getattr(error, "was_retried", False) and lost_server() is None
 
 
 retried_task = partial(

@@ -43,7 +43,10 @@ def raised(call: Callable[[], object]) -> BaseException:
         (RuntimeError("bad allocation"), "(bad allocation)"),
         (RuntimeError("can't start new thread"), "(can't start new thread)"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "Cannot allocate memory"),
-        (ImportError("Traceback\nx.so: failed to map segment from shared object\nAsk for help."), "(x.so: failed to map segment"),
+        (
+            ImportError("Traceback\nx.so: failed to map segment from shared object\nAsk for help."),
+            "(x.so: failed to map segment",
+        ),
         (caused(ContentError("a.csv is damaged.", "Export it."), MemoryError()), "Memory ran out."),
         (caused(RuntimeError("the stage failed"), ResourceExhaustedError("x")), "Memory ran out (x)."),
     ],

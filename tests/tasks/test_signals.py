@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from threading import Thread
 
+import httpx
 import pytest
 
+from flows.failures import known_failure
 from lstm_model.errors import ModelError
 from tasks.runs.flow_run import interruption_in
+from tasks.runtime import prefect_server
 from tasks.runtime.child_processes import exit_code, interruptible, until_interrupted
 from tasks.runtime.interrupts import HungUp, noticed_signals, stop_if_signalled
 
@@ -138,3 +141,16 @@ def test_a_child_that_is_killed_is_named_with_the_likely_reason(command: str, wo
         exit_code(subprocess.Popen([sys.executable, "-S", "-c", command]), "The server of news version 2")
     assert words in str(failed.value)
     assert exit_code(subprocess.Popen([sys.executable, "-S", "-c", "raise SystemExit(3)"]), "It") == 3
+
+
+def test_a_server_of_ours_that_was_killed_is_the_reason_for_what_fails_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address = "http://127.0.0.1:9/api"
+    with subprocess.Popen([sys.executable, "-S", "-c", "import os; os.kill(os.getpid(), 9)"]) as killed:
+        killed.wait()
+    monkeypatch.setenv("PREFECT_API_URL", address)
+    assert isinstance(known_failure(httpx.ConnectError("refused")), ModelError)
+    monkeypatch.setitem(prefect_server._own, address, killed)
+    known = known_failure(httpx.ConnectError("refused"))
+    assert known is not None and "Prefect's server, which this command started, ended with signal SIGKILL" in str(known)
