@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 import termios
+from pathlib import Path
 
 
 def usable_streams() -> None:
@@ -28,7 +29,7 @@ def usable_streams() -> None:
 
 def leave_closed_terminal() -> None:
     """Open the null device in place of a terminal that was closed: each write to that would be an error."""
-    for number in (0, 1, 2):
+    for number in [int(path.name) for path in Path("/dev/fd").iterdir()]:  # Libraries and bars have copies of stderr.
         try:
             termios.tcgetattr(number)
         except termios.error as error:

@@ -1,5 +1,6 @@
 """A signal whose exception was dropped stops the work a moment later, by the handler that is in force."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tasks.runs.flow_run import interruption_in
 from tasks.runtime import prefect_server
 from tasks.runtime.child_processes import exit_code, interruptible, until_interrupted
 from tasks.runtime.interrupts import HungUp, noticed_signals, stop_if_signalled
+from tasks.runtime.streams import leave_closed_terminal
 
 
 class Stopped(BaseException):
@@ -154,3 +156,15 @@ def test_a_server_of_ours_that_was_killed_is_the_reason_for_what_fails_after_it(
     monkeypatch.setitem(prefect_server._own, address, killed)
     known = known_failure(httpx.ConnectError("refused"))
     assert known is not None and "Prefect's server, which this command started, ended with signal SIGKILL" in str(known)
+
+
+def test_after_the_terminal_is_closed_writing_to_it_is_no_error() -> None:
+    ours, terminal = os.openpty()
+    copy = os.dup(terminal)
+    os.close(ours)
+    with pytest.raises(OSError, match="Input/output error"):
+        os.write(terminal, b"x")
+    leave_closed_terminal()
+    for number in (terminal, copy):
+        assert os.write(number, b"x") == 1
+        os.close(number)
