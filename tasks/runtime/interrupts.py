@@ -1,8 +1,8 @@
-"""Signals that stop a command: Ctrl-C and cancels that Python dropped, and a terminal that is closed.
+"""Signals that stop a command: a closed terminal, and Ctrl-C and cancels that Python dropped.
 
-Long work checks for a signal that arrived and stopped nothing.
-Python prints and ignores an exception raised in `__del__` or a weakref callback (its data model, `object.__del__`).
-TensorFlow runs many of both, so a signal sent to a training sometimes had no effect.
+Long work checks for a signal that arrived and stopped nothing. Python prints and ignores an exception raised in
+`__del__` or a weakref callback (its data model, `object.__del__`). TensorFlow runs many of both, so a signal sent to a
+training sometimes had no effect.
 
 The signals are read from `signal.set_wakeup_fd`. Handlers that set a flag would be shorter, but Prefect confirms a
 cancel only while SIGTERM's handler is a private function of its own; otherwise the flow run is recorded as Crashed.
