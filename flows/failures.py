@@ -4,6 +4,9 @@ import errno
 import os
 from collections.abc import Iterator
 
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
 from lstm_model.errors import LstmTextError, ModelError, UsageError
 
 SERVER_PACKAGES = (
@@ -13,6 +16,8 @@ SERVER_PACKAGES = (
 
 def known_failure(error: BaseException) -> LstmTextError | None:
     """Return an error of MLflow, Prefect, the network or the disk with what to do about it; None for a bug."""
+    if unusable := _prefect_settings(error):
+        return unusable
     # Imported here: MLflow takes a second, which a wrong flag does not need.
     from tasks.runtime.retries import RETRY_FOR_SECONDS, disk_is_full, text_of
 
@@ -38,6 +43,21 @@ def known_failure(error: BaseException) -> LstmTextError | None:
             "Check MLFLOW_TRACKING_URI and PREFECT_API_URL and that the servers run.",
         )
     return None
+
+
+def _prefect_settings(error: BaseException) -> UsageError | None:
+    """Return what is wrong with Prefect's settings, which it checks when it is imported; None for other errors."""
+    if isinstance(error, SettingsError):
+        text, variables = str(error), []
+    elif isinstance(error, ValidationError) and error.title.endswith("Settings"):
+        problem = error.errors()[0]
+        text = f"{'.'.join(map(str, problem['loc']))}: {problem['msg']} (given: {str(problem['input'])[:110]!r})"
+        given = [(name, value) for name, value in os.environ.items() if name.startswith("PREFECT_")]
+        variables = [name for name, value in given if value == problem["input"]]
+    else:
+        return None
+    where = " and ".join(variables) or "it in .env, prefect.toml, pyproject.toml or Prefect's profiles.toml"
+    return UsageError(f"Prefect cannot use its settings: {text}.", f"Correct {where}.")
 
 
 def _contexts(error: BaseException) -> Iterator[BaseException]:

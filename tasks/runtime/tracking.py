@@ -24,7 +24,7 @@ from lstm_model.digests import digest_text
 from lstm_model.errors import ModelError
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.server_checks import EMBEDDED, is_database
-from tasks.runtime.state.credentials import without_credentials
+from tasks.runtime.state.credentials import without_credentials, without_password
 from tasks.runtime.state.local_state import artifacts_root
 from tasks.runtime.state.tracking_database import prepare_tracking_database
 
@@ -80,6 +80,13 @@ def ensure_experiment(name: str) -> str:
             experiment = mlflow.get_experiment_by_name(name)
             if experiment is None:
                 raise
+    if experiment.lifecycle_stage != "active":
+        server = f"MLFLOW_TRACKING_URI='{without_password(mlflow.get_tracking_uri())}'"
+        restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
+        raise ModelError(
+            f"The experiment {name} is deleted.",
+            f"Restore it: {server} {restore}, or choose another with --registration.experiment-name.",
+        )
     location = experiment.artifact_location
     if is_database(mlflow.get_tracking_uri()) and location.startswith("mlflow-artifacts:"):
         raise ModelError(

@@ -51,6 +51,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         LOCKED,
         MlflowException("API request to http://127.0.0.1:1 failed with exception ..."),
+        MlflowException("API request to endpoint /api failed with error code 429 != 200. Response body: 'slow down'"),
         caused(MlflowException("Unable to fetch model from model URI"), LOCKED),
         ConnectionRefusedError("refused"),
         requests.exceptions.ConnectTimeout("slow"),
