@@ -65,7 +65,7 @@ def use_prefect_server() -> Iterator[None]:
     os.environ.setdefault("PREFECT_UI_URL", DEFAULT_PREFECT_UI)
     os.environ["PREFECT_API_URL"] = f"http://{LOOPBACK}:{port}/api"
     if login := PREFECT_SERVER_API_AUTH_STRING.value():  # The server has read it, too.
-        os.environ["PREFECT_API_AUTH_STRING"] = login.get_secret_value()
+        os.environ["PREFECT_API_AUTH_STRING"] = login
     _own.append(os.environ["PREFECT_API_URL"])
     prefect.context.refresh_global_settings_context()
 

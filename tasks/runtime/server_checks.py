@@ -13,6 +13,7 @@ EMBEDDED = "sqlite"
 DATABASES = (EMBEDDED, "postgresql", "mysql", "mssql")
 DRIVERS_WITH_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")  # Those that take connect_timeout.
 MLFLOW_LOGIN = ("MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+API = " (its address ends in /api)"
 PREFECT_LOGIN = ("PREFECT_API_AUTH_STRING", "PREFECT_API_KEY")
 # A request of MLflow's client that every server answers, and only to who may use it; /health is open to all.
 MLFLOW_REQUESTS = {
@@ -49,11 +50,11 @@ def check_prefect_server(uri: str) -> None:
 
     try:
         with get_client(sync_client=True) as client:
-            client.api_version()
+            client.read_flows(limit=1)  # On Prefect Cloud, too.
     except PrefectHTTPStatusError as error:
         raise _wrong_answer("Prefect", place, uri, error.response.status_code, error.response.text) from None
     except (httpx.HTTPError, ValueError) as error:
-        raise _unreachable(place, uri, "No Prefect server answers", _innermost(error), _better_address(uri)) from None
+        raise _unreachable(place, uri, "No Prefect server answers", _innermost(error), API) from None
 
 
 def is_database(uri: str) -> bool:
@@ -85,7 +86,7 @@ def _health(place: str, uri: str) -> tuple[int, str]:
     except requests.exceptions.SSLError:  # Prefect has its own settings for certificates.
         return 200, "true"
     except (requests.RequestException, ValueError) as error:
-        raise _unreachable(place, uri, "No Prefect server answers", _innermost(error), _better_address(uri)) from None
+        raise _unreachable(place, uri, "No Prefect server answers", _innermost(error), API) from None
     return response.status_code, response.text.strip()
 
 
@@ -99,7 +100,7 @@ def _better_address(uri: str) -> str:
             return f": a Prefect server answers at {without_password(better)}"
     except (requests.RequestException, ValueError):
         pass
-    return " (its address ends in /api)"
+    return API
 
 
 def _wrong_answer(name: str, place: str, uri: str, status: int, text: str) -> ModelError:
@@ -143,7 +144,8 @@ def _unreachable(place: str, uri: str, problem: str, reason: str, hint: str = ""
     reason = without_password(" ".join(reason.split())).rstrip(".?")
     proxies = named_proxies() if uri.startswith("http") else {}
     bypass = f" To reach it without the proxy ({', '.join(proxies)}), add its host to NO_PROXY." if proxies else ""
-    return ModelError(
-        f"{problem} at {without_password(uri)} ({place}): {reason}.",
-        f"Start it or correct {place}{hint}; unset it to use the files in mlruns/.{bypass}",
-    )
+    remedy = f"Start it or correct {place}{hint}; unset it to use the files in mlruns/.{bypass}"
+    if "certificate verify failed" in reason:
+        trusted = "MLFLOW_TRACKING_SERVER_CERT_PATH" if place.startswith("MLFLOW") else "PREFECT_API_SSL_CERT_FILE"
+        remedy = f"Set {trusted} to the file with the certificate of the authority that signed it."
+    return ModelError(f"{problem} at {without_password(uri)} ({place}): {reason}.", remedy)

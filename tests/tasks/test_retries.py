@@ -71,6 +71,7 @@ def test_what_may_pass_is_tried_again(error: Exception) -> None:
     "error",
     [
         MlflowException("no such param", error_code=INVALID_PARAMETER_VALUE),
+        MlflowException("API request to endpoint /api failed with error code 401 != 200. Response body: 'log in'"),
         ContentError("There are no rows.", "Add some."),
         caused(MlflowException("Unable to fetch model from model URI"), KeyError("no such model")),
         PermissionError(errno.EACCES, "denied"),

@@ -30,9 +30,9 @@ SET = {  # variables and what they are afterwards; {state} is the state folder
     " ".join(f"{name}=1" for name in UNWANTED): dict.fromkeys(UNWANTED),
 }
 REFUSED = {  # variables -> words; {here} is a folder that exists, with a file `file`
-    "LSTM_TEXT_STATE=/proc/state": "Cannot write to the folder of run state, /proc/state: No such file or directory",
-    "LSTM_TEXT_STATE={here}/file": "Cannot write to the folder of run state, {here}/file: File exists",
-    "LSTM_TEXT_STATE={here}/file/a": "Not a directory ({here}/file/a). Fix its permissions, or set LSTM_TEXT_STATE",
+    "LSTM_TEXT_STATE=/proc/state": "Cannot write run state to /proc/state: No such file or directory",
+    "LSTM_TEXT_STATE={here}/file": "Cannot write run state to {here}/file: File exists",
+    "LSTM_TEXT_STATE={here}/file/a": "{here}/file/a: Not a directory. Fix its permissions, or set LSTM_TEXT_STATE",
     "LSTM_TEXT_STATE={here}/what?": "has '?' in its path",
     "LSTM_TEXT_STATE={here}/a\tb": r"has '\t' in its path",
     "LSTM_TEXT_STATE={here}/\udcff": r"has '\udcff' in its path",
@@ -105,7 +105,7 @@ def test_run_state_that_belongs_to_another_user_is_named(
     path.mkdir(parents=True)
     given.setattr(os, "access", lambda asked, _: Path(asked) != path)  # Root may write everywhere.
     assert main(["history"]) == 2
-    assert f"Permission denied ({path})" in capsys.readouterr().err
+    assert f"Cannot write run state to {path}: Permission denied." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", TOLERATED)

@@ -38,16 +38,17 @@ def _check_state_folder(root: Path) -> None:
             f"The folder of run state, {str(root)!r}, has {odd[0]!r} in its path, which its databases cannot have.",
             "Set LSTM_TEXT_STATE to another folder.",
         )
+    path = root
     try:
         root.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=root).close()
         for path in (root / name for name in WRITTEN):
             if path.exists() and not os.access(path, os.W_OK):  # Made by another user, such as a container's.
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise UsageError(
-            f"Cannot write to the folder of run state, {root}: {error.strerror} ({error.filename}).",
+            f"Cannot write run state to {path}: {error.strerror}.",
             "Fix its permissions, or set LSTM_TEXT_STATE to a folder that you can write to.",
         ) from None
