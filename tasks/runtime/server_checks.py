@@ -1,7 +1,6 @@
 """Check the servers that the environment names before any work, so that a wrong address is reported at once."""
 
 import os
-from collections.abc import Sequence
 
 from lstm_model.errors import ModelError
 from tasks.runtime.state.credentials import without_password
@@ -9,12 +8,15 @@ from tasks.runtime.state.prefect_settings import place_of_api_url
 from tasks.runtime.state.proxies import named_proxies
 
 TIMEOUT_SECONDS = 5
+BUSY_SECONDS = 30  # For an answer out of the database.
 EMBEDDED = "sqlite"
 DATABASES = (EMBEDDED, "postgresql", "mysql", "mssql")
 DRIVERS_WITH_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")  # Those that take connect_timeout.
-MLFLOW_LOGIN = ("MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 API = " (its address ends in /api)"
-PREFECT_LOGIN = ("PREFECT_API_AUTH_STRING", "PREFECT_API_KEY")
+LOGIN = {
+    "MLflow": "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
+    "Prefect": "PREFECT_API_AUTH_STRING, or PREFECT_API_KEY",
+}
 # A request of MLflow's client that every server answers, and only to who may use it; /health is open to all.
 MLFLOW_REQUESTS = {
     "MLFLOW_TRACKING_URI": "/api/2.0/mlflow/experiments/search",
@@ -47,12 +49,15 @@ def check_prefect_server(uri: str) -> None:
     import httpx
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
 
     try:
         with get_client(sync_client=True) as client:
             client.read_flows(limit=1)  # On Prefect Cloud, too.
     except PrefectHTTPStatusError as error:
-        raise _wrong_answer("Prefect", place, uri, error.response.status_code, error.response.text) from None
+        given = bool(PREFECT_API_AUTH_STRING.value() or PREFECT_API_KEY.value())
+        answered = error.response
+        raise _wrong_answer("Prefect", place, uri, answered.status_code, answered.text, given) from None
     except (httpx.HTTPError, ValueError) as error:
         raise _unreachable(place, uri, "No Prefect server answers", _innermost(error), API) from None
 
@@ -68,14 +73,15 @@ def _check_mlflow(variable: str, uri: str, endpoint: str) -> None:
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
-    options = {"max_retries": 0, "timeout": TIMEOUT_SECONDS, "raise_on_status": False}
+    options = {"max_retries": 0, "timeout": (TIMEOUT_SECONDS, BUSY_SECONDS), "raise_on_status": False}
+    login = get_default_host_creds(uri.rstrip("/"))
     try:
-        login = get_default_host_creds(uri.rstrip("/"))
         response = http_request(login, endpoint, "GET", params={"max_results": 1}, **options)
     except MlflowException as error:
         raise _unreachable(variable, uri, "No MLflow server answers", _innermost(error)) from None
     if response.status_code != 200 or not response.text.lstrip().startswith("{"):
-        raise _wrong_answer("MLflow", variable, uri, response.status_code, response.text)
+        given = bool(login.username or login.token or login.auth)
+        raise _wrong_answer("MLflow", variable, uri, response.status_code, response.text, given)
 
 
 def _health(place: str, uri: str) -> tuple[int, str]:
@@ -103,15 +109,14 @@ def _better_address(uri: str) -> str:
     return API
 
 
-def _wrong_answer(name: str, place: str, uri: str, status: int, text: str) -> ModelError:
+def _wrong_answer(name: str, place: str, uri: str, status: int, text: str, given: bool = False) -> ModelError:
+    """Return the error for an answer of another kind. given: whether the request had a login."""
     found = f"HTTP {status}, {' '.join(text.split())[:60]!r}"
-    login: Sequence[str] = MLFLOW_LOGIN if name == "MLflow" else PREFECT_LOGIN
     if status in (401, 403):
-        given = any(os.environ.get(variable.split()[0]) for variable in login)
         return ModelError(
             f"The {name} server at {without_password(uri)} ({place}) refuses "
             f"{'this login' if given else 'requests without a login'}: {found}.",
-            f"{'Correct' if given else 'Set'} {', or '.join(login)}.",
+            f"{'Correct' if given else 'Set'} {LOGIN[name]}.",
         )
     hint = " (its address is that of its pages, up to the #)" if name == "MLflow" else _better_address(uri)
     return _unreachable(place, uri, f"No {name} server answers", found, hint)

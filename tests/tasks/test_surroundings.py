@@ -4,6 +4,8 @@ tests/flows/test_environment.py has the trainings and the proxies.
 """
 
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -37,9 +39,9 @@ REFUSED = {  # variables -> words; {here} is a folder that exists, with a file `
     "LSTM_TEXT_STATE={here}/a\tb": r"has '\t' in its path",
     "LSTM_TEXT_STATE={here}/\udcff": r"has '\udcff' in its path",
     "SSL_CERT_FILE=/nowhere.pem": "SSL_CERT_FILE is '/nowhere.pem', which does not exist. Correct or unset",
-    "REQUESTS_CA_BUNDLE=/nowhere.pem": "REQUESTS_CA_BUNDLE is '/nowhere.pem'",
-    "CURL_CA_BUNDLE=/nowhere.pem": "CURL_CA_BUNDLE is '/nowhere.pem'",
-    "MLFLOW_TRACKING_SERVER_CERT_PATH=/nowhere.pem": "MLFLOW_TRACKING_SERVER_CERT_PATH is '/nowhere.pem'",
+    "MLFLOW_TRACKING_URI=https://a REQUESTS_CA_BUNDLE=/nowhere.pem": "REQUESTS_CA_BUNDLE is '/nowhere.pem'",
+    "MLFLOW_TRACKING_URI=https://a CURL_CA_BUNDLE=/nowhere.pem": "CURL_CA_BUNDLE is '/nowhere.pem'",
+    "MLFLOW_TRACKING_URI=https://a MLFLOW_TRACKING_SERVER_CERT_PATH=/nowhere.pem": "_SERVER_CERT_PATH is '/nowhere.pem'",
 }
 TOLERATED = ("/a b", "/Käuzchen 枭", "/a#b", "/a%20b%c", '/it\'s;&[x],"y":z', "/全角　空白")
 ARGUMENTS = {
@@ -61,8 +63,8 @@ def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch
     os.environ.update(before)
 
 
-def set_variables(patch: pytest.MonkeyPatch, text: str, separator: str | None = " ") -> None:
-    for name, _, value in (one.partition("=") for one in text.split(separator) if one):
+def set_variables(patch: pytest.MonkeyPatch, text: str) -> None:
+    for name, _, value in (one.partition("=") for one in text.split(" ") if one):
         patch.setenv(name, value)
 
 
@@ -82,7 +84,7 @@ def test_what_a_tool_needs_is_set_whatever_the_environment_holds(
 def test_what_cannot_be_used_is_named_before_anything_starts(
     variables: str, given: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    set_variables(given, variables.format(here=tmp_path), "\n")
+    set_variables(given, variables.format(here=tmp_path))
     assert main(["history"]) == 2
     error = capsys.readouterr().err
     assert REFUSED[variables].format(here=tmp_path) in error and error.count("\n") == 1
@@ -139,6 +141,12 @@ def test_no_folder_for_temporary_files_names_the_variable(
     given.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc/nowhere"])
     assert main(["history"]) == 2
     assert "No folder for temporary files" in (error := capsys.readouterr().err) and "Set TMPDIR" in error
+
+
+def test_python_without_texts_is_refused() -> None:
+    command = [str(Path(sys.executable).parent / "lstm-text"), "--help"]
+    found = subprocess.run(command, env={**os.environ, "PYTHONOPTIMIZE": "2"}, capture_output=True, check=False)
+    assert found.returncode == 2 and found.stderr.endswith(b"Unset PYTHONOPTIMIZE.\n")
 
 
 @pytest.mark.parametrize(

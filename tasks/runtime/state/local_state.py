@@ -1,6 +1,8 @@
 """Where runs keep their state, and the environment that puts each tool's state there and turns off its telemetry."""
 
 import os
+import sys
+import warnings
 from pathlib import Path
 
 from tasks.runtime.state.credentials import move_credentials
@@ -80,5 +82,14 @@ def use_local_state() -> None:
     os.environ.update({**NEEDED, "KERAS_HOME": str(root / "keras")})
     for name in UNWANTED:
         os.environ.pop(name, None)
+    _use_default_warnings()
     move_credentials()
     bypass_proxies_on_loopback()
+
+
+def _use_default_warnings() -> None:
+    """Undo PYTHONWARNINGS and -W in this process: with `error`, a warning of MLflow ends a run."""
+    if sys.warnoptions:
+        warnings.resetwarnings()
+        for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+            warnings.simplefilter("ignore", kind)
