@@ -41,7 +41,7 @@ REFUSED = {  # variables -> words; {here} is a folder that exists, with a file `
     "SSL_CERT_FILE=/nowhere.pem": "SSL_CERT_FILE is '/nowhere.pem', which does not exist. Correct or unset",
     "MLFLOW_TRACKING_URI=https://a REQUESTS_CA_BUNDLE=/nowhere.pem": "REQUESTS_CA_BUNDLE is '/nowhere.pem'",
     "MLFLOW_TRACKING_URI=https://a CURL_CA_BUNDLE=/nowhere.pem": "CURL_CA_BUNDLE is '/nowhere.pem'",
-    "MLFLOW_TRACKING_URI=https://a MLFLOW_TRACKING_SERVER_CERT_PATH=/nowhere.pem": "_SERVER_CERT_PATH is '/nowhere.pem'",
+    "MLFLOW_TRACKING_URI=https://a MLFLOW_TRACKING_SERVER_CERT_PATH=/nowhere.pem": "CERT_PATH is '/nowhere.pem'",
 }
 TOLERATED = ("/a b", "/Käuzchen 枭", "/a#b", "/a%20b%c", '/it\'s;&[x],"y":z', "/全角　空白")
 ARGUMENTS = {
