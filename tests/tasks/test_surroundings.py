@@ -14,12 +14,14 @@ import pytest
 from flows.cli import COMMANDS, main
 from flows.failures import known_failure
 from lstm_model.errors import UsageError
-from tasks.runtime.state.local_state import UNWANTED, use_local_state
+from tasks.runtime.state.local_state import PROJECT, UNWANTED, use_local_state
 
 SET = {  # variables and what they are afterwards; {state} is the state folder
     "": {"KERAS_HOME": "{state}/keras", "KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull},
     "KERAS_HOME=/mine KERAS_BACKEND=jax": {"KERAS_HOME": "{state}/keras", "KERAS_BACKEND": "tensorflow"},
     "MATPLOTLIBRC=/mine MPLBACKEND=tkagg": {"MATPLOTLIBRC": os.devnull, "MPLBACKEND": "agg"},
+    "PREFECT_LOGGING_LEVEL=ERROR": {"PREFECT_LOGGING_LEVEL": "INFO"},
+    "PREFECT_LOGGING_LEVEL=DEBUG": {"PREFECT_LOGGING_LEVEL": "DEBUG"},
     "MLFLOW_ENABLE_ASYNC_LOGGING=true": {"MLFLOW_ENABLE_ASYNC_LOGGING": "false"},
     "MLFLOW_TRACKING_URI= PREFECT_HOME=": {
         "MLFLOW_TRACKING_URI": "sqlite:///{state}/mlflow.db",
@@ -44,9 +46,11 @@ REFUSED = {  # variables -> words; {here} is a folder that exists, with a file `
     "MLFLOW_TRACKING_URI=https://a MLFLOW_TRACKING_SERVER_CERT_PATH=/nowhere.pem": "CERT_PATH is '/nowhere.pem'",
 }
 TOLERATED = ("/a b", "/Käuzchen 枭", "/a#b", "/a%20b%c", '/it\'s;&[x],"y":z', "/全角　空白")
+DATA = PROJECT / "data" / "headlines.csv"
 ARGUMENTS = {
     "predict": ["a text"], "promote": ["1", "--reason", "why"], "rollback": ["--reason", "why"], "compare": ["a"],
-    "score": ["a.csv", "--output", "b.csv"], "drift": ["a.csv"], "reproduce": ["a"], "clean": ["--older-than", "1d"],
+    "score": [str(DATA), "--output", "b.csv"], "drift": [str(DATA)], "reproduce": ["a"],
+    "clean": ["--older-than", "1d"],
 }  # fmt: skip
 
 
@@ -155,7 +159,7 @@ def test_python_without_texts_is_refused() -> None:
         ("PREFECT_LOGGING_LEVEL=LOUD", {}, "(given: 'LOUD'). Correct PREFECT_LOGGING_LEVEL."),
         ("PREFECT_API_REQUEST_TIMEOUT=soon", {}, "Correct PREFECT_API_REQUEST_TIMEOUT."),
         ("", {"prefect.toml": "[api"}, "Failed to load Prefect settings from prefect.toml: invalid TOML"),
-        ("", {".env": "PREFECT_LOGGING_LEVEL=LOUD"}, "Correct it in .env, prefect.toml, pyproject.toml or"),
+        ("", {".env": "PREFECT_API_REQUEST_TIMEOUT=soon"}, "Correct it in .env, prefect.toml, pyproject.toml or"),
     ],
 )
 def test_a_setting_that_prefect_refuses_is_named(

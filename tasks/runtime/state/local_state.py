@@ -80,6 +80,8 @@ def use_local_state() -> None:
             os.environ[name] = str(value)
     # Not ~/.keras, whose keras.json sets the type of all weights and more.
     os.environ.update({**NEEDED, "KERAS_HOME": str(root / "keras")})
+    if os.environ.get("PREFECT_LOGGING_LEVEL") != "DEBUG":
+        os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"  # Of a line per stage.
     for name in UNWANTED:
         os.environ.pop(name, None)
     _use_default_warnings()
