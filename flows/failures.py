@@ -2,12 +2,14 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from lstm_model.errors import LstmTextError, ModelError, UsageError
+from tasks.runtime.server_checks import LOGIN
 
 SERVER_PACKAGES = (
     "mlflow", "sqlalchemy", "requests", "urllib3", "httpx", "httpcore", "prefect", "psycopg2", "botocore"
@@ -40,16 +42,22 @@ def known_failure(error: BaseException) -> LstmTextError | None:
     if type(error).__module__.split(".")[0] in SERVER_PACKAGES:
         return ModelError(
             f"The tracking server (MLflow) or the orchestrator (Prefect) failed: {type(error).__name__}: {text}.",
-            "Check MLFLOW_TRACKING_URI and PREFECT_API_URL and that the servers run.",
+            f"Check MLFLOW_TRACKING_URI and PREFECT_API_URL and that the servers run.{_login(text)}",
         )
     return None
+
+
+def _login(text: str) -> str:
+    """Return the variables of a login where a server has refused it during the work."""
+    refused = re.search(r"error code 40[13] |40[13] (Unauthorized|Forbidden)", text)
+    return f" For the login, set {LOGIN['MLflow']}; for Prefect {LOGIN['Prefect']}." if refused else ""
 
 
 def _prefect_settings(error: BaseException) -> UsageError | None:
     """Return what is wrong with Prefect's settings, which it checks when it is imported; None for other errors."""
     if isinstance(error, SettingsError):
         text, variables = str(error), []
-    elif isinstance(error, ValidationError) and error.title.endswith("Settings"):
+    elif isinstance(error, ValidationError) and error.title.endswith("Settings") and error.title != "Settings":  # Ours.
         problem = error.errors()[0]
         text = f"{'.'.join(map(str, problem['loc']))}: {problem['msg']} (given: {str(problem['input'])[:110]!r})"
         given = [(name, value) for name, value in os.environ.items() if name.startswith("PREFECT_")]

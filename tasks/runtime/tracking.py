@@ -4,6 +4,7 @@ import inspect
 import logging
 import os
 import re
+import shlex
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -83,7 +84,7 @@ def ensure_experiment(name: str) -> str:
             if experiment is None:
                 raise
     if experiment.lifecycle_stage != "active":
-        server = f"MLFLOW_TRACKING_URI='{without_password(mlflow.get_tracking_uri())}'"
+        server = f"MLFLOW_TRACKING_URI={shlex.quote(without_password(mlflow.get_tracking_uri()))}"
         restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
         raise ModelError(
             f"The experiment {name} is deleted.",

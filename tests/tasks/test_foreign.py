@@ -67,7 +67,7 @@ def test_a_deleted_experiment_names_the_command_that_restores_it() -> None:
     with pytest.raises(ModelError) as caught:
         ensure_experiment("gone")
     assert str(caught.value) == (
-        f"The experiment gone is deleted. Restore it: MLFLOW_TRACKING_URI='{os.environ['MLFLOW_TRACKING_URI']}' "
+        f"The experiment gone is deleted. Restore it: MLFLOW_TRACKING_URI={os.environ['MLFLOW_TRACKING_URI']} "
         f"mlflow experiments restore --experiment-id {number}, or choose another with --registration.experiment-name."
     )
     MlflowClient().restore_experiment(number)

@@ -134,6 +134,19 @@ def test_what_was_waited_for_is_not_waited_for_again_by_the_task(monkeypatch: py
     assert worth_a_retry(None, None, Failed(data=fresh)) and not worth_a_retry(None, None, Failed(data=raised.value))
 
 
+@pytest.mark.parametrize(("status", "named"), [(401, True), (403, True), (404, False)])
+def test_a_login_that_is_refused_during_the_work_names_the_variables(status: int, named: bool) -> None:
+    request = httpx.Request("GET", "http://127.0.0.1:4200/api")
+    response = httpx.Response(status, request=request)
+    by_mlflow = MlflowException(
+        f"API request to endpoint /api failed with error code {status} != 200. Response body: ''"
+    )
+    with pytest.raises(httpx.HTTPStatusError) as by_prefect:
+        response.raise_for_status()
+    for error in (by_mlflow, by_prefect.value):
+        assert ("set MLFLOW_TRACKING_USERNAME" in str(known_failure(error))) == named
+
+
 def test_a_locked_database_is_told_without_its_statement() -> None:
     error = MlflowException(
         "(sqlite3.OperationalError) database is locked\n[SQL: SELECT runs.run_uuid FROM runs]\n(Background ...)",
