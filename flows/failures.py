@@ -21,6 +21,7 @@ def known_failure(error: BaseException) -> LstmTextError | None:
     if unusable := _prefect_settings(error):
         return unusable
     # Imported here: MLflow takes a second, which a wrong flag does not need.
+    from tasks.runtime.prefect_server import lost_server
     from tasks.runtime.retries import RETRY_FOR_SECONDS, disk_is_full, text_of
 
     if type(error).__module__.startswith("prefect."):
@@ -40,6 +41,8 @@ def known_failure(error: BaseException) -> LstmTextError | None:
             "(docs/team.md).",
         )
     if type(error).__module__.split(".")[0] in SERVER_PACKAGES:
+        if lost := lost_server():
+            return lost
         return ModelError(
             f"The tracking server (MLflow) or the orchestrator (Prefect) failed: {type(error).__name__}: {text}.",
             f"Check MLFLOW_TRACKING_URI and PREFECT_API_URL and that the servers run.{_login(text)}",

@@ -13,6 +13,7 @@ from prefect.logging import get_logger
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from lstm_model.errors import LstmTextError
+from lstm_model.memory import memory_error
 from tasks.runtime.interrupts import stop_if_signalled
 from tasks.runtime.retries import may_pass
 from tasks.runtime.terminal import bar
@@ -35,10 +36,11 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table for the terminal: columns aligned, the last one not padded."""
+    """Return a table for the terminal: columns aligned, lines without white space at the end."""
     lines = [header, *rows]
     widths = [*(max(len(line[i]) for line in lines) for i in range(len(header) - 1)), 0]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) for line in lines)
+    rows = ("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(map(str.rstrip, rows))
 
 
 def run_logger() -> logging.LoggerAdapter[Any] | logging.Logger:
@@ -124,6 +126,7 @@ def _shorten(record: logging.LogRecord) -> bool:
     A bug keeps its traceback. Errors of its database that MLflow logs are dropped if `tasks.runtime.retries` logs them.
     """
     failure = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    failure = failure and (memory_error(failure) or failure)
     if isinstance(failure, LstmTextError):
         record.exc_info = record.exc_text = None
         record.msg, record.args = "%s", (str(failure),)

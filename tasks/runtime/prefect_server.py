@@ -17,7 +17,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import IO
 
 from lstm_model.errors import ModelError
-from tasks.runtime.child_processes import Process, child_process, interruptible
+from tasks.runtime.child_processes import Process, child_process, ending, interruptible
 from tasks.runtime.ports import LOOPBACK, free_port
 from tasks.runtime.server_checks import check_prefect_server
 from tasks.runtime.state.credentials import without_password
@@ -25,7 +25,7 @@ from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
 from tasks.runtime.terminal import running, show, show_our_records
 
 START_SECONDS = 180.0
-_own: list[str] = []
+_own: dict[str, Process] = {}  # By address.
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def use_prefect_server() -> Iterator[None]:
     os.environ["PREFECT_API_URL"] = f"http://{LOOPBACK}:{port}/api"
     if login := PREFECT_SERVER_API_AUTH_STRING.value():  # The server has read it, too.
         os.environ["PREFECT_API_AUTH_STRING"] = login
-    _own.append(os.environ["PREFECT_API_URL"])
+    _own[os.environ["PREFECT_API_URL"]] = process
     prefect.context.refresh_global_settings_context()
     show(f"{'start':20}{time.monotonic() - started:7.1f} s  MLflow, and Prefect's server for this command")
 
@@ -80,6 +80,17 @@ def use_prefect_server() -> Iterator[None]:
 def is_own_server() -> bool:
     """Return whether this process started the Prefect server, for itself."""
     return os.environ.get("PREFECT_API_URL") in _own
+
+
+def lost_server() -> ModelError | None:
+    """Return an error if the server that this process started has ended; waiting for it would take minutes."""
+    process = _own.get(os.environ.get("PREFECT_API_URL", ""))
+    if process is None or process.poll() is None:
+        return None
+    return ModelError(
+        f"Prefect's server, which this command started, ended with {ending(process.poll())}.",
+        "Run the same command again, with more memory if that is the reason: it continues.",
+    )
 
 
 def _wait_until_up(port: int, process: Process, log: IO[bytes]) -> None:
@@ -99,7 +110,7 @@ def _no_answer(log: str, port: int, code: int | None) -> ModelError:
     """Return the error of a server that ended (code: its exit code) or is too slow."""
     from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
 
-    lines = log.splitlines() or [f"exit code {code}"]
+    lines = log.splitlines() or [ending(code)]
     reason = next((line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception): ", line)), lines[-1])[:300]
     database = PREFECT_SERVER_DATABASE_CONNECTION_URL.value() or ""
     remedy = "Start one with `prefect server start` and set PREFECT_API_URL to its address."
