@@ -5,6 +5,7 @@ import gc
 import os
 import sys
 import traceback
+from contextlib import nullcontext
 from importlib import import_module
 
 from flows.commands.settings import parse
@@ -14,6 +15,7 @@ from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.local_state import use_local_state
 from tasks.runtime.state.tracking_database import prepare_tracking_database
 from tasks.runtime.streams import usable_streams
+from tasks.runtime.terminal import command_terminal
 
 # Each is a module of flows/commands with `Settings` and `run`; `lstm-text --help` lists them in this order.
 COMMANDS = (
@@ -64,11 +66,14 @@ def _run(arguments: list[str]) -> int:
         )
     command = import_module(f"flows.commands.{arguments[0]}")
     settings = parse(command.Settings, arguments[1:])
+    settings.check_inputs()
     use_local_state()
-    check_tracking_server()
-    if settings.opens_tracking != "never":
-        prepare_tracking_database(make=settings.opens_tracking == "now")
-    return int(command.run(settings))
+    verbose = getattr(settings, "verbose", False)
+    with command_terminal(arguments[0], verbose=verbose) if settings.logs_to_file else nullcontext():
+        check_tracking_server()
+        if settings.opens_tracking != "never":
+            prepare_tracking_database(make=settings.opens_tracking == "now")
+        return int(command.run(settings))
 
 
 def _report(error: Exception) -> int:

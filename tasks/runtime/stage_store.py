@@ -9,7 +9,6 @@ import inspect
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
@@ -28,7 +27,7 @@ from tasks.runtime.interrupts import stop_if_signalled
 from tasks.runtime.retries import may_pass
 from tasks.runtime.source_digest import stage_code_digest
 from tasks.runtime.state.local_state import stages_root
-from tasks.runtime.tracking import Run, log_seconds
+from tasks.runtime.tracking import Run, timing
 
 MANIFEST = "manifest.json"
 SEAL = "sha256"  # In the manifest: of the rest of it.
@@ -55,12 +54,17 @@ class StageRecord(BaseModel):
 
 
 def stage(
-    name: str, *, report: Callable[[StageRecord, Run], None], reads: Callable[..., Any] = lambda **inputs: None
+    name: str,
+    *,
+    report: Callable[[StageRecord, Run], None],
+    headline: Callable[[dict[str, Any]], str],
+    reads: Callable[..., Any] = lambda **inputs: None,
 ) -> Callable[[Write], Callable[..., StageRecord]]:
     """Make `write(folder, *inputs)` a stage: called as `write(*inputs, run=run)`, it returns a StageRecord.
 
     write: fills the folder and returns the record's facts; it may take `run`, which is no part of the digest.
     report(record, run): logs to MLflow and publishes Prefect artifacts; it also runs when the stage is cached.
+    headline(facts): what the terminal and Prefect's log say of the record.
     reads(**inputs): what the stage depends on outside its inputs (`run` included), as a JSON value.
     """
 
@@ -94,10 +98,11 @@ def stage(
             stop_if_signalled()
             names = [key for key in signature.parameters if key not in ("folder", "run")]
             inputs = {**dict(zip(names, args, strict=False)), **kwargs, "run": run}
-            started = time.monotonic()
-            record: StageRecord = staged(**inputs, return_state=True).result()
-            report(record, run)
-            log_seconds(run, stage=write.__name__, seconds=time.monotonic() - started)
+            with timing(run, write.__name__) as done:
+                state = staged(**inputs, return_state=True)
+                record: StageRecord = state.result()
+                report(record, run)
+                done.headline = ("cached: " if state.name == "Cached" else "") + headline(record.facts)
             return record
 
         call.digest_of = digest_of  # type: ignore[attr-defined]  # For callers of `build`.
