@@ -32,9 +32,13 @@ class PageSession:
         self.folder, self.logs = folder / "lstm-text", folder / "logs"
         for made in (self.folder, self.logs):
             made.mkdir()
-        for name in COPIED:  # With times: make would set up again.
-            copy = shutil.copytree if (PROJECT / name).is_dir() else shutil.copy2
+        for name in COPIED:
+            copy = shutil.copytree if (PROJECT / name).is_dir() else shutil.copyfile
             copy(PROJECT / name, self.folder / name)
+        for path in (path for path in self.folder.iterdir() if path.is_file()):
+            os.utime(path, (0, 0))  # Older than the environment, which make would otherwise set up for this folder.
+        if not Path(sys.prefix, ".installed").exists():
+            raise RuntimeError(f"{sys.prefix} was not made by make setup.")
         (self.folder / ".venv").symlink_to(sys.prefix)
         self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         self.environment = self._environment()
@@ -50,11 +54,14 @@ class PageSession:
             stop(process)
 
     def run(self, commands: str) -> tuple[int, str]:
-        """Run commands in the shell, which keeps its variables; return the last exit code and all output."""
+        """Run commands in the shell, which keeps its variables; return the first exit code but 0, and all output."""
         self.count += 1
         script, output, code = (self.logs / f"{self.count}.{kind}" for kind in ("sh", "out", "code"))
         script.write_text(self._with_free_ports(commands), "utf-8")
-        line = f"source {script} > {output} 2>&1 < /dev/null; echo $? > {code}.part; mv {code}.part {code}\n"
+        line = (
+            f"first=; trap 'first=${{first:-$?}}' ERR; source {script} > {output} 2>&1 < /dev/null; trap - ERR; "
+            f"echo ${{first:-0}} > {code}.part; mv {code}.part {code}\n"
+        )
         assert self.shell.stdin is not None
         self.shell.stdin.write(line.encode())
         self.shell.stdin.flush()

@@ -11,10 +11,10 @@ now. A comment above a block says what else a reader sees:
                                                     without ://, until this is printed); several: separated by ", "
 
 Run ids in commands are those of the page: they are replaced by the ids which the same outputs have this time. The
-comparison ignores numbers, ids, times, generated names and the width of columns.
+comparison ignores numbers, ids, times, generated names and the width of columns; and the order of lines, because some
+stages run at the same time.
 """
 
-import difflib
 import re
 import sys
 import tempfile
@@ -31,10 +31,10 @@ BLOCK = re.compile(
 RUN_ID = re.compile(r"\b[0-9a-f]{32}\b")
 SHORT_ID = re.compile(r"\b[0-9a-f]{8}\b")
 MASKS = (
-    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b|\b(?=[a-f]*\d)[0-9a-f]{8}\b"), "ID"),
+    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b|\b(?=[a-f]*\d)[0-9a-f]{8}\b"), "0"),
     (re.compile(r"'[a-z]+-[a-z]+'"), "'NAME'"),  # Prefect's names of flow runs.
     (re.compile(r"[+-]?\d[\d.,:]*"), "0"),
-    (re.compile(r"(?<=\S) *\b(seconds|minutes|s|m|ms)\b"), " s"),
+    (re.compile(r"(0 ?(h|m|min) )?0 ?(s|ms|seconds)\b"), "0 s"),
     (re.compile(r"[ \t]+"), " "),
     (re.compile(r"([-=─━█▏▎▍▌▋▊▉])\1+"), r"\1"),
 )
@@ -126,11 +126,13 @@ def masked(output: str) -> str:
 
 
 def differing_outputs(page: str, new: str) -> list[str]:
-    """Return the lines of both pages that differ, masked, as in a diff."""
-    outputs = [[masked(block["output"] or "").splitlines() for block in BLOCK.finditer(text)] for text in (page, new)]
+    """Return the masked lines that only one of both pages has, block by block, as in a diff."""
+    blocks = [
+        [set(masked(block["output"] or "").splitlines()) for block in BLOCK.finditer(text)] for text in (page, new)
+    ]
     lines = []
-    for old_lines, new_lines in zip(*outputs, strict=True):
-        lines += difflib.unified_diff(old_lines, new_lines, "docs/tutorial.md", "now", lineterm="", n=1)
+    for shown, now in zip(*blocks, strict=True):
+        lines += [f"- {line}" for line in sorted(shown - now)] + [f"+ {line}" for line in sorted(now - shown)]
     return lines
 
 

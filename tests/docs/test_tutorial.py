@@ -40,9 +40,9 @@ def test_a_page_keeps_variables_fills_outputs_and_follows_ids(session: PageSessi
     assert run_page(new, session) == new, "a page that is up to date stays as it is"
 
 
-def test_a_command_with_another_exit_code_stops(session: PageSession) -> None:
+def test_a_command_with_another_exit_code_stops_also_where_others_follow(session: PageSession) -> None:
     with pytest.raises(RuntimeError, match="Exit code 1 instead of 0:\nfalse"):
-        run_page("```bash\nfalse\n```\n", session)
+        run_page("```bash\nfalse\ntrue\n```\n", session)
 
 
 def test_a_server_runs_until_the_end_on_a_free_port(session: PageSession) -> None:
@@ -81,6 +81,11 @@ def test_numbers_ids_times_and_widths_do_not_count(one: str, other: str) -> None
 def test_changed_words_count(changed: str) -> None:
     page = "```bash\na\n```\n\n```text\n{}\n```\n"
     assert differing_outputs(page.format("version 1 is the champion"), page.format(changed))
+
+
+def test_the_order_of_lines_and_how_often_one_is_printed_do_not_count() -> None:
+    page = "```bash\na\n```\n\n```text\n{}\n```\n"
+    assert not differing_outputs(page.format("epoch 1\nepoch 2\nfitted"), page.format("fitted\nepoch 1"))
 
 
 def test_a_comment_that_is_not_understood_is_refused() -> None:
