@@ -1,4 +1,7 @@
-"""The pages as a site: `make docs-site` builds it into build/docs. It loads nothing from elsewhere."""
+"""The pages as a site: `make docs-site` builds it into build/docs. It loads nothing from elsewhere.
+
+Sphinx, since MkDocs 1 has had no release since 2024 and MkDocs 2 drops the plugins and themes that sites use.
+"""
 
 import re
 from pathlib import Path
