@@ -33,10 +33,11 @@ class PageSession:
         for made in (self.folder, self.logs):
             made.mkdir()
         for name in COPIED:
-            copy = shutil.copytree if (PROJECT / name).is_dir() else shutil.copyfile
-            copy(PROJECT / name, self.folder / name)
-        for path in (path for path in self.folder.iterdir() if path.is_file()):
-            os.utime(path, (0, 0))  # Older than the environment, which make would otherwise set up for this folder.
+            if (PROJECT / name).is_dir():
+                shutil.copytree(PROJECT / name, self.folder / name, ignore=shutil.ignore_patterns("fetched"))
+                continue
+            shutil.copyfile(PROJECT / name, self.folder / name)
+            os.utime(self.folder / name, (0, 0))  # Older than the environment, or make sets it up for this folder.
         if not Path(sys.prefix, ".installed").exists():
             raise RuntimeError(f"{sys.prefix} was not made by make setup.")
         (self.folder / ".venv").symlink_to(sys.prefix)

@@ -20,7 +20,7 @@ from tasks.runtime.terminal import command_terminal
 # Each is a module of flows/commands with `Settings` and `run`; `lstm-text --help` lists them in this order.
 COMMANDS = (
     "train", "tune", "score", "drift", "predict", "promote", "rollback", "history", "compare", "serve", "reproduce",
-    "clean", "relocate", "ui",
+    "clean", "relocate", "ui", "fetch",
 )  # fmt: skip
 OVERVIEW = """\
 usage: lstm-text COMMAND [OPTIONS]
@@ -70,8 +70,8 @@ def _run(arguments: list[str]) -> int:
     use_local_state()
     verbose = getattr(settings, "verbose", False)
     with command_terminal(arguments[0], verbose=verbose) if settings.logs_to_file else nullcontext():
-        check_tracking_server()
         if settings.opens_tracking != "never":
+            check_tracking_server()
             prepare_tracking_database(make=settings.opens_tracking == "now")
         return int(command.run(settings))
 

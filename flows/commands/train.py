@@ -89,7 +89,8 @@ def next_commands(model_name: str, champion: str | None) -> str:
     default = model_name == RegistrationConfig().model_name
     make = "" if default else f" MODEL={shlex.quote(model_name)}"
     uri = "" if default else f" --model-uri {shlex.quote(f'models:/{model_name}@champion')}"
-    command = "lstm-text" if shutil.which("lstm-text") == sys.argv[0] else os.path.relpath(sys.argv[0])
+    on_path = shutil.which("lstm-text") == sys.argv[0]
+    command = "lstm-text" if on_path else min(sys.argv[0], os.path.relpath(sys.argv[0]), key=len)
     commands = {"make ui": "the runs in MLflow and Prefect"}
     if champion is not None:
         commands |= {

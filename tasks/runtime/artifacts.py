@@ -35,10 +35,11 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table for the terminal: columns aligned, the last one not padded."""
+    """Return a table for the terminal: columns aligned, lines without white space at the end."""
     lines = [header, *rows]
     widths = [*(max(len(line[i]) for line in lines) for i in range(len(header) - 1)), 0]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) for line in lines)
+    rows = ("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(map(str.rstrip, rows))
 
 
 def run_logger() -> logging.LoggerAdapter[Any] | logging.Logger:

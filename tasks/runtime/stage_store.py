@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_logger
 from prefect.states import Completed, State
 from pydantic import BaseModel, ConfigDict
 
@@ -24,7 +25,7 @@ from lstm_model.config.section import Section
 from lstm_model.data.parts import digest_input
 from lstm_model.digests import digest_file, digest_json
 from tasks.runtime.interrupts import stop_if_signalled
-from tasks.runtime.retries import may_pass
+from tasks.runtime.retries import may_pass, text_of
 from tasks.runtime.source_digest import stage_code_digest
 from tasks.runtime.state.local_state import stages_root
 from tasks.runtime.tracking import Run, timing
@@ -173,7 +174,11 @@ def _digest_input(key: str, value: Any, run: Run | None) -> list[Any]:
 def worth_a_retry(failed: Any, task_run: Any, state: Any) -> bool:
     """Return whether a retry may help: a full disk or a server that does not answer, not a bug or bad data."""
     error = state.result(raise_on_failure=False)
-    return may_pass(error) and not getattr(error, "was_retried", False)
+    if not may_pass(error) or getattr(error, "was_retried", False):
+        return False
+    wait = RETRY_SECONDS[min(task_run.run_count, len(RETRY_SECONDS)) - 1]
+    get_logger("lstm_text").warning("%s failed, retrying in %d s: %s", failed.name, wait, text_of(error)[:200])
+    return True
 
 
 retried_task = partial(

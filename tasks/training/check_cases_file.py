@@ -10,7 +10,7 @@ from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.tracking import timed
 
 
-@timed(lambda cases: cases and f"{cases} are readable")
+@timed(lambda cases: cases and f"{cases} is readable")
 @task(name="check-cases-file", cache_policy=NO_CACHE)
 def check_cases_file(examples: StageRecord, data: DataConfig, config: EvaluationConfig) -> str | None:
     """Read the file of cases, if there is one, as `evaluate_classifier` will; raises what `read_cases` does."""
