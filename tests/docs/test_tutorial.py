@@ -46,7 +46,7 @@ def test_a_command_with_another_exit_code_stops_also_where_others_follow(session
 
 
 def test_a_server_runs_until_the_end_on_a_free_port(session: PageSession) -> None:
-    serve = "python -m http.server --bind 127.0.0.1 $SERVE_PORT"
+    serve = ".venv/bin/python -m http.server --bind 127.0.0.1 $SERVE_PORT"
     page = (
         f"<!-- server: http://127.0.0.1:5002/ -->\n```bash\n{serve}\n```\n\n"
         "```bash\ncurl -s -o /dev/null -w '%{url}' http://127.0.0.1:5002/\n```\n\n```text\n```\n"
