@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import random
 import re
 import shutil
 import signal
@@ -9,9 +10,9 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -116,23 +117,21 @@ class PageSession:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports on which nothing listens."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
+    """Return ports on which nothing listens, below those that the system gives to others before they are used here."""
+    ports: list[int] = []
+    while len(ports) < count:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(20_000, 30_000)))
+            ports.append(probe.getsockname()[1])
     return ports
 
 
 def answers(url: str) -> bool:
-    """Return whether a server answers, with any status below 500."""
+    """Return whether a server answers with status 200."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        return bool(opener.open(url, timeout=5).status < 500)
-    except urllib.error.HTTPError as error:
-        return error.code < 500
-    except OSError:
-        return False
+    with suppress(OSError):
+        return bool(opener.open(url, timeout=5).status == 200)
+    return False
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
