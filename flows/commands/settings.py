@@ -131,8 +131,10 @@ def _problem(item: Any) -> str:
     name = ".".join(str(part).replace("_", "-") for part in item["loc"]) or "the settings"
     if item["type"] == "extra_forbidden":
         return f"{name}: unknown setting"
+    if item["input"] is None:
+        return f"{name}: there is no value; write a text such as null or #1 in quotes"
     given = "" if item["type"] == "missing" else f" (given: {_SHORT.repr(item['input'])[:110]})"
-    return f"{name}: {item['msg']}{given}"
+    return f"{name}: {item['msg'].removeprefix('Value error, ')}{given}"
 
 
 def finish(settings: CommandSettings, answer: dict[str, Any]) -> int:

@@ -8,13 +8,12 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any, Literal
 
-import yaml
 from pydantic import model_validator
 
 from flows.commands.settings import FlowSettings, finish
 from lstm_model.config.pipeline import PRESETS, PipelineConfig
 from lstm_model.config.registration import RegistrationConfig
-from lstm_model.errors import UsageError
+from lstm_model.config.yaml_file import read_sections
 
 
 class Settings(FlowSettings, PipelineConfig):
@@ -36,7 +35,7 @@ class Settings(FlowSettings, PipelineConfig):
     def _add_file_and_preset(cls, given: dict[str, Any]) -> dict[str, Any]:
         """Add what the command line leaves out: from the file, then from the preset."""
         if given.get("config") is not None:
-            given = _merge(_read_sections(Path(given["config"])), given)
+            given = _merge(read_sections(Path(given["config"])), given)
         return _merge(PRESETS.get(str(given.get("preset", "default")), {}), given)
 
     def pipeline(self) -> PipelineConfig:
@@ -100,21 +99,6 @@ def next_commands(model_name: str, champion: str | None) -> str:
         }
     width = max(map(len, commands))
     return "\n".join(["Next:", *(f"  {command:{width}}  {what}" for command, what in commands.items())])
-
-
-def _read_sections(path: Path) -> dict[str, Any]:
-    """Return the sections of a YAML file, without empty ones. Raises UsageError if it cannot be read or has none."""
-    try:
-        values = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        problem = " ".join(str(error).split())
-        raise UsageError(f"Cannot read {path} as YAML: {problem}.", "Fix the file or the path.") from None
-    if values is not None and not isinstance(values, dict):
-        raise UsageError(
-            f"{path} has no sections such as `training:`, but a {type(values).__name__}.",
-            "docs/configuration.md lists the sections.",
-        )
-    return {name: value for name, value in (values or {}).items() if value is not None}
 
 
 def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:

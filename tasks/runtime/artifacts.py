@@ -13,6 +13,7 @@ from prefect.logging import get_logger
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from lstm_model.errors import LstmTextError
+from lstm_model.memory import memory_error
 from tasks.runtime.interrupts import stop_if_signalled
 from tasks.runtime.retries import may_pass
 from tasks.runtime.terminal import bar
@@ -125,6 +126,7 @@ def _shorten(record: logging.LogRecord) -> bool:
     A bug keeps its traceback. Errors of its database that MLflow logs are dropped if `tasks.runtime.retries` logs them.
     """
     failure = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    failure = failure and (memory_error(failure) or failure)
     if isinstance(failure, LstmTextError):
         record.exc_info = record.exc_text = None
         record.msg, record.args = "%s", (str(failure),)

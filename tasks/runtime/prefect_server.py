@@ -16,14 +16,14 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import IO
 
 from lstm_model.errors import ModelError
-from tasks.runtime.child_processes import Process, child_process, interruptible
+from tasks.runtime.child_processes import Process, child_process, ending, interruptible
 from tasks.runtime.ports import LOOPBACK, free_port
 from tasks.runtime.server_checks import check_prefect_server
 from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
 from tasks.runtime.terminal import running, show, show_our_records
 
 START_SECONDS = 180.0
-_own: list[str] = []
+_own: dict[str, Process] = {}  # By address.
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def use_prefect_server() -> Iterator[None]:
     # Links are for later, when `make ui` shows what this server recorded; its own address ends with the command.
     os.environ.setdefault("PREFECT_UI_URL", DEFAULT_PREFECT_UI)
     os.environ["PREFECT_API_URL"] = f"http://{LOOPBACK}:{port}/api"
-    _own.append(os.environ["PREFECT_API_URL"])
+    _own[os.environ["PREFECT_API_URL"]] = process
     prefect.context.refresh_global_settings_context()
     show(f"{'start':20}{time.monotonic() - started:7.1f} s  MLflow, and Prefect's server for this command")
 
@@ -74,6 +74,17 @@ def use_prefect_server() -> Iterator[None]:
 def is_own_server() -> bool:
     """Return whether this process started the Prefect server, for itself."""
     return os.environ.get("PREFECT_API_URL") in _own
+
+
+def lost_server() -> ModelError | None:
+    """Return an error if the server that this process started has ended; waiting for it would take minutes."""
+    process = _own.get(os.environ.get("PREFECT_API_URL", ""))
+    if process is None or process.poll() is None:
+        return None
+    return ModelError(
+        f"Prefect's server, which this command started, ended with {ending(process.poll())}.",
+        "Run the same command again, with more memory if that is the reason: it continues.",
+    )
 
 
 def _wait_until_up(port: int, process: Process, log: IO[bytes]) -> None:
@@ -87,7 +98,7 @@ def _wait_until_up(port: int, process: Process, log: IO[bytes]) -> None:
         time.sleep(0.05)
     log.seek(0)
     lines = log.read().decode("utf-8", "replace").strip().splitlines()
-    reason = lines[-1][:300] if lines else f"exit code {process.poll()}"
+    reason = lines[-1][:300] if lines else ending(process.poll())
     raise ModelError(
         f"Prefect's server did not answer on {LOOPBACK}:{port} within {START_SECONDS:.0f} s: {reason}.",
         "Start one with `prefect server start` and set PREFECT_API_URL to its address.",

@@ -25,6 +25,7 @@ from lstm_model.config.section import Section
 from lstm_model.data.parts import digest_input
 from lstm_model.digests import digest_file, digest_json
 from tasks.runtime.interrupts import stop_if_signalled
+from tasks.runtime.prefect_server import lost_server
 from tasks.runtime.retries import may_pass, text_of
 from tasks.runtime.source_digest import stage_code_digest
 from tasks.runtime.state.local_state import stages_root
@@ -97,6 +98,8 @@ def stage(
         @wraps(write)
         def call(*args: Any, run: Run, **kwargs: Any) -> StageRecord:
             stop_if_signalled()
+            if lost := lost_server():
+                raise lost
             names = [key for key in signature.parameters if key not in ("folder", "run")]
             inputs = {**dict(zip(names, args, strict=False)), **kwargs, "run": run}
             with timing(run, write.__name__) as done:
@@ -174,7 +177,7 @@ def _digest_input(key: str, value: Any, run: Run | None) -> list[Any]:
 def worth_a_retry(failed: Any, task_run: Any, state: Any) -> bool:
     """Return whether a retry may help: a full disk or a server that does not answer, not a bug or bad data."""
     error = state.result(raise_on_failure=False)
-    if not may_pass(error) or getattr(error, "was_retried", False):
+    if not may_pass(error) or getattr(error, "was_retried", False) or lost_server():
         return False
     wait = RETRY_SECONDS[min(task_run.run_count, len(RETRY_SECONDS)) - 1]
     get_logger("lstm_text").warning("%s failed, retrying in %d s: %s", failed.name, wait, text_of(error)[:200])
