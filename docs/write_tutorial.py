@@ -6,7 +6,7 @@ A block ```bash is run, in order, in one shell in a copy of the project. The blo
 without one, the output is not shown. Of an output with a line `...`, as many lines before and after it are shown as are
 now. A comment above a block says what else a reader sees:
 
-    <!-- exit code 3 -->                            the last command ends with it, not with 0
+    <!-- exit code 3 -->                            the command that fails ends with it
     <!-- server: http://127.0.0.1:5001/health -->   runs until the end; the next block waits until this answers (or,
                                                     without ://, until this is printed); several: separated by ", "
 
@@ -33,7 +33,7 @@ SHORT_ID = re.compile(r"\b[0-9a-f]{8}\b")
 MASKS = (
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b|\b(?=[a-f]*\d)[0-9a-f]{8}\b"), "0"),
     (re.compile(r"'[a-z]+-[a-z]+'"), "'NAME'"),  # Prefect's names of flow runs.
-    (re.compile(r"[+-]?\d[\d.,:]*"), "0"),
+    (re.compile(r"[+-]?\d[\d.,:]*(e[+-]\d+)?"), "0"),
     (re.compile(r"(0 ?(h|m|min) )?0 ?(s|ms|seconds)\b"), "0 s"),
     (re.compile(r"[ \t]+"), " "),
     (re.compile(r"([-=─━█▏▎▍▌▋▊▉])\1+"), r"\1"),
