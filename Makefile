@@ -17,6 +17,7 @@ PREFECT_PORT ?= 4200
 SERVE_PORT ?= 5002
 BENCH_DATA ?= data/headlines.csv
 BENCH_VENV ?= .bench-venv
+DOCS_VENV ?= .docs-venv
 TORCH ?=
 
 # No telemetry, for every tool. Without make, `tasks/runtime/state/local_state.py` sets this.
@@ -25,7 +26,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: help setup train test check format ui serve lock docs bench bench-peers bench-cost bench-serving bench-overhead sweep fuzz clean
+.PHONY: help setup train test check format ui serve lock docs docs-site screenshots bench bench-peers bench-cost bench-serving bench-overhead sweep fuzz clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -82,8 +83,21 @@ lock: setup  ## Write requirements.lock and requirements-gpu.lock from pyproject
 	$(COMPILE) --output-file requirements.lock
 	$(COMPILE) --output-file requirements-gpu.lock --group gpu --constraint requirements.lock --excludes <(echo tensorflow-cpu)
 
-docs: setup  ## Write docs/configuration.md from lstm_model/config/
+docs: setup  ## Write docs/configuration.md, and the outputs in docs/tutorial.md (about 3 minutes)
 	$(BIN)/python docs/write_configuration.py
+	$(BIN)/python docs/write_tutorial.py
+
+docs-site: $(DOCS_VENV)/.installed  ## Build the pages as a site in build/docs; a broken link is an error
+	$(DOCS_VENV)/bin/python -m sphinx -W --keep-going -q -c docs/site . build/docs
+	@echo build/docs/index.html
+
+$(DOCS_VENV)/.installed: docs/site/requirements.txt | setup
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(DOCS_VENV)
+	$(BIN)/uv pip install --quiet --python $(DOCS_VENV)/bin/python -r $<
+	@touch $@
+
+screenshots: setup  ## Write docs/images/ with Chromium (apt-get install chromium; CHROMIUM=path)
+	$(BIN)/python docs/write_screenshots.py
 
 bench: setup  ## Compare with linear models, fastText, Keras (DATA="a.csv b.parquet", ARGS="--seeds 1", TORCH=1)
 	-@$(MAKE) --no-print-directory bench-peers
@@ -115,4 +129,4 @@ fuzz: setup  ## Try changed files and texts with the reader and a model (SECONDS
 	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 clean:  ## Remove the virtual environments (mlruns/ stays)
-	rm -rf $(VENV) $(BENCH_VENV)
+	rm -rf $(VENV) $(BENCH_VENV) $(DOCS_VENV)

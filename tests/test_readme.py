@@ -134,8 +134,3 @@ def _answers(url: str) -> int | None:
 def test_the_generated_configuration_page_is_up_to_date() -> None:
     result = run(f"{sys.executable} docs/write_configuration.py --check", dict(os.environ))
     assert result.returncode == 0, result.stdout + result.stderr
-
-
-def test_relative_links_of_the_readme_lead_somewhere() -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
-    assert links and [link for link in links if not (PROJECT / link).exists()] == []
