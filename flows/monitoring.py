@@ -32,7 +32,7 @@ def watch_drift(
             missing or was compared before, the run ends as Completed, with a message.
         model_uri: The registered model, as models:/NAME@ALIAS or models:/NAME/VERSION.
         feedback: A file with the columns id and label: true labels of rows of the file.
-        text_column: Name of the column with the text.
+        text_column: Name of the column with the text. A file without `text`: the column of the training.
         text_columns: Names of several columns that are the text, in the model's order. Unset: as it was trained.
         id_column: Name of the column with the id. Unset: `id` if the file has it, otherwise the row number.
             none: the row number.

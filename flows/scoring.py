@@ -39,7 +39,7 @@ def score_texts(
         path: The file with the texts, or a folder or pattern of files with the same columns.
         output: Where to write the answers: .parquet or .csv.
         model_uri: The registered model, as models:/NAME@ALIAS or models:/NAME/VERSION.
-        text_column: Name of the column with the text.
+        text_column: Name of the column with the text. A file without `text`: the column of the training.
         text_columns: Names of several columns that are the text, in the model's order. Unset: as it was trained.
         id_column: Name of the column with the id. Unset: `id` if the file has it, otherwise the row number.
             none: the row number.

@@ -88,7 +88,7 @@ class TextSettings(FlowSettings, Dialect):
     model_uri: str = DEFAULT_MODEL_URI
     """models:/NAME@ALIAS or models:/NAME/VERSION."""
     text_column: str = "text"
-    """Name of the column with the text."""
+    """Name of the column with the text. A file without `text`: the column that the version was trained on."""
     text_columns: tuple[str, ...] | None = None
     """Names of several columns that are the text, in the model's order. Unset: those that it was trained on."""
     id_column: str | None = None

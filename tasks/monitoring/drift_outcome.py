@@ -65,7 +65,7 @@ def record(
         run_id=entry.run_id, run_url=series.url(entry.run_id),
     )  # fmt: skip
     level = logging.INFO if outcome.verdict == "stable" and not outcome.event else logging.WARNING
-    get_run_logger().log(level, "%s", outcome.line)
+    get_run_logger().log(level, "%s", outcome.line, extra={"is_result": True})
     create_link_artifact(
         link=series.url(entry.run_id),
         link_text=f"{kind} {entry.number} of {series.name}",

@@ -15,10 +15,8 @@ from lstm_model.classifier.scores import SCORED
 from lstm_model.config.data import Dialect
 from lstm_model.config.drift import DriftConfig
 from lstm_model.data.account import Reading
-from lstm_model.data.columns import text_columns
 from lstm_model.data.parts import digest_input, find_parts
 from lstm_model.data.reading import estimate_rows, read_chunks, read_columns, unchanged_file
-from lstm_model.data.text_columns import find_columns
 from lstm_model.drift.profile import ProfileBuilder, Reference
 from lstm_model.errors import ContentError, ModelError, UsageError
 from tasks.monitoring.batch_drift import NO_REFERENCE, AnsweredBatch, compare_batch
@@ -26,6 +24,7 @@ from tasks.monitoring.drift_history import Series
 from tasks.monitoring.drift_outcome import DriftOutcome
 from tasks.monitoring.feedback_accuracy import Feedback, compare_feedback
 from tasks.registry.registered_model import download_version, resolve_model
+from tasks.runs.trained_columns import columns_to_read
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import retried_task
 
@@ -62,6 +61,7 @@ class MonitorOutcome(BaseModel):
 class News:
     """The monitored version, and what was not compared with it before. scored: the file has answers, no texts."""
 
+    run_id: str
     classifier: Classifier
     folder: Path
     reference: Reference
@@ -110,7 +110,7 @@ def find_news(request: MonitorRequest, config: DriftConfig) -> News:
             f"{request.path} has answers and no texts: it needs --feedback FILE.",
             "Pass the file with the ids and true labels, or name a file of texts to compare.",
         )
-    name, version, _ = resolve_model(_scored_by(request.path) if scored else request.model_uri)
+    name, version, run_id = resolve_model(_scored_by(request.path) if scored else request.model_uri)
     folder = download_version(name, version).folder
     reference = Reference.load(folder)
     if reference is None:
@@ -120,6 +120,7 @@ def find_news(request: MonitorRequest, config: DriftConfig) -> News:
     feedback = Feedback.read(request.feedback, dialect=request.feedback_dialect) if request.feedback else None
     known = feedback and series.entries("feedback", input_digest=digest, feedback_digest=feedback.digest)
     return News(
+        run_id=run_id,
         classifier=Classifier.load(folder),
         folder=folder,
         reference=reference,
@@ -142,7 +143,7 @@ def answer_file(request: MonitorRequest, news: News) -> AnsweredBatch:
         if news.scored:
             answers = _read_answers(request, classifier.labels, reading)
         else:
-            answers = _answer_texts(request, classifier, builder, reading)
+            answers = _answer_texts(request, classifier, news.run_id, builder, reading)
         for ids, predicted in answers:
             done += len(ids)
             progress.set(done)
@@ -160,11 +161,13 @@ def answer_file(request: MonitorRequest, news: News) -> AnsweredBatch:
 
 
 def _answer_texts(
-    request: MonitorRequest, classifier: Classifier, builder: ProfileBuilder, reading: Reading
+    request: MonitorRequest, classifier: Classifier, run_id: str, builder: ProfileBuilder, reading: Reading
 ) -> Answers:
     """Answer the rows with a text; the builder profiles them."""
-    texts = find_columns(request.text_columns, request.text_column, of_model=classifier.inputs)
-    columns = text_columns(request.path, texts, request.id_column, dialect=request.dialect)
+    columns = columns_to_read(
+        request.path, request.text_columns, request.text_column, request.id_column, dialect=request.dialect,
+        of_model=classifier.inputs, run_id=run_id,
+    )  # fmt: skip
     first_row = 0
     for chunk in read_chunks(request.path, columns, dialect=request.dialect, reading=reading):
         builder.see_texts(chunk["text"].tolist(), first_row=first_row)

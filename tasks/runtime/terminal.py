@@ -79,7 +79,7 @@ def show_our_records() -> None:
 
 class _OurRecords(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        if record.pathname.startswith(OURS):
+        if record.pathname.startswith(OURS) and not hasattr(record, "is_result"):  # The command prints its result.
             level = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
             show(f"{level}{record.getMessage()}")
 

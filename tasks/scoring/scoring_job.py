@@ -18,13 +18,12 @@ from prefect import get_run_logger
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lstm_model.config.data import Dialect
-from lstm_model.data.columns import text_columns
 from lstm_model.data.parts import digest_input, refuse_output_in_input
 from lstm_model.data.reading import CHUNK_ROWS
-from lstm_model.data.text_columns import find_columns
 from lstm_model.digests import digest_text
 from lstm_model.errors import ModelError, UsageError
 from tasks.registry.registered_model import input_columns, resolve_model
+from tasks.runs.trained_columns import columns_to_read
 from tasks.runtime.locks import local_lock
 from tasks.runtime.stage_store import retried_task
 
@@ -169,8 +168,10 @@ def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
         )
         return unfinished
     name, version, run_id = resolve_model(request.model_uri)
-    texts = find_columns(request.text_columns, request.text_column, of_model=input_columns(name, version))
-    columns = text_columns(request.path, texts, request.id_column, dialect=request.dialect)
+    columns = columns_to_read(
+        request.path, request.text_columns, request.text_column, request.id_column, dialect=request.dialect,
+        of_model=input_columns(name, version), run_id=run_id,
+    )  # fmt: skip
     if folder.exists():
         get_run_logger().info("deleting an unfinished scoring of another input, request or model: %s", folder)
         shutil.rmtree(folder)

@@ -1,0 +1,45 @@
+"""A file of texts with the columns of the training needs no flags; another one gets a suggestion."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lstm_model.errors import ContentError, ModelError
+from tasks.runs import trained_columns
+from tasks.runs.trained_columns import columns_to_read
+
+WORDS = "".join(f"{n},a few words of number {n}\n" for n in range(30))
+
+
+@pytest.mark.parametrize(
+    ("header", "text_column", "trained", "expected"),
+    [
+        ("no,text", "text", "message", {"text": "text"}),
+        ("no,message", "text", "message", {"text": "message"}),
+        ("id,message", "text", "message", {"id": "id", "text": "message"}),
+        ("no,body", "body", "message", {"text": "body"}),
+        ("no,body", "text", "message", "Pass --text-column body."),
+        ("no,message", "body", "message", "Pass --text-column message."),
+        ("no,message", "text", None, "Pass --text-column message."),
+    ],
+)
+def test_the_column_of_the_training_is_read_where_the_file_has_no_text(
+    header: str, text_column: str, trained: str | None, expected: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(run_id: str) -> SimpleNamespace:
+        if trained is None:
+            raise ModelError("There is no run.", "Look.")
+        return SimpleNamespace(settings={"data.text_column": trained})
+
+    monkeypatch.setattr(trained_columns.PastRun, "find", find)
+    path = tmp_path / "rows.csv"
+    path.write_text(f"{header}\n{WORDS}")
+    options: dict[str, Any] = {"dialect": trained_columns.Dialect(), "of_model": ["text"], "run_id": "r"}
+    if isinstance(expected, dict):
+        assert columns_to_read(path, None, text_column, None, **options) == expected
+        return
+    with pytest.raises(ContentError) as raised:
+        columns_to_read(path, None, text_column, None, **options)
+    assert str(raised.value).endswith(expected)
