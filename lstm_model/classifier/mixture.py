@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import log_softmax
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from lstm_model.classifier.calibration import FOLDS, Float, Int, log_loss_at
 from lstm_model.classifier.classifier import LSTM
@@ -29,6 +30,7 @@ class Mixture:
     bayes: float = 0.0  # One of BAYES.
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # L-BFGS's matrices are too small for two: 20 times the time.
 def fit_mixture(parts: Mapping[str, Float], label_ids: Int, bayes: Mapping[str, Float] | None = None) -> Mixture:
     """Choose and weigh the parts, `lstm` first: float[N, C] each of the validation rows, label_ids: int[N].
 

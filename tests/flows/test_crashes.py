@@ -17,8 +17,18 @@ import pandas as pd
 import psutil
 import pytest
 
-from tests.flows.trainings import answer, client, command, environment, figures, run, runs, wait_for_a_run
-from tests.samples import write_tiny_file
+from tests.flows.trainings import (
+    answer,
+    client,
+    command,
+    copy_of_trained,
+    environment,
+    figures,
+    run,
+    runs,
+    trained,
+    wait_for_a_run,
+)
 
 # Where a process is killed: half-written stages and checkpoints, mid-epoch, while logging, registering, deciding.
 PLACES = {
@@ -38,8 +48,8 @@ KILLS = 6
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_file(tmp_path_factory.mktemp("data") / "tiny.csv", rows=72)
+def data() -> Path:
+    return trained()[0]
 
 
 def embedded_servers(state: Path) -> list[psutil.Process]:
@@ -54,10 +64,10 @@ def embedded_servers(state: Path) -> list[psutil.Process]:
 
 
 @pytest.fixture(scope="module")
-def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A training that nobody disturbed."""
-    state = tmp_path_factory.mktemp("whole")
-    return state, answer(run(data, state))
+    state = tmp_path_factory.mktemp("whole") / "state"
+    return state, copy_of_trained(state)
 
 
 def test_killed_at_random_points_it_ends_as_if_nothing_had_happened(
