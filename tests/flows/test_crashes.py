@@ -169,18 +169,13 @@ def test_a_manual_rerun_writes_a_run_and_registers_nothing_and_a_scheduled_one_e
         again["run_id"] != first["run_id"] and again["version"] == first["version"] and again["decision"] == "unchanged"
     )
     assert figures(state, again["run_id"]) == {**figures(state, first["run_id"]), "promoted": 0.0}
-    scheduled = subprocess.run(
-        [*command(data), "--trigger", "schedule"], env=environment(state), capture_output=True, text=True, timeout=300
-    )
+    scheduled = run(data, state, "none", 0, "--trigger", "schedule")
     unchanged = answer(scheduled)
     assert unchanged["run_id"] == again["run_id"] and unchanged["decision"] == "unchanged"
     assert "Completed (unchanged)" in scheduled.stderr
     assert len(runs(state)) == 2
     assert len(client(state).search_model_versions("name = 'text-classifier'")) == 1
-    forced = subprocess.run(
-        [*command(data), "--trigger", "schedule", "--force-retrain", "--no-cache"],
-        env=environment(state), capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    forced = run(data, state, "none", 0, "--trigger", "schedule", "--force-retrain", "--no-cache")
     assert answer(forced)["run_id"] not in (first["run_id"], again["run_id"])
     assert "Cached" not in forced.stderr
     np.testing.assert_equal(answer(forced)["metrics"], first["metrics"])

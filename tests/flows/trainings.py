@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 
 from tasks.runtime.state.relocation import relocate
 from tests.databases import give_databases, own_variables, session_folder
+from tests.forked import run_forked
 from tests.samples import write_tiny_file
 
 HERE = Path(__file__).parent
@@ -54,13 +55,13 @@ def command(data: Path, place: str = "none", number: int = 0) -> list[str]:
     return [sys.executable, str(HERE / "killed.py"), place, str(number), "train", "--data.path", str(data), *FLAGS]
 
 
-def run(data: Path, state: Path, place: str = "none", number: int = 0) -> subprocess.CompletedProcess[str]:
+def run(data: Path, state: Path, place: str = "none", number: int = 0, *flags: str) -> subprocess.CompletedProcess[str]:
     # Files, not pipes: Prefect's server outlives a killed process for a while and would hold a pipe open.
-    with (state / "stdout").open("w") as out, (state / "stderr").open("w") as err:
-        code = subprocess.run(
-            command(data, place, number), env=environment(state), stdout=out, stderr=err, timeout=600, check=False
-        ).returncode
-    return subprocess.CompletedProcess([], code, (state / "stdout").read_text(), (state / "stderr").read_text())
+    out, err = state / "stdout", state / "stderr"
+    # The process has imported Prefect already, which reads its variables then.
+    variables = {**environment(state), "PREFECT_HOME": str(state / "prefect")}
+    code = run_forked([*command(data, place, number)[2:], *flags], variables, stdout=out, stderr=err)
+    return subprocess.CompletedProcess([], code, out.read_text(), err.read_text())
 
 
 def answer(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
