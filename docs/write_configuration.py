@@ -55,6 +55,10 @@ In a file, names have underscores instead of hyphens:
     lstm-text train --config my.yaml --training.epochs 10
 
 trains for at most 10 epochs with 64 units; the other settings come from the preset `article`.
+
+A plain value is a text, as on the command line: a label `no`, `1` or `2024-01-01` needs no quotes. `null` and a text
+that starts with a sign such as `#` or `*` do. Prefect reads `prefect.yaml` by YAML's own rules: there, quote `no` and
+dates too.
 """
 
 EXAMPLE = """\

@@ -5,20 +5,24 @@ import gc
 import os
 import sys
 import traceback
+from contextlib import nullcontext
 from importlib import import_module
 
 from flows.commands.settings import parse
 from lstm_model.errors import LstmTextError, UsageError
+from lstm_model.memory import memory_error
+from tasks.runtime.interrupts import exit_code_of
 from tasks.runtime.server_checks import check_tracking_server
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.local_state import use_local_state
 from tasks.runtime.state.tracking_database import prepare_tracking_database
 from tasks.runtime.streams import usable_streams
+from tasks.runtime.terminal import command_terminal
 
 # Each is a module of flows/commands with `Settings` and `run`; `lstm-text --help` lists them in this order.
 COMMANDS = (
     "train", "tune", "score", "drift", "predict", "promote", "rollback", "history", "compare", "serve", "reproduce",
-    "clean", "relocate", "ui",
+    "clean", "relocate", "ui", "fetch",
 )  # fmt: skip
 OVERVIEW = """\
 usage: lstm-text COMMAND [OPTIONS]
@@ -28,7 +32,7 @@ From a labelled file to a registered, served LSTM text classifier.
 {commands}
 
 lstm-text COMMAND --help lists the options. Exit codes: 0 done, 2 usage or missing input,
-3 data refused, 4 model, registry or server, 5 a difference found, 130 interrupted, 1 a bug."""
+3 data refused, 4 model, registry or server, 5 a difference found, 129 hung up, 130 interrupted, 1 a bug."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,9 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         return _run(arguments)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print("lstm-text: interrupted", file=sys.stderr)
-        return 130
+        return exit_code_of(stopped)
     except BrokenPipeError:  # `lstm-text history | head`: the reader has enough. Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -64,18 +68,27 @@ def _run(arguments: list[str]) -> int:
         )
     command = import_module(f"flows.commands.{arguments[0]}")
     settings = parse(command.Settings, arguments[1:])
+    settings.check_inputs()
     use_local_state()
-    check_tracking_server()
-    if settings.opens_tracking != "never":
-        prepare_tracking_database(make=settings.opens_tracking == "now")
-    return int(command.run(settings))
+    verbose = getattr(settings, "verbose", False)
+    with command_terminal(arguments[0], verbose=verbose) if settings.logs_to_file else nullcontext():
+        if settings.opens_tracking != "never":
+            check_tracking_server()
+            prepare_tracking_database(make=settings.opens_tracking == "now")
+        return int(command.run(settings))
 
 
 def _report(error: Exception) -> int:
     """Print an error and return its exit code."""
-    from flows.failures import known_failure
+    known = memory_error(error) or (error if isinstance(error, LstmTextError) else None)
+    if known is None:
+        try:
+            from flows.failures import known_failure
 
-    if known := error if isinstance(error, LstmTextError) else known_failure(error):
+            known = known_failure(error)
+        except MemoryError as shortage:  # There is too little even for that: then it is the reason.
+            known = memory_error(shortage)
+    if known:
         print(f"lstm-text: {known}", file=sys.stderr)
         return known.exit_code
     bug = without_password(f"a bug: {type(error).__name__}: {error}")

@@ -14,6 +14,7 @@ SERVER_PACKAGES = (
 def known_failure(error: BaseException) -> LstmTextError | None:
     """Return an error of MLflow, Prefect, the network or the disk with what to do about it; None for a bug."""
     # Imported here: MLflow takes a second, which a wrong flag does not need.
+    from tasks.runtime.prefect_server import lost_server
     from tasks.runtime.retries import RETRY_FOR_SECONDS, disk_is_full, text_of
 
     if type(error).__module__.startswith("prefect."):
@@ -33,6 +34,8 @@ def known_failure(error: BaseException) -> LstmTextError | None:
             "(docs/team.md).",
         )
     if type(error).__module__.split(".")[0] in SERVER_PACKAGES:
+        if lost := lost_server():
+            return lost
         return ModelError(
             f"The tracking server (MLflow) or the orchestrator (Prefect) failed: {type(error).__name__}: {text}.",
             "Check MLFLOW_TRACKING_URI and PREFECT_API_URL and that the servers run.",

@@ -10,6 +10,7 @@ from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.errors import LstmTextError
 from tasks.runs.training_run import training_run
 from tasks.runtime.prefect_server import use_prefect_server
+from tasks.runtime.terminal import command_terminal
 
 
 @flow(name="reproduce-text-classifier")
@@ -25,8 +26,10 @@ def rebuild_text_classifier(config: PipelineConfig) -> None:
 
 if __name__ == "__main__":
     try:
-        with use_prefect_server():
-            config = PipelineConfig.model_validate_json(Path(sys.argv[1]).read_text("utf-8"))
-        rebuild_text_classifier(config)
+        logs, settings = map(Path, sys.argv[1:])
+        with command_terminal("reproduce", verbose=False, folder=logs):
+            with use_prefect_server():
+                config = PipelineConfig.model_validate_json(settings.read_text("utf-8"))
+            rebuild_text_classifier(config)
     except LstmTextError as error:
         sys.exit(str(error))

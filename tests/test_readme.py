@@ -49,7 +49,7 @@ def trained(environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
 
 def test_make_train_ends_with_metrics_version_and_next_commands(trained: "subprocess.CompletedProcess[str]") -> None:
     assert trained.returncode == 0, trained.stderr[-3_000:]
-    assert "| accuracy |" in trained.stdout and "text-classifier version 1 is the champion" in trained.stdout
+    assert "\naccuracy  " in trained.stdout and "text-classifier version 1 is the champion" in trained.stdout
     assert "make ui" in trained.stdout and "make serve" in trained.stdout and "lstm-text score" in trained.stdout
     assert "Traceback" not in trained.stderr
     answer = json.loads(trained.stdout.strip().splitlines()[-1])

@@ -13,7 +13,8 @@ class Settings(CommandSettings):
     run_a: CliPositionalArg[str]
     """A run: its id, the start of its id, or its name."""
     run_b: CliPositionalArg[str | None] = None
-    """Another. Unset: the run of the champion of the model that RUN_A registered."""
+    """Another. Unset: the run of the champion of the model that RUN_A registered; if that is RUN_A, the run of the
+    previous champion."""
     html: Path | None = None
     """Also write the comparison as one HTML page."""
     overwrite: bool = False

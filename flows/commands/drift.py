@@ -18,14 +18,16 @@ class Settings(TextSettings):
     feedback_dialect: Dialect = Dialect()
     """As --delimiter, --quoting, --encoding and --header, for the feedback."""
 
+    def check_inputs(self) -> None:
+        """Report a missing or broken file."""
+        from lstm_model.data.reading import read_columns
+
+        read_columns(self.input, dialect=self.dialect)
+        if self.feedback is not None:
+            read_columns(self.feedback, dialect=self.feedback_dialect)
+
 
 def run(settings: Settings) -> int:
-    from lstm_model.data.reading import read_columns
-
-    read_columns(settings.input, dialect=settings.dialect)
-    if settings.feedback is not None:
-        read_columns(settings.feedback, dialect=settings.feedback_dialect)
-
     from tasks.runtime.prefect_server import use_prefect_server
 
     with use_prefect_server():

@@ -31,6 +31,18 @@ class Settings(TextSettings):
     no_drift: CliToggleFlag[bool] = False
     """Skip the comparison with the version's training reference."""
 
+    def check_inputs(self) -> None:
+        """Report a missing or broken file, and an output that is part of it. stdin is not read yet."""
+        if str(self.input) != "-":
+            self.check_file(self.input)
+
+    def check_file(self, path: Path) -> None:
+        from lstm_model.data.parts import refuse_output_in_input
+        from lstm_model.data.reading import read_columns
+
+        refuse_output_in_input(path, self.output)
+        read_columns(path, dialect=self.dialect, names=self.text_columns or [self.text_column])
+
 
 def run(settings: Settings) -> int:
     from lstm_model.data.parts import input_or_stdin
@@ -40,11 +52,8 @@ def run(settings: Settings) -> int:
 
 
 def _score(settings: Settings, path: Path) -> int:
-    from lstm_model.data.parts import refuse_output_in_input
-    from lstm_model.data.reading import read_columns
-
-    refuse_output_in_input(path, settings.output)
-    read_columns(path, dialect=settings.dialect, names=settings.text_columns or [settings.text_column])
+    if str(settings.input) == "-":
+        settings.check_file(path)
 
     from tasks.runtime.prefect_server import use_prefect_server
 

@@ -1,6 +1,8 @@
 """`lstm-text serve`: serve a registered model over HTTP."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from flows.commands.settings import DEFAULT_MODEL_URI, CommandSettings
 
@@ -10,8 +12,8 @@ class Settings(CommandSettings):
 
     model_uri: str = DEFAULT_MODEL_URI
     """models:/NAME@ALIAS or models:/NAME/VERSION."""
-    host: str = "127.0.0.1"
-    """Address to listen on."""
+    host: Annotated[str, Field(min_length=1), AfterValidator(lambda given: given.strip("[]"))] = "127.0.0.1"
+    """Address to listen on, such as ::1; every one: 0.0.0.0, or :: for IPv6."""
     port: int = Field(5002, ge=1, le=65_535)
     """Port to listen on."""
     workers: int = Field(1, ge=1)

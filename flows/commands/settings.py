@@ -40,6 +40,9 @@ class CommandSettings(BaseSettings):
     opens_tracking: ClassVar[Literal["now", "later", "never"]] = "now"
     """When the embedded tracking database is opened. later: while Prefect's server, which takes seconds, starts."""
 
+    logs_to_file: ClassVar[bool] = False
+    """Whether what the libraries print goes to a log file."""
+
     as_json: bool = Field(False, validation_alias="json")
     """Make the last line of stdout one JSON object."""
     debug: bool = False
@@ -61,15 +64,26 @@ class CommandSettings(BaseSettings):
         """Parse the command line. `--help` prints and exits with 0."""
         return cls(_cli_prog_name=f"lstm-text {cls.command()}", _cli_parse_args=arguments)
 
+    def check_inputs(self) -> None:
+        """Report what can be known from flags and files, before anything starts."""
+
     def without(self, *names: str) -> dict[str, Any]:
         """Return the subcommand's own settings, as arguments for what it runs, except these names."""
-        return {name: value for name, value in self if name not in (*CommandSettings.model_fields, *names)}
+        return {name: value for name, value in self if name not in (*FlowSettings.model_fields, *names)}
 
 
-class TextSettings(CommandSettings, Dialect):
-    """What the subcommands that read a file of texts share."""
+class FlowSettings(CommandSettings):
+    """What the subcommands that run a flow share."""
 
     opens_tracking = "later"
+    logs_to_file = True
+
+    verbose: bool = False
+    """Show what Prefect, MLflow and TensorFlow print; it is in the log file in any case."""
+
+
+class TextSettings(FlowSettings, Dialect):
+    """What the subcommands that read a file of texts share."""
 
     model_uri: str = DEFAULT_MODEL_URI
     """models:/NAME@ALIAS or models:/NAME/VERSION."""
@@ -117,8 +131,10 @@ def _problem(item: Any) -> str:
     name = ".".join(str(part).replace("_", "-") for part in item["loc"]) or "the settings"
     if item["type"] == "extra_forbidden":
         return f"{name}: unknown setting"
+    if item["input"] is None:
+        return f"{name}: there is no value; write a text such as null or #1 in quotes"
     given = "" if item["type"] == "missing" else f" (given: {_SHORT.repr(item['input'])[:110]})"
-    return f"{name}: {item['msg']}{given}"
+    return f"{name}: {item['msg'].removeprefix('Value error, ')}{given}"
 
 
 def finish(settings: CommandSettings, answer: dict[str, Any]) -> int:

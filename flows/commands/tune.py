@@ -29,7 +29,6 @@ class Settings(train.Settings):
 
 def run(settings: Settings) -> int:
     base = settings.pipeline()
-    train.check_inputs(base)
 
     from tasks.runtime.prefect_server import use_prefect_server
 

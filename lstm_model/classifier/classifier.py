@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 
 from lstm_model.digests import digest_file, digest_json
 from lstm_model.errors import ModelError
+from lstm_model.memory import memory_error
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable
 from lstm_model.tokens.batches import length_batches, pad_batch
 from lstm_model.tokens.text_encoder import Int32, Int64, TextEncoder
@@ -104,6 +105,8 @@ class Classifier:
         except ModelError:
             raise
         except Exception as error:
+            if memory := memory_error(error):
+                raise memory from None
             reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
             raise ModelError(
                 f"{folder} has no usable tokenizer.json, model.onnx and classifier.json ({reason}).",

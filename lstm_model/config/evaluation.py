@@ -17,7 +17,7 @@ class EvaluationConfig(Section):
     """Confidence level of the intervals: the share of resampled metrics inside them."""
     bootstrap_rounds: int = Field(2_000, ge=100)
     """Resamplings of the test rows behind each interval."""
-    bootstrap_seed: int = 42
+    bootstrap_seed: int = Field(42, ge=0)
     """Decides which rows are drawn."""
     baseline: bool = True
     """Fit TF-IDF with a linear SVM on the same rows, to show what the network is worth."""

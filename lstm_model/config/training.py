@@ -31,5 +31,5 @@ class TrainingConfig(Section):
     """balanced: rows of rare labels weigh more, in inverse proportion to their number."""
     warm_start: Literal["none", "champion"] = "none"
     """champion: start from the champion's weights where tokens, labels and sizes agree, instead of from random ones."""
-    seed: int = 42
+    seed: int = Field(42, ge=0)
     """Decides initial weights, order and dropout, together with the epoch."""

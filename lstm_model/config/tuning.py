@@ -1,9 +1,21 @@
 """The search for settings: what is tried, checked against the settings' own bounds before anything runs."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    FiniteFloat,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from lstm_model.config.model import ModelConfig
@@ -19,6 +31,7 @@ SETTINGS: dict[str, FieldInfo] = {
     **{f"model.{name}": field for name, field in ModelConfig.model_fields.items()},
     **{f"training.{name}": field for name, field in TrainingConfig.model_fields.items()},
 }
+NUMBERS = (int, float, float | None)
 FIXED = {
     "training.seed": "it decides chance",
     "training.monitor": "it is the metric that trials are compared by",
@@ -29,13 +42,13 @@ FIXED = {
 class Range(Section):
     """Numbers from low to high, both included; whole numbers where the setting is one."""
 
-    low: float
+    low: FiniteFloat
     """The lowest."""
-    high: float
+    high: FiniteFloat
     """The highest."""
     log: bool = False
     """Try as many between 0.001 and 0.01 as between 0.01 and 0.1."""
-    step: float | None = Field(None, gt=0)
+    step: FiniteFloat | None = Field(None, gt=0)
     """Distance of neighbours. Unset: 1 for whole numbers, otherwise none."""
 
     @model_validator(mode="after")
@@ -44,10 +57,22 @@ class Range(Section):
             raise ValueError("low must lie below high")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("log needs a low above 0 and no step")
+        if self.step and (Decimal(str(self.high)) - Decimal(str(self.low))) % Decimal(str(self.step)):
+            raise ValueError(
+                f"steps of {self.step:g} from {self.low:g} do not end at {self.high:g}; change one of them"
+            )
         return self
 
 
-Values = Annotated[tuple[str | int | float | bool, ...], Field(min_length=2)]
+def _are_values(given: Any) -> Any:
+    if not isinstance(given, list | tuple):
+        raise ValueError("give a list of values such as [16, 32], or a range such as {low: 16, high: 64}")
+    if not all(isinstance(value, str | int | float) for value in given):
+        raise ValueError("each value is a text, a number, true or false")
+    return given
+
+
+Values = Annotated[tuple[str | int | float | bool, ...], Field(min_length=2), BeforeValidator(_are_values)]
 # The tags say which of the two is meant, so that an error is about that one alone.
 Tried = Annotated[
     Annotated[Values, Tag("values")] | Annotated[Range, Tag("range")],
@@ -79,15 +104,33 @@ class TuningConfig(Section):
     """Cut a trial short when after the same epoch it is worse than half of the trials before it."""
     warmup_epochs: Count = 3
     """Epochs in which no trial is cut short."""
-    seed: int = 42
+    seed: int = Field(42, ge=0, lt=2**31)
     """Decides what is tried, together with the number of the trial and the results of those before it."""
+
+    @field_validator("space")
+    @classmethod
+    def _of_the_settings_types(cls, space: dict[str, Tried]) -> dict[str, Tried]:
+        return {
+            name: tried if isinstance(tried, Range) else tuple(_typed(name, value) for value in tried)
+            for name, tried in space.items()
+        }
+
+
+def _typed(name: str, value: Any) -> Any:
+    """Return a value as the setting has it: files give texts. A value that it does not accept stays."""
+    kind: Any = SETTINGS[name].annotation if name in SETTINGS else None
+    if kind not in (*NUMBERS, bool) or (isinstance(value, bool) and kind is not bool):
+        return value
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError:
+        return value
 
 
 def check_space(tuning: TuningConfig, base: PipelineConfig) -> None:
     """Raise UsageError for a setting that cannot be tried, and for a value that the setting does not accept."""
     if not tuning.space:
         raise _space_error("needs at least one setting")
-    sections = [name.split(".")[0] for name in tuning.space]
     for name, tried in tuning.space.items():
         if name not in SETTINGS:
             raise _space_error(f"has {name!r}, which is no setting of model or training ({', '.join(SETTINGS)})")
@@ -95,17 +138,49 @@ def check_space(tuning: TuningConfig, base: PipelineConfig) -> None:
             raise _space_error(f"has {name}, which a search may not change: {FIXED[name]}")
         if name == "model.embedding_dim" and base.model.word_vectors:
             raise _space_error(f"has {name}, but model.word_vectors is set: its file has one width")
-        if isinstance(tried, Range) and SETTINGS[name].annotation not in (int, float):
+        _check_kind(name, tried)
+    for name, tried in tuning.space.items():
+        for value in _extremes(tried):
+            if problem := _refusal(tuning, base, name, value):
+                raise _space_error(f"has {value!r} for {name}: {problem}")
+
+
+def _check_kind(name: str, tried: Any) -> None:
+    """Raise UsageError for a range, a step, true or false where the setting has none, and for a value given twice."""
+    kind = SETTINGS[name].annotation
+    if isinstance(tried, Range):
+        if kind not in NUMBERS:
             raise _space_error(f"has a range for {name}, which is no number. Give it a list of values")
-        # A validator may reject two settings together that are fine with others: such trials fail later.
-        alone = sections.count(name.split(".")[0]) == 1
-        for value in [tried.low, tried.high] if isinstance(tried, Range) else tried:
-            try:
-                with_settings(base, {name: value})
-            except ValidationError as error:
-                problem = error.errors()[0]
-                if alone or len(problem["loc"]) > 1:
-                    raise _space_error(f"has {value!r} for {name}: {problem['msg']}") from None
+        if kind is int and tried.step and not tried.step.is_integer():
+            raise _space_error(
+                f"has a step of {tried.step:g} for {name}, which is a whole number. Give it a whole step"
+            )
+        return
+    for place, value in enumerate(tried):
+        if isinstance(value, bool) and kind is not bool:
+            raise _space_error(f"has {str(value).lower()} for {name}, which is not true or false")
+        if value in tried[:place]:
+            raise _space_error(f"has {value!r} twice for {name}. Leave one out")
+
+
+def _extremes(tried: Any) -> tuple[Any, ...]:
+    return (tried.low, tried.high) if isinstance(tried, Range) else tried
+
+
+def _refusal(tuning: TuningConfig, base: PipelineConfig, name: str, value: Any) -> str | None:
+    """Return why no trial can have this value: the setting refuses it, or all that is tried with it does."""
+    try:
+        with_settings(base, {name: value})
+        return None
+    except ValidationError as error:
+        problem = error.errors()[0]
+    together = len(problem["loc"]) < 2  # A validator of several settings, which may accept it with others.
+    for other, tried in tuning.space.items() if together else ():
+        for fitting in _extremes(tried):
+            with suppress(ValidationError):
+                with_settings(base, {other: fitting, name: value})
+                return None
+    return str(problem["msg"]).removeprefix("Value error, ")
 
 
 def _space_error(problem: str) -> UsageError:

@@ -4,7 +4,7 @@ Files are read in chunks, so memory does not grow with the file. Values are not 
 its zeros, and an error names the line that cannot be read.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, islice
 from operator import itemgetter
@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_model.config.data import NO_ID, Dialect
+from lstm_model.config.data import Dialect
 from lstm_model.data.account import Reading
 from lstm_model.data.formats.delimited import read_rows
 from lstm_model.data.formats.dialects import choose_quoting, find_delimiter, read_header, require_header
@@ -23,7 +23,7 @@ from lstm_model.data.formats.kinds import Kind, find_kind
 from lstm_model.data.formats.lines import scan
 from lstm_model.data.formats.parquet import open_parquet, parquet_values
 from lstm_model.data.parts import digest_input, require_parts
-from lstm_model.data.text_columns import is_text, join_texts, text_sources
+from lstm_model.data.text_columns import is_text, join_texts
 from lstm_model.data.texts import listed
 from lstm_model.errors import ContentError
 
@@ -102,20 +102,6 @@ def _delimited_header(
     header, reads_header = read_header(path, found)
     require_header(path, header, names, reads_header)
     return header, found, note
-
-
-def text_columns(
-    path: Path, names: Sequence[str], id_column: str | None, *, dialect: Dialect = Dialect()
-) -> dict[str, str]:
-    """Return the columns to read, for `read_chunks`. Raises ContentError if the file lacks one."""
-    wanted = text_sources(names) | ({"id": id_column} if id_column and id_column != NO_ID else {})
-    columns = read_columns(path, dialect=dialect, names=wanted.values())
-    if missing := sorted(set(wanted.values()) - set(columns)):
-        raise ContentError(
-            f"{path} has no column {listed(missing)} (found: {listed(columns)}).",
-            f"Name the right ones with --text-column{'s' if len(names) > 1 else ''} and --id-column.",
-        )
-    return {"id": "id", **wanted} if "id" in columns and id_column != NO_ID else wanted
 
 
 def estimate_rows(path: Path) -> int:

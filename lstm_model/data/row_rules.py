@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from lstm_model.config.data import NO_ID, DataConfig
+from lstm_model.config.data import DataConfig
 from lstm_model.data.labels import shorten
-from lstm_model.data.text_columns import cut_texts, is_text, text_sources
-from lstm_model.data.texts import BLANK, listed
+from lstm_model.data.text_columns import cut_texts
+from lstm_model.data.texts import BLANK
 from lstm_model.data.time_split import read_times
 from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError
@@ -35,39 +35,6 @@ class RowRule:
         low = -math.inf if self.low is None else self.low
         high = math.inf if self.high is None else self.high
         return (values < low) | (values > high)
-
-
-def wanted_columns(config: DataConfig) -> dict[str, str]:
-    """Return name here -> name in the file for the columns that the config names."""
-    named = {
-        **text_sources(config.texts),
-        "label": config.label_column,
-        "example_id": None if config.id_column == NO_ID else config.id_column,
-        "split": config.split_column,
-    }
-    return {name: source for name, source in named.items() if source is not None}
-
-
-def missing_columns(config: DataConfig, columns: list[str]) -> ContentError:
-    """Return the error for a file that lacks columns which the config names."""
-    wanted = wanted_columns(config)
-    flags = {name: f"{name.removeprefix('example_')}-column" for name in wanted}
-    if config.text_columns:
-        flags |= dict.fromkeys(filter(is_text, wanted), "text-columns")
-    missing = [flags[name] for name, source in wanted.items() if source not in columns]
-    return ContentError(
-        f"{config.path} needs the columns {', '.join(map(repr, wanted.values()))} (found: {listed(columns)}).",
-        f"Name the right column with {' and '.join(f'--data.{flag}' for flag in dict.fromkeys(missing))}.",
-    )
-
-
-def missing_other_column(config: DataConfig, name: str, source: str, columns: list[str]) -> ContentError:
-    """Return the error for a file that lacks a column of `PipelineConfig.other_columns`."""
-    section = "evaluation" if name == "slice" else "split"
-    return ContentError(
-        f"{config.path} has no column {source!r} (found: {listed(columns)}).",
-        f"Name a column of the file with --{section}.{name}-column, or leave it out.",
-    )
 
 
 def row_rules(config: DataConfig, *, given_validation: bool = False, has_times: bool = False) -> list[RowRule]:

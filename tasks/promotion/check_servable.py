@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from prefect import get_run_logger, task
+from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
@@ -48,7 +48,13 @@ class _Unservable(Exception):  # noqa: N818  a finding, not a failure of this pr
     """What is wrong with a version, in one line."""
 
 
-@tracking.timed
+def _headline(found: Servability) -> str:
+    if found.reason:
+        return f"cannot be served: {found.reason}"
+    return f"answers {found.asked} texts over HTTP; 95% of single requests within {found.p95_milliseconds:.1f} ms"
+
+
+@tracking.timed(_headline)
 @task(name="check-servable", cache_policy=NO_CACHE)
 def check_servable(version: RegisteredVersion, evaluation: StageRecord, run: Run) -> Servability:
     """Serve the version on a loopback port, send it test rows and odd texts, log its speed and return the result."""
@@ -56,8 +62,6 @@ def check_servable(version: RegisteredVersion, evaluation: StageRecord, run: Run
     found = find_servability(version.name, version.version, expected)
     speed = found.model_dump(include={"cold_start_seconds", "p95_milliseconds"}, exclude_none=True)
     tracking.log_metrics(run, {f"servability.{name}": value for name, value in speed.items()})
-    if found.reason:
-        get_run_logger().error("version %s cannot be served: %s", version.version, found.reason)
     return found
 
 

@@ -15,14 +15,14 @@ from tasks.promotion.decision_record import Decision, carry_out, new_decision, r
 from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.registry.aliases import CANDIDATE, CHAMPION, read_aliases
 from tasks.runtime import tracking
-from tasks.runtime.artifacts import plain_table, run_logger
+from tasks.runtime.artifacts import plain_table
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord, retried_task
 from tasks.runtime.tracking import Run
 from tasks.training.evaluation_report import read_evaluation
 
 
-@tracking.timed
+@tracking.timed(lambda decision: f"{decision.kind}: {decision.reason}")
 @retried_task(name="decide-promotion")
 def decide_promotion(
     version: RegisteredVersion,
@@ -44,7 +44,6 @@ def decide_promotion(
     flow_run_id = tags.get("prefect.flow_run_id") or None
     decision = decide(candidate, run_id=run.run_id, trigger=tags.get("trigger", "manual"), flow_run_id=flow_run_id)
     tracking.log_metrics(run, {"promoted": float(decision.promoted)})
-    run_logger().info("version %s %s: %s", version.version, decision.kind, decision.reason)
     return decision
 
 

@@ -7,7 +7,7 @@ from tasks.promotion.decision_record import Decision, Kind
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.tracking import Run
-from tasks.training.evaluation_report import evaluation_markdown, read_evaluation
+from tasks.training.evaluation_report import evaluation_text, read_evaluation
 
 
 class TrainingOutcome(BaseModel):
@@ -44,5 +44,5 @@ def training_outcome(
             name.removeprefix("seconds."): round(value, 3) for name, value in logged if name.startswith("seconds.")
         },
         summary=decision.summary,
-        table=evaluation_markdown(read_evaluation(evaluation)),
+        table=evaluation_text(read_evaluation(evaluation)),
     )

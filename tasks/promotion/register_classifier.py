@@ -43,7 +43,7 @@ class RegisteredVersion(BaseModel):
     version: str
 
 
-@tracking.timed
+@tracking.timed(lambda registered: f"{registered.name} version {registered.version}")
 @retried_task(name="register-classifier")
 def register_classifier(
     classifier: StageRecord,

@@ -13,6 +13,7 @@ from lstm_model.errors import ModelError, UsageError
 from lstm_model.evaluation.champion_comparison import SEEN_PARTS
 from lstm_model.evaluation.evaluation import resampling_of
 from lstm_model.evaluation.run_comparison import RowCounts, RunComparison, compare_answers, compare_metrics, match_rows
+from tasks.registry.aliases import CHAMPION, PREVIOUS, read_aliases
 from tasks.registry.registered_model import resolve_model
 from tasks.runs.find_run import find_run, known_runs, moment
 from tasks.runs.past_run import EVALUATION, PREDICTIONS, PastRun
@@ -23,12 +24,13 @@ RECORDED = ("test_", "best_", "baseline_", "export.bytes", "rows.", "parameters"
 
 
 def compare_runs(run_a: str, run_b: str | None) -> RunComparison:
-    """Compare two runs on the test rows that both have. Without run_b, compare with the run of the champion.
+    """Compare two runs on the test rows that both have.
 
+    Without run_b, compare with the run of the champion, and the champion's own run with that of the previous champion.
     Raises ModelError for a run that is unknown or has no evaluation, for different labels, and if no row is left;
     UsageError for a run compared with itself.
     """
-    a, b = _find_both(run_a, run_b)
+    (a, role_a), (b, role_b) = _find_both(run_a, run_b)
     labels = _common_labels(a, b)
     rows_a, rows_b, counts = _common_rows(a, b)
     config = None
@@ -39,8 +41,8 @@ def compare_runs(run_a: str, run_b: str | None) -> RunComparison:
     agreement, only_a, only_b = compare_answers(rows_a, rows_b, shown=SHOWN_EXAMPLES)
     settings = _side_by_side(*({name: str(value) for name, value in run.settings.items()} for run in (a, b)))
     return RunComparison(
-        a=_identity(a.run),
-        b=_identity(b.run),
+        a=_identity(a.run, role_a),
+        b=_identity(b.run, role_b),
         params=[row for row in settings if row[1] != row[2]],
         recorded=_side_by_side(_recorded(a.run), _recorded(b.run)),
         rows=counts,
@@ -54,14 +56,26 @@ def compare_runs(run_a: str, run_b: str | None) -> RunComparison:
     )
 
 
-def _find_both(run_a: str, run_b: str | None) -> list[PastRun]:
+def _find_both(run_a: str, run_b: str | None) -> list[tuple[PastRun, str]]:
+    """Return both runs, each with its role; "" where the command names both."""
     first = find_run(run_a)
+    if run_b:
+        second = find_run(run_b)
+        if first.info.run_id == second.info.run_id:
+            raise UsageError(f"You named run {first.info.run_id} twice.", f"Name another run. {known_runs()}")
+        return [(PastRun(first), ""), (PastRun(second), "")]
     name = first.data.tags.get("model_name", RegistrationConfig().model_name)
-    second = find_run(run_b or resolve_model(f"models:/{name}@champion")[2])
-    if first.info.run_id == second.info.run_id:
-        problem = "You named run {} twice." if run_b else "Run {} made the champion itself."
-        raise UsageError(problem.format(first.info.run_id), f"Name another run. {known_runs()}")
-    return [PastRun(first), PastRun(second)]
+    champion = resolve_model(f"models:/{name}@{CHAMPION}")[2]
+    if champion != first.info.run_id:
+        return [(PastRun(first), ""), (PastRun(find_run(champion)), CHAMPION)]
+    version = read_aliases(name).get(PREVIOUS)
+    previous = resolve_model(f"models:/{name}/{version}")[2] if version else champion
+    if previous == champion:
+        raise UsageError(
+            f"Run {champion} made the champion of {name}, and there is no previous champion to compare it with.",
+            f"Name another run. {known_runs()}",
+        )
+    return [(PastRun(first), CHAMPION), (PastRun(find_run(previous)), f"{PREVIOUS} {CHAMPION}")]
 
 
 def _common_labels(a: PastRun, b: PastRun) -> list[str]:
@@ -98,9 +112,10 @@ def _trained_on(run: PastRun) -> set[str]:
     return set(run.manifest.loc[run.manifest["split"].isin(SEEN_PARTS), "text_digest"])
 
 
-def _identity(run: Run) -> dict[str, str]:
+def _identity(run: Run, role: str) -> dict[str, str]:
     tags = run.data.tags
     model = f"{tags['model_name']} {tags.get('model_version', '')}" if "model_name" in tags else "not registered"
+    model += f", the {role}" if role else ""
     return {
         "run_id": run.info.run_id,
         "name": run.info.run_name or run.info.run_id,

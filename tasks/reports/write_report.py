@@ -25,7 +25,7 @@ CURVES = ("train_loss", "train_accuracy", "validation_log_loss", "validation_acc
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "onnxruntime", "tokenizers", "numpy", "mlflow", "prefect")
 
 
-@tracking.timed
+@tracking.timed(lambda address: address)
 @retried_task(name="write-report")
 def write_report(
     version: RegisteredVersion, evaluation: StageRecord, decision: Decision, config: PipelineConfig, run: Run

@@ -15,6 +15,7 @@ from prefect.exceptions import TerminationSignal
 from tasks.runs.overdue_runs import cancel_overdue_runs
 from tasks.runtime.artifacts import shorten_errors
 from tasks.runtime.interrupts import lost_signal, noticed_signals
+from tasks.runtime.prefect_server import lost_server
 from tasks.runtime.retries import disk_is_full
 from tasks.runtime.state.local_state import use_local_state
 from tasks.runtime.state.tracking_database import prepare_tracking_database
@@ -37,8 +38,8 @@ def recorded_flow() -> Iterator[None]:
     except INTERRUPTIONS:
         raise  # You do not want to wait for records after you stop a run.
     except BaseException as error:
-        if disk_is_full(error):
-            # Prefect's server cannot write to that disk either, and the client would retry for minutes.
+        if disk_is_full(error) or lost_server():
+            # Prefect's server cannot write to that disk either, or is gone; the client would retry for minutes.
             os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "0"
             refresh_global_settings_context()
         else:

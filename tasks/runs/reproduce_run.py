@@ -16,7 +16,7 @@ from lstm_model.data.parts import digest_input, find_parts
 from lstm_model.errors import DifferenceError, ModelError, UsageError
 from lstm_model.evaluation.reproduction import Item, compare_tables, compare_values
 from tasks.runs.past_run import MANIFEST, PREDICTIONS, PastRun
-from tasks.runtime.child_processes import child_process, interruptible
+from tasks.runtime.child_processes import child_process, ending, interruptible
 from tasks.runtime.state.local_state import PROJECT
 
 PATHS = ("data.path", "model.word_vectors")  # What counts is the contents, which are checked before.
@@ -133,7 +133,7 @@ def _run_again(config: PipelineConfig, command: Sequence[str], state: Path) -> P
     with interruptible(), child_process([*command, str(settings)], environment, output=2) as process:
         code = process.wait()
     if code != 0:
-        message = f"The rerun stopped with exit code {code}, for the reason above."
+        message = f"The rerun stopped with {ending(code)}, for the reason above."
         raise ModelError(message, "Remove that reason, and start again.")
     client = MlflowClient(tracking_uri)
     experiment = client.get_experiment_by_name(config.registration.experiment_name)

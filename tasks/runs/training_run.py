@@ -26,6 +26,7 @@ from lstm_model.data.parts import digest_input
 from lstm_model.data.reading import file_format
 from lstm_model.digests import digest_json
 from lstm_model.errors import LstmTextError
+from lstm_model.memory import memory_error
 from tasks.runs.flow_run import interruption_in, recorded_flow
 from tasks.runs.sole_process import sole_process
 from tasks.runtime.provenance import provenance
@@ -149,6 +150,7 @@ def _set_crashed(flow_run_id: str) -> None:
 def end_early(run: Run, error: BaseException) -> NoReturn:
     """End the run as FAILED, or as KILLED if someone stopped it, with the reason as tag; raise what ended it."""
     stopped = interruption_in(error)
+    error = memory_error(error) or error
     status, reason = "KILLED", "interrupted"
     if stopped is None:
         text = text_of(error) or type(error).__name__

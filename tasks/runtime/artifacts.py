@@ -1,7 +1,6 @@
 """What you see of a run in Prefect and in the terminal: artifacts, progress, log lines."""
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,11 +11,12 @@ from prefect.artifacts import create_markdown_artifact, create_progress_artifact
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_logger
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
-from tqdm import tqdm
 
 from lstm_model.errors import LstmTextError
+from lstm_model.memory import memory_error
 from tasks.runtime.interrupts import stop_if_signalled
 from tasks.runtime.retries import may_pass
+from tasks.runtime.terminal import bar
 
 PROGRESS_SECONDS = 5.0  # Between updates: each is a request, which takes time from the work.
 LOG_SECONDS = 30.0  # Between log lines, where there is no terminal for a bar.
@@ -36,10 +36,11 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table for the terminal: columns aligned, the last one not padded."""
+    """Return a table for the terminal: columns aligned, lines without white space at the end."""
     lines = [header, *rows]
     widths = [*(max(len(line[i]) for line in lines) for i in range(len(header) - 1)), 0]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) for line in lines)
+    rows = ("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(map(str.rstrip, rows))
 
 
 def run_logger() -> logging.LoggerAdapter[Any] | logging.Logger:
@@ -60,14 +61,16 @@ class Progress:
 
     def __init__(self, key: str, what: str, *, total: int | None, unit: str) -> None:
         self.what, self.total, self.unit = what, total, unit
-        self.bar = tqdm(total=total, desc=what, unit=f" {unit}", file=sys.stderr, disable=None, leave=False)
+        self.bar = bar(total, what, unit)
         self.artifact: UUID | None = ask_once(create_progress_artifact, 0.0, key=key, description=what)
         self.started = self.shown = self.logged = time.monotonic()
-        self.skipped = 0
+        self.skipped: int | None = None
 
     def set(self, done: int, *, what: str | None = None) -> None:
         """Show how much is done, in the artifact at most every PROGRESS_SECONDS. A lost signal stops the work here."""
         stop_if_signalled()
+        if self.skipped is None:  # The first part takes longer: TensorFlow traces the network.
+            self.skipped, self.started = done, time.monotonic()
         self.bar.update(done - self.bar.n)
         if what:
             self.what = what
@@ -86,15 +89,16 @@ class Progress:
         self.bar.n = done
 
     def _pace(self, done: int, total: int) -> str:
-        pace = (done - self.skipped) / (time.monotonic() - self.started)
+        pace = (done - (self.skipped or 0)) / (time.monotonic() - self.started)
         left = f", {max(0, total - done) / pace:,.0f} s left" if pace > 0 else ""
         return f"{done:,} of about {total:,} {self.unit}, {pace:,.0f} {self.unit}/s{left}"
 
-    def close(self, summary: str) -> None:
-        """End with 100 % and one log line."""
+    def close(self, summary: str | None = None) -> None:
+        """End with 100 %, and one log line with the summary where there is one."""
         self.bar.close()
-        self._show(100.0, summary)
-        get_run_logger().info("%s", summary)
+        self._show(100.0, summary or self.what)
+        if summary:
+            get_run_logger().info("%s", summary)
 
     def _show(self, percent: float, text: str) -> None:
         if self.artifact is not None:
@@ -122,6 +126,7 @@ def _shorten(record: logging.LogRecord) -> bool:
     A bug keeps its traceback. Errors of its database that MLflow logs are dropped if `tasks.runtime.retries` logs them.
     """
     failure = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    failure = failure and (memory_error(failure) or failure)
     if isinstance(failure, LstmTextError):
         record.exc_info = record.exc_text = None
         record.msg, record.args = "%s", (str(failure),)

@@ -12,6 +12,8 @@ from functools import wraps
 from pathlib import Path
 from typing import IO, ParamSpec
 
+from lstm_model.errors import ModelError
+from tasks.runtime.interrupts import exit_code_of, hangup_interrupts
 from tasks.runtime.streams import child_encoding
 
 STOP_SECONDS = 10.0
@@ -55,26 +57,45 @@ def child_process(
         _stop(process)
 
 
+def ending(code: int | None) -> str:
+    """Return how a process ended: its exit code or the signal that killed it, and when the system sends that."""
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    memory = ", as the system does where memory runs out" if code == -signal.SIGKILL else ""
+    return f"signal {signal.Signals(-code).name}{memory}"
+
+
+def exit_code(process: Process, what: str) -> int:
+    """Return the exit code of a process that ended by itself. Raises ModelError if a signal killed it."""
+    code = process.wait()
+    if code < 0:
+        raise ModelError(
+            f"{what} ended with {ending(code)}.", "Start it again, with more memory if that is the reason."
+        )
+    return code
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Make SIGTERM a KeyboardInterrupt, so that children are stopped; for the main thread."""
+    """Make SIGTERM and SIGHUP a KeyboardInterrupt, so that children are stopped; for the main thread."""
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield
+        with hangup_interrupts():
+            yield
     finally:
         signal.signal(signal.SIGTERM, previous)
 
 
 def until_interrupted(serve: Callable[P, int]) -> Callable[P, int]:
-    """Make Ctrl-C and SIGTERM end a serving function with exit code 130."""
+    """Make Ctrl-C, SIGTERM and SIGHUP end a serving function with the exit code of an interrupted command."""
 
     @wraps(serve)
     def call(*args: P.args, **kwargs: P.kwargs) -> int:
         with interruptible():
             try:
                 return serve(*args, **kwargs)
-            except KeyboardInterrupt:
-                return 130
+            except KeyboardInterrupt as stopped:
+                return exit_code_of(stopped)
 
     return call
 

@@ -16,13 +16,14 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import IO
 
 from lstm_model.errors import ModelError
-from tasks.runtime.child_processes import Process, child_process, interruptible
+from tasks.runtime.child_processes import Process, child_process, ending, interruptible
 from tasks.runtime.ports import LOOPBACK, free_port
 from tasks.runtime.server_checks import check_prefect_server
 from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
+from tasks.runtime.terminal import running, show, show_our_records
 
 START_SECONDS = 180.0
-_own: list[str] = []
+_own: dict[str, Process] = {}  # By address.
 
 
 @contextmanager
@@ -36,13 +37,16 @@ def use_prefect_server() -> Iterator[None]:
     import prefect.context
     from prefect.settings import PREFECT_API_URL  # A profile may set it as well.
 
+    started = time.monotonic()
     kept = ExitStack()
     # At exit, not when a flow is done: Prefect sends the last log lines and events while the interpreter shuts down.
     atexit.register(kept.close)
     kept.enter_context(interruptible())
     if PREFECT_API_URL.value():
         check_prefect_server(PREFECT_API_URL.value())
-        yield
+        with running("start"):
+            yield
+        show_our_records()
         return
     port = free_port()
     # As Prefect starts its own: without the services that only a permanent server needs.
@@ -52,21 +56,35 @@ def use_prefect_server() -> Iterator[None]:
     quiet = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     log = kept.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  closed at exit
     process = kept.enter_context(child_process(command, quiet, output=log))
-    yield
-    from tasks.runtime.tracking import open_tracking_store  # Slow, but the flow has imported it.
+    with running("start"):
+        yield
+        show_our_records()  # The block's imports have reset the handlers.
+        from tasks.runtime.tracking import open_tracking_store  # Slow, but the flow has imported it.
 
-    open_tracking_store()
-    _wait_until_up(port, process, log)
+        open_tracking_store()
+        _wait_until_up(port, process, log)
     # Links are for later, when `make ui` shows what this server recorded; its own address ends with the command.
     os.environ.setdefault("PREFECT_UI_URL", DEFAULT_PREFECT_UI)
     os.environ["PREFECT_API_URL"] = f"http://{LOOPBACK}:{port}/api"
-    _own.append(os.environ["PREFECT_API_URL"])
+    _own[os.environ["PREFECT_API_URL"]] = process
     prefect.context.refresh_global_settings_context()
+    show(f"{'start':20}{time.monotonic() - started:7.1f} s  MLflow, and Prefect's server for this command")
 
 
 def is_own_server() -> bool:
     """Return whether this process started the Prefect server, for itself."""
     return os.environ.get("PREFECT_API_URL") in _own
+
+
+def lost_server() -> ModelError | None:
+    """Return an error if the server that this process started has ended; waiting for it would take minutes."""
+    process = _own.get(os.environ.get("PREFECT_API_URL", ""))
+    if process is None or process.poll() is None:
+        return None
+    return ModelError(
+        f"Prefect's server, which this command started, ended with {ending(process.poll())}.",
+        "Run the same command again, with more memory if that is the reason: it continues.",
+    )
 
 
 def _wait_until_up(port: int, process: Process, log: IO[bytes]) -> None:
@@ -80,7 +98,7 @@ def _wait_until_up(port: int, process: Process, log: IO[bytes]) -> None:
         time.sleep(0.05)
     log.seek(0)
     lines = log.read().decode("utf-8", "replace").strip().splitlines()
-    reason = lines[-1][:300] if lines else f"exit code {process.poll()}"
+    reason = lines[-1][:300] if lines else ending(process.poll())
     raise ModelError(
         f"Prefect's server did not answer on {LOOPBACK}:{port} within {START_SECONDS:.0f} s: {reason}.",
         "Start one with `prefect server start` and set PREFECT_API_URL to its address.",

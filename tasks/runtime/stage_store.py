@@ -9,7 +9,6 @@ import inspect
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from filelock import FileLock
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_logger
 from prefect.states import Completed, State
 from pydantic import BaseModel, ConfigDict
 
@@ -25,10 +25,11 @@ from lstm_model.config.section import Section
 from lstm_model.data.parts import digest_input
 from lstm_model.digests import digest_file, digest_json
 from tasks.runtime.interrupts import stop_if_signalled
-from tasks.runtime.retries import may_pass
+from tasks.runtime.prefect_server import lost_server
+from tasks.runtime.retries import may_pass, text_of
 from tasks.runtime.source_digest import stage_code_digest
 from tasks.runtime.state.local_state import stages_root
-from tasks.runtime.tracking import Run, log_seconds
+from tasks.runtime.tracking import Run, timing
 
 MANIFEST = "manifest.json"
 SEAL = "sha256"  # In the manifest: of the rest of it.
@@ -55,12 +56,17 @@ class StageRecord(BaseModel):
 
 
 def stage(
-    name: str, *, report: Callable[[StageRecord, Run], None], reads: Callable[..., Any] = lambda **inputs: None
+    name: str,
+    *,
+    report: Callable[[StageRecord, Run], None],
+    headline: Callable[[dict[str, Any]], str],
+    reads: Callable[..., Any] = lambda **inputs: None,
 ) -> Callable[[Write], Callable[..., StageRecord]]:
     """Make `write(folder, *inputs)` a stage: called as `write(*inputs, run=run)`, it returns a StageRecord.
 
     write: fills the folder and returns the record's facts; it may take `run`, which is no part of the digest.
     report(record, run): logs to MLflow and publishes Prefect artifacts; it also runs when the stage is cached.
+    headline(facts): what the terminal and Prefect's log say of the record.
     reads(**inputs): what the stage depends on outside its inputs (`run` included), as a JSON value.
     """
 
@@ -92,12 +98,15 @@ def stage(
         @wraps(write)
         def call(*args: Any, run: Run, **kwargs: Any) -> StageRecord:
             stop_if_signalled()
+            if lost := lost_server():
+                raise lost
             names = [key for key in signature.parameters if key not in ("folder", "run")]
             inputs = {**dict(zip(names, args, strict=False)), **kwargs, "run": run}
-            started = time.monotonic()
-            record: StageRecord = staged(**inputs, return_state=True).result()
-            report(record, run)
-            log_seconds(run, stage=write.__name__, seconds=time.monotonic() - started)
+            with timing(run, write.__name__) as done:
+                state = staged(**inputs, return_state=True)
+                record: StageRecord = state.result()
+                report(record, run)
+                done.headline = ("cached: " if state.name == "Cached" else "") + headline(record.facts)
             return record
 
         call.digest_of = digest_of  # type: ignore[attr-defined]  # For callers of `build`.
@@ -168,7 +177,11 @@ def _digest_input(key: str, value: Any, run: Run | None) -> list[Any]:
 def worth_a_retry(failed: Any, task_run: Any, state: Any) -> bool:
     """Return whether a retry may help: a full disk or a server that does not answer, not a bug or bad data."""
     error = state.result(raise_on_failure=False)
-    return may_pass(error) and not getattr(error, "was_retried", False)
+    if not may_pass(error) or getattr(error, "was_retried", False) or lost_server():
+        return False
+    wait = RETRY_SECONDS[min(task_run.run_count, len(RETRY_SECONDS)) - 1]
+    get_logger("lstm_text").warning("%s failed, retrying in %d s: %s", failed.name, wait, text_of(error)[:200])
+    return True
 
 
 retried_task = partial(

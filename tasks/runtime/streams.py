@@ -1,7 +1,10 @@
 """stdin, stdout and stderr that take any text: a console that cannot show one does not end a training."""
 
+import errno
 import os
 import sys
+import termios
+from pathlib import Path
 
 
 def usable_streams() -> None:
@@ -22,6 +25,16 @@ def usable_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  until the process ends
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+
+
+def leave_closed_terminal() -> None:
+    """Open the null device in place of a terminal that was closed: each write to that would be an error."""
+    for number in [int(path.name) for path in Path("/dev/fd").iterdir()]:  # Libraries and bars have copies of stderr.
+        try:
+            termios.tcgetattr(number)
+        except termios.error as error:
+            if error.args[0] == errno.EIO:
+                os.dup2(os.open(os.devnull, os.O_RDWR), number)
 
 
 def child_encoding() -> str:

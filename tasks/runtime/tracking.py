@@ -6,7 +6,8 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -17,7 +18,7 @@ import pandas as pd
 from mlflow.entities import DatasetInput, InputTag, Metric, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
-from prefect import Task
+from prefect import Task, get_run_logger
 
 from lstm_model.data.parts import digest_input
 from lstm_model.digests import digest_text
@@ -27,6 +28,7 @@ from tasks.runtime.server_checks import EMBEDDED, is_database
 from tasks.runtime.state.credentials import without_credentials
 from tasks.runtime.state.local_state import artifacts_root
 from tasks.runtime.state.tracking_database import prepare_tracking_database
+from tasks.runtime.terminal import running
 
 DEFAULT_MLFLOW_UI = "http://127.0.0.1:5001"
 BATCH_METRICS = 1_000  # MLflow refuses more in one request.
@@ -126,18 +128,43 @@ def log_seconds(run: Run, *, stage: str, seconds: float) -> None:
     log_metrics(run, {f"seconds.{stage}": seconds})
 
 
-def timed(task: Task[..., Any]) -> Callable[..., Any]:
-    """Make a task that is no stage log its seconds: called with `run=run`, which is passed on if it takes `run`."""
+class Done:
+    """What `timing` reports at the end of its block."""
 
-    @wraps(task.fn)
-    def call(*args: Any, run: Run, **kwargs: Any) -> Any:
-        started = time.monotonic()
-        passed = {"run": run} if "run" in inspect.signature(task.fn).parameters else {}
-        result = task(*args, **kwargs, **passed)
-        log_seconds(run, stage=task.fn.__name__, seconds=time.monotonic() - started)
-        return result
+    headline: str | None = None
+    """Unset: the part has nothing to say, and no line."""
 
-    return call
+
+@contextmanager
+def timing(run: Run, name: str) -> Iterator[Done]:
+    """Log the seconds of a part of the run, with its headline as a line for the terminal and Prefect's page."""
+    started, done, shown = time.monotonic(), Done(), name.replace("_", "-")
+    with running(shown):
+        yield done
+    seconds = time.monotonic() - started
+    log_seconds(run, stage=name, seconds=seconds)
+    if done.headline:
+        get_run_logger().info("%-20s%7.1f s  %s", shown, seconds, done.headline)
+
+
+def timed(headline: Callable[[Any], str | None]) -> Callable[[Task[..., Any]], Callable[..., Any]]:
+    """Make a task that is no stage log its seconds: called with `run=run`, which is passed on if it takes `run`.
+
+    headline: returns what the terminal says of its result.
+    """
+
+    def decorate(task: Task[..., Any]) -> Callable[..., Any]:
+        @wraps(task.fn)
+        def call(*args: Any, run: Run, **kwargs: Any) -> Any:
+            passed = {"run": run} if "run" in inspect.signature(task.fn).parameters else {}
+            with timing(run, task.fn.__name__) as done:
+                result = task(*args, **kwargs, **passed)
+                done.headline = headline(result)
+            return result
+
+        return call
+
+    return decorate
 
 
 def log_curves_epoch(run: Run, epoch: int, metrics: Mapping[str, float]) -> None:

@@ -18,8 +18,9 @@ from prefect import get_run_logger
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lstm_model.config.data import Dialect
+from lstm_model.data.columns import text_columns
 from lstm_model.data.parts import digest_input, refuse_output_in_input
-from lstm_model.data.reading import CHUNK_ROWS, text_columns
+from lstm_model.data.reading import CHUNK_ROWS
 from lstm_model.data.text_columns import find_columns
 from lstm_model.digests import digest_text
 from lstm_model.errors import ModelError, UsageError

@@ -17,8 +17,8 @@ import mlflow
 from mlflow.pyfunc.scoring_server import get_cmd
 
 from tasks.registry.registered_model import whole_version
-from tasks.runtime.child_processes import Process, child_process
-from tasks.runtime.ports import LOOPBACK
+from tasks.runtime.child_processes import Process, child_process, ending
+from tasks.runtime.ports import LOOPBACK, REACHED_AT
 
 SCRATCH = "lstm-text-serve-"
 # Starts `uvicorn` with its imports done before it reads the arguments and the environment, which name the model.
@@ -42,8 +42,7 @@ class ModelServer:
 
     def connect(self, *, timeout: float) -> http.client.HTTPConnection:
         """Return a direct connection, without a proxy."""
-        host = LOOPBACK if self.host == "0.0.0.0" else self.host
-        return http.client.HTTPConnection(host, self.port, timeout=timeout)
+        return http.client.HTTPConnection(REACHED_AT.get(self.host, self.host), self.port, timeout=timeout)
 
     def wait_until_up(self, *, seconds: float) -> str | None:
         """Return None once the server takes requests; otherwise the reason why it does not."""
@@ -60,7 +59,7 @@ class ModelServer:
     def ending(self) -> str:
         """Return how the server ended, in one line."""
         error = last_error(self.log.read_text("utf-8", errors="replace")) if self.log else ""
-        return f"its server ended with exit code {self.process.poll()}" + (f": {error}" if error else "")
+        return f"its server ended with {ending(self.process.poll())}" + (f": {error}" if error else "")
 
 
 @contextmanager

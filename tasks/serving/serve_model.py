@@ -6,8 +6,8 @@ import time
 
 from lstm_model.errors import LstmTextError, ModelError
 from tasks.registry.registered_model import resolve_model
-from tasks.runtime.child_processes import until_interrupted
-from tasks.runtime.ports import check_port
+from tasks.runtime.child_processes import exit_code, until_interrupted
+from tasks.runtime.ports import address, check_port
 from tasks.serving.model_server import ModelServer, start_server, waiting_server
 
 UP_SECONDS = 120.0  # For a version that the alias moved to; after that, the previous version is started again.
@@ -52,7 +52,7 @@ def serve_model(model_uri: str, *, host: str, port: int, workers: int, poll_seco
     while True:
         with waiting_server() as waiting:
             if watch is None:  # Only now: the server imports MLflow meanwhile.
-                name, watch = _watch(model_uri, poll_seconds, address=f"http://{host}:{port}/invocations")
+                name, watch = _watch(model_uri, poll_seconds, url=f"{address(host, port)}/invocations")
                 version = watch.version
             failure = None
             try:
@@ -67,7 +67,7 @@ def serve_model(model_uri: str, *, host: str, port: int, workers: int, poll_seco
             if failure is None or before is None:
                 target = _wait(server, watch, version, refused)
                 if target is None:
-                    return int(server.process.returncode)
+                    return exit_code(server.process, f"The server of {name} version {version}")
         if failure is None or before is None:
             _say(f"{model_uri} moved from version {version} to version {target}, which starts now")
             version, before, refused = target, version, None
@@ -77,14 +77,14 @@ def serve_model(model_uri: str, *, host: str, port: int, workers: int, poll_seco
         restarted = True
 
 
-def _watch(model_uri: str, poll_seconds: float, *, address: str) -> tuple[str, AliasWatch]:
+def _watch(model_uri: str, poll_seconds: float, *, url: str) -> tuple[str, AliasWatch]:
     """Find the first version to serve and watch its alias; return the model's name and the watch."""
     name, version, _ = resolve_model(model_uri)
     watch, following = AliasWatch(model_uri, version), ""
     if "@" in model_uri and poll_seconds > 0:
         threading.Thread(target=watch.run, kwargs={"seconds": poll_seconds}, daemon=True).start()
         following = f", following {model_uri}"
-    _say(f"Serving {name} version {version} on {address}{following}")
+    _say(f"Serving {name} version {version} on {url}{following}")
     return name, watch
 
 

@@ -6,7 +6,7 @@ import time
 import mlflow
 
 from lstm_model.errors import ModelError
-from tasks.runtime.child_processes import BIN, child_process, until_interrupted
+from tasks.runtime.child_processes import BIN, child_process, exit_code, until_interrupted
 from tasks.runtime.ports import LOOPBACK, check_port
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.local_state import artifacts_root
@@ -39,4 +39,4 @@ def serve_pages(*, mlflow_port: int, prefect_port: int) -> int:
     with child_process(tracking, environment) as one, child_process(prefect, environment) as other:
         while one.poll() is None and other.poll() is None:
             time.sleep(0.2)
-        return int(other.returncode if one.returncode is None else one.returncode)
+        return exit_code(other, "Prefect's server") if one.returncode is None else exit_code(one, "MLflow's server")

@@ -10,9 +10,11 @@ from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.tracking import timed
 
 
-@timed
+@timed(lambda cases: cases and f"{cases} is readable")
 @task(name="check-cases-file", cache_policy=NO_CACHE)
-def check_cases_file(examples: StageRecord, data: DataConfig, config: EvaluationConfig) -> None:
+def check_cases_file(examples: StageRecord, data: DataConfig, config: EvaluationConfig) -> str | None:
     """Read the file of cases, if there is one, as `evaluate_classifier` will; raises what `read_cases` does."""
-    if path := find_cases(data, config):
+    path = find_cases(data, config)
+    if path is not None:
         read_cases(path, inputs=data.inputs, labels=examples.facts["labels"], dialect=config.cases_dialect)
+    return path and path.name

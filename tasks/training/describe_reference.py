@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from prefect import get_run_logger
 
 from lstm_model.classifier.answers import probability_columns
 from lstm_model.classifier.classifier import Classifier
@@ -18,7 +17,11 @@ from tasks.training.split_examples import read_rows
 CHUNK_ROWS = 10_000  # Bounds memory.
 
 
-@stage("reference", report=lambda record, run: tracking.log_file(run, record.file(SUMMARY), "reference"))
+@stage(
+    "reference",
+    report=lambda record, run: tracking.log_file(run, record.file(SUMMARY), "reference"),
+    headline=lambda facts: f"profile of {facts['rows']:,} held-out rows, for drift",
+)
 def describe_reference(
     folder: Path, classifier: StageRecord, evaluation: StageRecord, splits: StageRecord
 ) -> dict[str, Any]:
@@ -31,7 +34,6 @@ def describe_reference(
     texts = [*read_rows(splits, "validation")["text"], *test["text"]]
     for first in range(0, len(texts), CHUNK_ROWS):
         builder.see_texts(texts[first : first + CHUNK_ROWS], first_row=first)
-    get_run_logger().info("Profiled %s held-out rows.", f"{len(texts):,}")
     test_right = int((test["label"] == test["predicted"]).sum())
     Reference(builder.profile(), test_rows=len(test), test_right=test_right).save(folder)
     return {"rows": len(texts)}

@@ -40,7 +40,11 @@ def _cases_read(data: DataConfig, config: EvaluationConfig, run: Run, **others: 
     return [path.name, file_format(path), run.sha256_of(path)] if path else None
 
 
-@stage("evaluation", report=report_evaluation, reads=_cases_read)
+def _headline(facts: dict[str, Any]) -> str:
+    return f"test accuracy {facts['metrics']['accuracy']:.4f}, macro-F1 {facts['metrics']['macro_f1']:.4f}"
+
+
+@stage("evaluation", report=report_evaluation, headline=_headline, reads=_cases_read)
 def evaluate_classifier(
     folder: Path,
     classifier: StageRecord,
@@ -108,7 +112,7 @@ def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[
         parts.append(served.predict_parts(chunk, (token_ids, offsets)))
         counts.append((np.diff(offsets), unknown_rates(token_ids, offsets)))
         progress.set(min(first + PROGRESS_ROWS, len(texts)))
-    progress.close(f"answered {len(texts):,} test rows")
+    progress.close()
     tokens, unknown = (np.concatenate(arrays) for arrays in zip(*counts, strict=True))
     rows = rows.assign(tokens=tokens, unknown_rate=unknown)
     rows.insert(2, "text_digest", rows["text"].map(digest_text))

@@ -3,11 +3,12 @@
 from lstm_model.evaluation.bootstrap import Interval
 from lstm_model.evaluation.record import Evaluation
 from tasks.runtime import tracking
-from tasks.runtime.artifacts import markdown_table
+from tasks.runtime.artifacts import plain_table
 from tasks.runtime.stage_store import StageRecord, read_json
 from tasks.runtime.tracking import Run, label_key
 
 HEADLINE = ("accuracy", "macro_f1", "log_loss", "calibration_error", "majority_accuracy")
+MOST_LABELS, WORST_LABELS, LONGEST_LABEL = 20, 10, 60  # In the terminal.
 EVALUATION = "evaluation.json"
 DIAGRAMS = "diagrams.json"  # Drawn for the run's report, which is logged as a whole.
 
@@ -57,25 +58,44 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
     return metrics
 
 
-def evaluation_markdown(evaluation: Evaluation) -> str:
-    """Return a table of the metrics with their intervals and a table per label, next to the baseline's metrics."""
+def evaluation_text(evaluation: Evaluation) -> str:
+    """Return tables for the terminal: metrics with their intervals, and the labels, or the worst ones of many."""
     candidate, intervals, baseline = evaluation.candidate, evaluation.intervals, evaluation.baseline
     header = [f"test rows: {candidate.rows:,}", "candidate", f"{intervals.confidence:.0%} interval"]
     rows = [
-        [name.replace("_", " "), getattr(candidate, name), _between(getattr(intervals, name, None))]
+        [name.replace("_", " "), f"{getattr(candidate, name):.4f}", _between(getattr(intervals, name, None))]
         for name in HEADLINE
     ]
+    labels = list(candidate.per_class)
+    if len(labels) > MOST_LABELS:
+        labels = sorted(labels, key=lambda label: candidate.per_class[label].f1)[:WORST_LABELS]
+    label_rows = [[_short(label), *_label_cells(evaluation, label)] for label in labels]
     label_header = ["label", "precision", "recall", "F1", "interval of F1", "rows"]
-    label_rows = [
-        [label, metrics.precision, metrics.recall, metrics.f1, _between(intervals.f1[label]), metrics.support]
-        for label, metrics in candidate.per_class.items()
-    ]
-    if baseline is None:
-        return f"{markdown_table(header, rows)}\n\n{markdown_table(label_header, label_rows)}"
-    rows = [[*row, getattr(baseline, name, "")] for row, name in zip(rows, HEADLINE, strict=True)]
-    label_rows = [[*row, baseline.f1[row[0]]] for row in label_rows]
-    tables = markdown_table([*header, baseline.name], rows), markdown_table([*label_header, "baseline F1"], label_rows)
-    return "\n\n".join([tables[0], baseline_verdict(evaluation), tables[1]])
+    if baseline is not None:
+        header.append(baseline.name)
+        rows = [[*row, _number(getattr(baseline, name, None))] for row, name in zip(rows, HEADLINE, strict=True)]
+        label_header.append("baseline F1")
+    tables = [plain_table(header, rows), plain_table(label_header, label_rows)]
+    if left := len(candidate.per_class) - len(labels):
+        tables.append(f"These {len(labels)} labels have the lowest F1; the report has the other {left:,}.")
+    return "\n\n".join([tables[0], *([baseline_verdict(evaluation)] if baseline else []), *tables[1:]])
+
+
+def _label_cells(evaluation: Evaluation, label: str) -> list[str]:
+    found, baseline = evaluation.candidate.per_class[label], evaluation.baseline
+    numbers = [f"{value:.4f}" for value in (found.precision, found.recall, found.f1)]
+    cells = [*numbers, _between(evaluation.intervals.f1[label]), f"{found.support:,}"]
+    return [*cells, f"{baseline.f1[label]:.4f}"] if baseline else cells
+
+
+def _short(label: str) -> str:
+    """Return the label in one line of the terminal."""
+    line = " ".join(label.split())
+    return line if len(line) <= LONGEST_LABEL else f"{line[: LONGEST_LABEL - 3]}..."
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def baseline_verdict(evaluation: Evaluation) -> str:

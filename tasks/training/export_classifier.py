@@ -51,7 +51,12 @@ def _report(record: StageRecord, run: Run) -> None:
         get_run_logger().warning("On validation rows the LSTM adds next to nothing to the n-grams.")
 
 
-@stage("classifier", report=_report)
+def _headline(facts: dict[str, Any]) -> str:
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in facts["mixture"]["shares"].items())
+    return f"{facts['bytes'] / 1e6:.1f} MB; share of the answer: {shares}"
+
+
+@stage("classifier", report=_report, headline=_headline)
 def export_classifier(
     folder: Path,
     trained: StageRecord,

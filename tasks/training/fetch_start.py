@@ -16,7 +16,7 @@ from tasks.runtime.tracking import Run
 TAG = "warm_start_version"
 
 
-@tracking.timed
+@tracking.timed(lambda start: start and f"weights of version {start.version}")
 @retried_task(name="fetch-start")
 def fetch_start(training: TrainingConfig, registration: RegistrationConfig, run: Run) -> RegisteredClassifier | None:
     """Return the current champion; None without training.warm_start, or if there is no champion yet.

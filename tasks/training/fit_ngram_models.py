@@ -25,7 +25,11 @@ def _report(record: StageRecord, run: Run) -> None:
         tracking.log_metrics(run, {f"ngrams.{kind}_{name}": value for name, value in part.items()})
 
 
-@stage("ngrams", report=_report)
+def _headline(facts: dict[str, Any]) -> str:
+    return f"linear models over n-grams of {' and '.join(facts['parts'])}" if facts["parts"] else "left out"
+
+
+@stage("ngrams", report=_report, headline=_headline)
 def fit_ngram_models(folder: Path, splits: StageRecord, config: NgramsConfig) -> dict[str, Any]:
     """Fit each part that the config names; write its tables for both fits, those of train rows as TRAIN_FIT + NAME."""
     labels, (texts, label_ids) = splits.facts["labels"], read_texts(splits, "train")

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from lstm_model.config.data import DataConfig
+from lstm_model.data.columns import check_columns, wanted_columns
 from lstm_model.data.parts import digest_input
-from lstm_model.data.reading import file_format, read_chunks, read_columns, unchanged_file
-from lstm_model.data.row_rules import missing_columns, missing_other_column, wanted_columns
+from lstm_model.data.reading import file_format, read_chunks, unchanged_file
 from lstm_model.data.texts import BLANK
 from lstm_model.errors import ContentError
 from tasks.runtime import tracking
@@ -27,7 +27,11 @@ def _report(record: StageRecord, run: Run) -> None:
     tracking.log_metrics(run, {"rows.read": facts["rows"]})
 
 
-@stage("raw", report=_report, reads=_contents)
+def _headline(facts: dict[str, Any]) -> str:
+    return f"{facts['rows']:,} rows" + (f" ({facts['lines']})" if facts["lines"] else "")
+
+
+@stage("raw", report=_report, headline=_headline, reads=_contents)
 def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str], run: Run) -> dict[str, Any]:
     """Read the labelled file into raw.parquet, all strings.
 
@@ -35,15 +39,9 @@ def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str
     other_columns: name there -> name in the file.
     """
     wanted = wanted_columns(config)
-    names = [*wanted.values(), *other_columns.values()]
-    columns = read_columns(config.path, dialect=config.dialect, names=names)
-    if not set(wanted.values()) <= set(columns):
-        raise missing_columns(config, columns)
+    columns = check_columns(config, other_columns)
     if guessed := config.id_column is None and "id" in columns:
         wanted["example_id"] = "id"
-    for name, source in other_columns.items():
-        if source not in columns:
-            raise missing_other_column(config, name, source, columns)
     wanted |= other_columns
     progress = Progress("load-progress", f"reading {config.path.name}", total=None, unit="rows")
     chunks: list[pd.DataFrame] = []
@@ -54,8 +52,7 @@ def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str
             chunks.append(chunk)
             rows += len(chunk)
             progress.set(rows)
-    account = f" ({reading.account})" if reading.account else ""
-    progress.close(f"read {rows:,} rows of {config.path.name}{account}")
+    progress.close()
     if not rows:
         what = "no row with an accepted answer" if reading.unanswered else "a header only and no rows"
         raise ContentError(f"{config.path} has {what}.", "Check the export.")

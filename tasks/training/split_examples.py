@@ -31,7 +31,11 @@ def _report(record: StageRecord, run: Run) -> None:
     publish_markdown("split", f"{table}\n\n{left_out}{since}", "Rows of each label in each part")
 
 
-@stage("splits", report=_report)
+def _headline(facts: dict[str, Any]) -> str:
+    return ", ".join(f"{facts['rows'][name]:,} {name}" for name in SPLITS) + " rows"
+
+
+@stage("splits", report=_report, headline=_headline)
 def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> dict[str, Any]:
     """Assign each row to a part, with equal texts in the same part: as a column says, by groups, by time or by label.
 

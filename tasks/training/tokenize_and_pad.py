@@ -32,7 +32,12 @@ def _report(record: StageRecord, run: Run) -> None:
         )
 
 
-@stage("encoded", report=_report)
+def _headline(facts: dict[str, Any]) -> str:
+    unknown = facts["parts"]["validation"]["unknown_rate"]
+    return f"{facts['vocab_size']:,} tokens in the vocabulary; {unknown:.1%} of validation tokens are unknown"
+
+
+@stage("encoded", report=_report, headline=_headline)
 def tokenize_and_pad(folder: Path, splits: StageRecord, config: TokenizationConfig) -> dict[str, Any]:
     """Fit the tokenizer on train texts; write tokenizer.json and the encoded train and validation rows."""
     labels = splits.facts["labels"]
@@ -60,6 +65,6 @@ def _encode(encoder: TextEncoder, texts: list[str], name: str) -> tuple[Any, Any
     for first in range(0, len(texts), PROGRESS_ROWS):
         parts.append(encoder.encode(texts[first : first + PROGRESS_ROWS]))
         progress.set(min(first + PROGRESS_ROWS, len(texts)))
-    progress.close(f"tokenized {len(texts):,} {name} rows")
+    progress.close()
     lengths = np.concatenate([np.diff(offsets) for _, offsets in parts])
     return np.concatenate([token_ids for token_ids, _ in parts]), starts_of(lengths)

@@ -20,6 +20,8 @@ from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, read_json, stage, write_json
 from tasks.runtime.tracking import Run
 
+VALIDATED = ("log_loss", "accuracy", "macro_f1")
+
 
 def log_training(record: StageRecord, run: Run) -> dict[str, float]:
     """Log the curves and the best epoch's metrics, and return the latter."""
@@ -49,7 +51,11 @@ def _check_vectors(model: ModelConfig, **others: Any) -> None:
         check_word_vectors(model.word_vectors, embedding_dim=model.embedding_dim)
 
 
-@stage("trained", report=_report, reads=_check_vectors)
+def _headline(facts: dict[str, Any]) -> str:
+    return f"epoch {facts['best_epoch']} of {facts['epochs']} was the best; {facts['parameters']:,} parameters"
+
+
+@stage("trained", report=_report, headline=_headline, reads=_check_vectors)
 def train_model(
     folder: Path,
     encoded: StageRecord,
@@ -64,14 +70,15 @@ def train_model(
     """
     rows = encoded.facts["parts"]["train"]["rows"]
     progress = Progress("training-progress", "training", total=rows * training.epochs, unit="rows")
-    logger = get_run_logger()
+    describe = _describe_epochs(rows, training)
 
     def on_batch(epoch: int, done: int, total: int) -> None:
-        progress.set(int(rows * (epoch - 1 + done / total)), what=f"training, epoch {epoch} of {training.epochs}")
+        what = f"training, epoch {epoch} of at most {training.epochs}"
+        progress.set(int(rows * (epoch - 1 + done / total)), what=what)
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         tracking.log_curves_epoch(run, epoch, metrics)
-        logger.info("Epoch %d: %s.", epoch, ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+        get_run_logger().info("%s", describe(epoch, metrics))
 
     checkpoint = checkpoint_folder(folder)
     if checkpoint.exists() and checkpoint.stat().st_mtime < run.stages_since:
@@ -80,8 +87,25 @@ def train_model(
     facts = fit_network(
         folder, encoded, start, model, training, vectors_sha256=sha256, on_batch=on_batch, on_epoch=on_epoch
     )
-    progress.close(f"trained {facts['epochs']} epochs, the best was {facts['best_epoch']}")
+    progress.close()
     return facts
+
+
+def _describe_epochs(rows: int, training: TrainingConfig) -> Callable[[int, dict[str, float]], str]:
+    """Return a function that describes each epoch in turn, with how far the training is from stopping early."""
+    from lstm_model.network.training import History, patience
+
+    history, monitor = History(), training.monitor.replace("_", " ")
+
+    def describe(epoch: int, metrics: dict[str, float]) -> str:
+        best = history.add(metrics, training.monitor)
+        values = f"train loss {metrics['train_loss']:.4f}; validation " + ", ".join(
+            f"{name.replace('_', ' ')} {metrics[f'validation_{name}']:.4f}" for name in VALIDATED
+        )
+        waited = f"{history.since_best()} of {patience(rows, training)} epochs without a better {monitor}"
+        return f"  Epoch {epoch}: {values} ({'the best so far' if best else waited})"
+
+    return describe
 
 
 def fit_network(

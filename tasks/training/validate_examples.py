@@ -49,7 +49,11 @@ def _report(record: StageRecord, run: Run) -> None:
     _publish_rules(reports, "Which rules the rows keep")
 
 
-@stage("examples", report=_report)
+def _headline(facts: dict[str, Any]) -> str:
+    return f"{facts['rows']:,} rows of {len(facts['labels'])} labels; {facts['quarantined']:,} rows set aside"
+
+
+@stage("examples", report=_report, headline=_headline)
 def validate_examples(folder: Path, raw: StageRecord, config: DataConfig, run: Run) -> dict[str, Any]:
     """Check the rows against the rules; write those that training may use to examples.parquet."""
     rows, alike, merged = _read_rows(raw, config)

@@ -12,12 +12,9 @@ from lstm_model.data.row_rules import (
     Sifted,
     derive_columns,
     list_bad_rows,
-    missing_columns,
-    missing_other_column,
     rare_labels_error,
     row_rules,
     sift_rows,
-    wanted_columns,
 )
 from lstm_model.data.texts import text_problem
 
@@ -187,35 +184,6 @@ def test_a_rule_is_a_range_that_nothing_falls_out_of_where_there_is_nothing(
 ) -> None:
     rule = RowRule("name", "column", low, high, "text", "meaning")
     assert rule.broken(pd.DataFrame({"column": [1, 2, 3, None]})).tolist() == expected
-
-
-def test_a_missing_column_is_named_with_the_flag_that_fixes_it() -> None:
-    settings = config(path="rows.csv", text_column="body", label_column="label", id_column="key")
-    assert wanted_columns(settings) == {"text": "body", "label": "label", "example_id": "key"}
-    assert "example_id" not in wanted_columns(config(id_column="none"))
-    message = str(missing_columns(settings, ["label", "content"]))
-    assert message == (
-        "rows.csv needs the columns 'body', 'label', 'key' (found: 'label', 'content'). "
-        "Name the right column with --data.text-column and --data.id-column."
-    )
-
-
-def test_several_text_columns_are_one_text_with_one_flag() -> None:
-    settings = config(path="rows.csv", text_columns=("title", "body"))
-    assert list(wanted_columns(settings).values()) == ["title", "body", "label"]
-    message = str(missing_columns(settings, ["headline", "content"]))
-    assert message.endswith("Name the right column with --data.text-columns and --data.label-column.")
-
-
-@pytest.mark.parametrize(
-    ("name", "flag"),
-    [("slice", "--evaluation.slice-column"), ("group", "--split.group-column"), ("time", "--split.time-column")],
-)
-def test_another_missing_column_is_named_with_its_flag(name: str, flag: str) -> None:
-    assert str(missing_other_column(config(path="rows.csv"), name, "source", ["text", "label"])) == (
-        "rows.csv has no column 'source' (found: 'text', 'label'). "
-        f"Name a column of the file with {flag}, or leave it out."
-    )
 
 
 def test_a_time_that_cannot_be_read_breaks_a_rule_of_its_own() -> None:

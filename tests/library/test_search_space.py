@@ -37,7 +37,26 @@ def test_the_default_space_can_be_searched_from_the_defaults() -> None:
         ({"model.pooling": ("max", "sum")}, "'sum'"),
         ({"model.pooling": Range(low=1, high=2)}, "a range for model.pooling"),
         ({"model.bidirectional": Range(low=0, high=1)}, "a range for model.bidirectional"),
-        ({"model.pooling": ("max", "last")}, "embedding_skip needs pooling=max or pooling=mean"),
+        (
+            {"model.pooling": ("max", "last")},
+            "'last' for model.pooling: embedding_skip needs pooling=max or pooling=mean",
+        ),
+        ({"model.pooling": ("max", "last"), "model.lstm_units": (8, 16)}, "embedding_skip needs pooling=max"),
+        ({"model.tune_word_vectors": (True, False), "training.epochs": (2, 3)}, "False for model.tune_word_vectors"),
+        (
+            {"model.lstm_units": Range(low=1, high=8, step=0.5)},
+            "step of 0.5 for model.lstm_units, which is a whole number",
+        ),
+        ({"training.epochs": Range(low=1, high=2, step=0.25)}, "step of 0.25 for training.epochs"),
+        ({"model.lstm_units": Range(low=1, high=8.5)}, "8.5 for model.lstm_units: Input should be a valid integer"),
+        ({"training.learning_rate": Range(low=-1, high=1)}, "-1.0 for training.learning_rate: Input should be greater"),
+        ({"training.adversarial": Range(low=-1, high=1)}, "-1.0 for training.adversarial: Input should be greater"),
+        ({"training.class_weights": Range(low=0, high=1)}, "range for training.class_weights, which is no number"),
+        ({"model.lstm_units": (8, True)}, "true for model.lstm_units, which is not true or false"),
+        ({"model.pooling": ("max", True)}, "true for model.pooling"),
+        ({"model.lstm_units": (8, 16, "8")}, "8 twice for model.lstm_units. Leave one out"),
+        ({"model.lstm_units": (8, "many")}, "'many' for model.lstm_units: Input should be a valid integer"),
+        ({"model.bidirectional": (True, "maybe")}, "'maybe' for model.bidirectional: Input should be a valid boolean"),
     ],
 )
 def test_a_space_that_cannot_be_searched_is_a_usage_error(space: dict[str, Any], words: str) -> None:
@@ -52,12 +71,41 @@ def test_the_width_of_word_vectors_cannot_be_searched() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
-    [(16,), 16, {"low": 2, "high": 1}, {"low": 0, "high": 1, "log": True}, {"low": 1, "high": 2, "steps": 1}],
+    ("given", "words"),
+    [
+        ((16,), "at least 2 items"),
+        (16, "give a list of values such as [16, 32], or a range"),
+        (None, "give a list of values"),
+        ("16", "give a list of values"),
+        ((16, None), "each value is a text, a number, true or false"),
+        (([16], 32), "each value is a text, a number, true or false"),
+        ({}, "Field required"),
+        ({"low": 2, "high": 1}, "low must lie below high"),
+        ({"low": 2, "high": 2}, "low must lie below high"),
+        ({"low": 0, "high": 1, "log": True}, "log needs a low above 0 and no step"),
+        ({"low": 1, "high": 9, "log": True, "step": 2}, "log needs a low above 0 and no step"),
+        ({"low": 1, "high": 2, "steps": 1}, "Extra inputs are not permitted"),
+        ({"low": 1, "high": 4, "step": 2}, "steps of 2 from 1 do not end at 4; change one of them"),
+        ({"low": 0.1, "high": 0.6, "step": 0.2}, "steps of 0.2 from 0.1 do not end at 0.6"),
+        ({"low": 1, "high": 4, "step": 0}, "greater than 0"),
+        ({"low": 1, "high": float("inf")}, "finite number"),
+        ({"low": float("nan"), "high": 2}, "finite number"),
+    ],
 )
-def test_values_that_are_no_choice_and_no_range_are_refused(given: Any) -> None:
-    with pytest.raises(ValidationError):
+def test_values_that_are_no_choice_and_no_range_are_refused(given: Any, words: str) -> None:
+    with pytest.raises(ValidationError) as refused:
         TuningConfig(space={"model.lstm_units": given})
+    assert words in refused.value.errors()[0]["msg"]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31])
+def test_a_seed_that_the_sampler_does_not_take_is_refused(seed: int) -> None:
+    with pytest.raises(ValidationError):
+        TuningConfig(seed=seed)
+
+
+def test_a_range_of_a_number_that_may_be_unset_can_be_searched() -> None:
+    check_space(TuningConfig(space={"training.adversarial": Range(low=0, high=2, step=0.5)}), BASE)
 
 
 def test_settings_that_only_some_combinations_refuse_may_be_searched_together() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -148,3 +149,11 @@ def test_fifty_megabytes_are_refused_and_the_server_goes_on(server: str) -> None
     too_many = ask(server, json.dumps({"inputs": [""] * 60_000}))
     assert too_many.status_code == 400 and "at most 50,000 rows" in too_many.text
     assert ask(server, {"inputs": ["still there"]}).status_code == 200
+
+
+def test_a_server_on_ipv6_answers_and_a_closed_terminal_ends_it(server: str, tmp_path: Path) -> None:
+    """Needs ::1, which a machine without IPv6 lacks."""
+    told = tmp_path / "stderr"
+    with serving("models:/served@champion", "--host", "::1", host="::1", stderr=told, stop=signal.SIGHUP) as address:
+        assert ask(address, {"inputs": ["the purr came"]}).json()["predictions"][0]["label"] in LABELS
+    assert f"Serving served version 1 on {address}/invocations" in told.read_text()

@@ -100,18 +100,30 @@ def test_rows_that_the_other_was_trained_on_are_counted_and_left_out(log_run: Ca
     assert (compared.rows.compared, compared.rows.a_rows_trained_on_by_b) == (40, 20)
 
 
-def test_the_champion_is_the_other_run_where_none_is_named(log_run: Callable[..., str]) -> None:
-    champion, name = log_run(), "compared-with-champion"
-    client = MlflowClient()
+def test_without_a_second_run_it_is_the_champion_or_the_previous_one_for_the_champion_itself(
+    log_run: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    client, name = MlflowClient(), "compared-with-champion"
     client.create_registered_model(name)
-    version = client.create_model_version(name, source=f"runs:/{champion}/none", run_id=champion).version
-    client.set_registered_model_alias(name, "champion", version)
-    challenger = log_run(tags={"model_name": name, "model_version": "2"})
-    compared = compare_runs(challenger, None)
-    assert compared.b["run_id"] == champion and compared.a["model"] == f"{name} 2"
-    client.set_tag(champion, "model_name", name)
-    with pytest.raises(UsageError, match="made the champion itself"):
-        compare_runs(champion, None)
+    runs = [log_run(tags={"model_name": name, "model_version": str(number)}) for number in (1, 2, 3)]
+    for number, run_id in enumerate(runs, start=1):
+        client.create_model_version(name, source=f"runs:/{run_id}/none", run_id=run_id)
+        client.set_registered_model_alias(name, "champion", str(number))
+        if number > 1:
+            client.set_registered_model_alias(name, "previous", str(number - 1))
+        else:
+            with pytest.raises(UsageError, match=f"made the champion of {name}, and there is no previous champion"):
+                compare_runs(run_id, None)
+    first, previous, champion = runs
+    for wanted, other, a, b in (
+        (first, champion, f"{name} 1)", f"{name} 3, the champion)"),
+        (previous, champion, f"{name} 2)", f"{name} 3, the champion)"),
+        (champion, previous, f"{name} 3, the champion)", f"{name} 2, the previous champion)"),
+    ):
+        assert main(["compare", wanted]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [lines[0][:2], lines[2][:2]] == ["A:", "B:"] and wanted in lines[0] and other in lines[2]
+        assert lines[0].endswith(a) and lines[2].endswith(b)
 
 
 def test_a_run_is_found_by_its_name_unless_two_have_it(log_run: Callable[..., str]) -> None:

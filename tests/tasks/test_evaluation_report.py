@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lstm_model.evaluation.record import Evaluation
-from tasks.training.evaluation_report import baseline_verdict, evaluation_markdown, evaluation_metrics
+from tasks.training.evaluation_report import baseline_verdict, evaluation_metrics, evaluation_text
 
 LABEL = 'say "x" | $y$, 100 %'
 PER_CLASS = {"precision": 0.5, "recall": 0.25, "f1": 1 / 3, "support": 8}
@@ -61,7 +61,7 @@ def test_mlflow_takes_every_name_and_each_figure_is_there() -> None:
 def test_without_a_baseline_and_without_cases_there_is_nothing_to_say_of_them() -> None:
     found = evaluation(baseline=None, behaviour={"invariance": [], "cases": None})
     assert not [name for name in evaluation_metrics(found) if "baseline" in name or "cases" in name]
-    assert "baseline" not in evaluation_markdown(found)
+    assert "baseline" not in evaluation_text(found)
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,30 @@ def test_it_is_said_plainly_whether_the_network_beats_the_baseline(
                 "difference": {"macro_f1": difference, "interval": interval}}  # fmt: skip
     judged = evaluation(baseline=baseline)
     assert baseline_verdict(judged).startswith(words)
-    assert baseline_verdict(judged) in evaluation_markdown(judged)
+    assert baseline_verdict(judged) in evaluation_text(judged)
 
 
 def test_a_table_holds_a_row_a_line_whatever_the_label() -> None:
-    lines = [line for line in evaluation_markdown(evaluation()).splitlines() if line.startswith("|")]
-    assert max(len(line) for line in lines) < 400 and any(r'say "x" \| $y$' in line for line in lines)
+    awkward = "two\nlines " + "long " * 60
+    found = evaluation_text(labelled({awkward: 0.5}))
+    (line,) = [line for line in found.splitlines() if line.startswith("two lines long")]
+    assert len(line) < 140 and "...  0.5000" in line
+
+
+@pytest.mark.parametrize(("labels", "shown"), [(4, 4), (20, 20), (77, 10)])
+def test_of_many_labels_the_worst_are_shown_and_where_the_rest_is(labels: int, shown: int) -> None:
+    names = {f"label {number:02}": (number * 7 % labels) / 100 for number in range(labels)}
+    found = evaluation_text(labelled(names))
+    lines = [line.split("  ")[0] for line in found.splitlines() if line.startswith("label ") and "F1" not in line]
+    worst = sorted(names, key=lambda name: names[name])[:10]
+    assert lines == (list(names) if shown == labels else worst)
+    assert ("the report has the other 67." in found) == (labels == 77)
+
+
+def labelled(f1: dict[str, float]) -> Evaluation:
+    """Return an evaluation with these labels and their F1."""
+    found = evaluation(baseline=None)
+    per_class = {label: {**PER_CLASS, "f1": value} for label, value in f1.items()}
+    candidate = {**found.candidate.model_dump(), "per_class": per_class}
+    intervals = {**found.intervals.model_dump(), "f1": {label: [0.1, 0.4] for label in f1}}
+    return evaluation(labels=list(f1), candidate=candidate, intervals=intervals, baseline=None)

@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -124,12 +125,19 @@ def test_a_full_database_is_told_as_a_full_disk_whatever_sqlalchemy_adds() -> No
     assert isinstance(told, UsageError) and "No space left on device. Free space" in str(told)
 
 
-def test_what_was_waited_for_is_not_waited_for_again_by_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_waited_for_is_not_waited_for_again_by_the_task_and_a_retry_is_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(tasks.runtime.retries, "RETRY_FOR_SECONDS", 0.05)
     with pytest.raises(MlflowException) as raised:
         with_retries(Flaky(LOCKED, times=1_000_000))
     fresh = MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
-    assert worth_a_retry(None, None, Failed(data=fresh)) and not worth_a_retry(None, None, Failed(data=raised.value))
+    task, task_run = SimpleNamespace(name="load-examples"), SimpleNamespace(run_count=2)
+    caplog.clear()
+    with caplog.at_level("WARNING"):
+        assert not worth_a_retry(task, task_run, Failed(data=raised.value)) and not caplog.messages
+        assert worth_a_retry(task, task_run, Failed(data=fresh))
+    assert caplog.messages[-1].startswith("load-examples failed, retrying in 10 s: ")
 
 
 def test_a_locked_database_is_told_without_its_statement() -> None:

@@ -1,6 +1,7 @@
 """The stage store: a folder appears whole or not at all, and a damaged one is never used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from lstm_model.config.model import ModelConfig
 from lstm_model.digests import digest_file
 from tasks.runtime import stage_store as stages
 from tasks.runtime.stage_store import StageRecord, build, find, write_json
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Done, Run
 
 RUN = Run(run_id="r", experiment_id="0", name="n", data_name="d")
 
@@ -102,10 +103,19 @@ def test_a_stage_that_is_found_ends_in_the_state_cached_and_is_reported_again(mo
 
     monkeypatch.setattr(stages, "retried_task", run_here)
     monkeypatch.setattr(stages, "stage_code_digest", lambda source: "of this file")
-    monkeypatch.setattr(stages, "log_seconds", lambda run, **seconds: None)
+    headlines: list[str | None] = []
+
+    @contextmanager
+    def timing(run: Run, name: str) -> Iterator[Done]:
+        yield (done := Done())
+        headlines.append(done.headline)
+
+    monkeypatch.setattr(stages, "timing", timing)
     reported: list[StageRecord] = []
 
-    @stages.stage("answer", report=lambda record, run: reported.append(record))
+    @stages.stage(
+        "answer", report=lambda record, run: reported.append(record), headline=lambda facts: f"number {facts['number']}"
+    )
     def write_it(folder: Path, number: int) -> dict[str, int]:
         return {**write_answer(folder), "number": number}
 
@@ -113,6 +123,7 @@ def test_a_stage_that_is_found_ends_in_the_state_cached_and_is_reported_again(mo
         write_it(number, run=RUN)
     assert [state.name for state in ended] == ["Completed", "Cached", "Completed"]
     assert [record.facts["number"] for record in reported] == [1, 1, 2] and reported[0] == reported[1]
+    assert headlines == ["number 1", "cached: number 1", "number 2"]
 
 
 def test_paths_do_not_count_but_contents_and_settings_do(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def excel_rows(path: Path, reading: Reading | None = None) -> Iterator[list[str 
             if any(cell is not None for cell in row):
                 width = width or max(place for place, cell in enumerate(row, 1) if cell is not None)
                 yield [*row[:width], *[None] * (width - len(row))]
-    except (UsageError, ContentError):
+    except (UsageError, ContentError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001  openpyxl raises what its parsers raise
         problem = f"{path} is not a complete Excel workbook: {error or type(error).__name__}."
