@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,13 +24,21 @@ use_local_state()
 logging.raiseExceptions = False
 
 
-# Folders of tests, the slow ones first: at the end, short files keep all workers busy.
-ORDER = ("team", "flows", "", "serving", "tasks", "library")
+ORDER = {"team": 0, "flows": 1, "library": 3}  # The slow ones first: at the end, short files keep all workers busy.
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # Workers inherit it.
+        os.environ["SHARED_BY_WORKERS"] = tempfile.mkdtemp(prefix="lstm-text-shared-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["SHARED_BY_WORKERS"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    items.sort(key=lambda item: ORDER.index("/".join(item.path.parent.relative_to(here).parts)))
+    items.sort(key=lambda item: ORDER.get(item.path.parent.name, 2))
 
 
 class ByServers(LoadFileScheduling):  # type: ignore[misc]

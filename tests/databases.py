@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -34,10 +33,9 @@ def own_variables() -> dict[str, str]:
 
 
 def session_folder(name: str) -> Path:
-    """Return a folder that all workers of this test session share."""
-    session = os.environ.get("PYTEST_XDIST_TESTRUNUID", os.getpid())
-    folder = Path(tempfile.gettempdir(), f"lstm-text-{name}-{session}")
-    folder.mkdir(parents=True, exist_ok=True)
+    """Return a folder that all workers of this test session share; tests/conftest.py makes and removes it."""
+    folder = Path(os.environ["SHARED_BY_WORKERS"], name)
+    folder.mkdir(exist_ok=True)
     return folder
 
 
