@@ -56,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    if sys.flags.optimize > 1:
+        raise UsageError("PYTHONOPTIMIZE=2 removes texts that this command and MLflow need.", "Unset PYTHONOPTIMIZE.")
     if not arguments or arguments[0] in ("-h", "--help"):
         modules = {name: import_module(f"flows.commands.{name}") for name in COMMANDS}
         lines = [f"  {name:10}{module.Settings.__doc__.splitlines()[0]}" for name, module in modules.items()]

@@ -2,9 +2,14 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
 from lstm_model.errors import LstmTextError, ModelError, UsageError
+from tasks.runtime.server_checks import LOGIN
 
 SERVER_PACKAGES = (
     "mlflow", "sqlalchemy", "requests", "urllib3", "httpx", "httpcore", "prefect", "psycopg2", "botocore"
@@ -13,6 +18,8 @@ SERVER_PACKAGES = (
 
 def known_failure(error: BaseException) -> LstmTextError | None:
     """Return an error of MLflow, Prefect, the network or the disk with what to do about it; None for a bug."""
+    if unusable := _prefect_settings(error):
+        return unusable
     # Imported here: MLflow takes a second, which a wrong flag does not need.
     from tasks.runtime.prefect_server import lost_server
     from tasks.runtime.retries import RETRY_FOR_SECONDS, disk_is_full, text_of
@@ -38,9 +45,30 @@ def known_failure(error: BaseException) -> LstmTextError | None:
             return lost
         return ModelError(
             f"The tracking server (MLflow) or the orchestrator (Prefect) failed: {type(error).__name__}: {text}.",
-            "Check MLFLOW_TRACKING_URI and PREFECT_API_URL and that the servers run.",
+            f"Check MLFLOW_TRACKING_URI and PREFECT_API_URL and that the servers run.{_login(text)}",
         )
     return None
+
+
+def _login(text: str) -> str:
+    """Return the variables of a login where a server has refused it during the work."""
+    refused = re.search(r"error code 40[13] |40[13] (Unauthorized|Forbidden)", text)
+    return f" For the login, set {LOGIN['MLflow']}; for Prefect {LOGIN['Prefect']}." if refused else ""
+
+
+def _prefect_settings(error: BaseException) -> UsageError | None:
+    """Return what is wrong with Prefect's settings, which it checks when it is imported; None for other errors."""
+    if isinstance(error, SettingsError):
+        text, variables = str(error), []
+    elif isinstance(error, ValidationError) and error.title.endswith("Settings") and error.title != "Settings":  # Ours.
+        problem = error.errors()[0]
+        text = f"{'.'.join(map(str, problem['loc']))}: {problem['msg']} (given: {str(problem['input'])[:110]!r})"
+        given = [(name, value) for name, value in os.environ.items() if name.startswith("PREFECT_")]
+        variables = [name for name, value in given if value == problem["input"]]
+    else:
+        return None
+    where = " and ".join(variables) or "it in .env, prefect.toml, pyproject.toml or Prefect's profiles.toml"
+    return UsageError(f"Prefect cannot use its settings: {text}.", f"Correct {where}.")
 
 
 def _contexts(error: BaseException) -> Iterator[BaseException]:

@@ -18,6 +18,7 @@ for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "PREFECT_
 
 from tasks.runtime.state.local_state import state_root, use_local_state  # noqa: E402
 from tests.databases import give_databases, give_prefect_database  # noqa: E402
+from tests.gateway import gateway  # noqa: E402, F401  a fixture
 
 use_local_state()
 # Prefect's console handler keeps the stream of the test it was made in, which pytest has closed since.

@@ -10,6 +10,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import get_model_info
+from mlflow.models.model import ModelInfo
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from lstm_model.digests import digest_json, digest_sources
@@ -74,10 +75,23 @@ def whole_version(name: str, version: str) -> Iterator[None]:
         ) from None
 
 
-def input_columns(name: str, version: str) -> list[str]:
-    """Return the names of the columns that a version reads as its text. Raises ModelError if files are missing."""
+def check_ours(name: str, version: str) -> ModelInfo:
+    """Return what MLflow knows of a version's files. Raises ModelError if files are missing or another tool made it."""
     with whole_version(name, version):
-        names: list[str] = get_model_info(f"models:/{name}/{version}").signature.inputs.input_names()
+        info = get_model_info(f"models:/{name}/{version}")
+    if not (info.metadata or {}).get("labels"):  # `register_classifier` writes them.
+        raise ModelError(
+            f"{name} version {version} is not a classifier of this project: another tool registered it "
+            f"({', '.join(sorted(info.flavors))}).",
+            "Name another version, or train under another name (--registration.model-name). "
+            f"{what_exists(mlflow_client())}",
+        )
+    return info
+
+
+def input_columns(name: str, version: str) -> list[str]:
+    """Return the names of the columns that a version reads as its text. Raises ModelError as `check_ours` does."""
+    names: list[str] = check_ours(name, version).signature.inputs.input_names()
     return names
 
 
@@ -85,14 +99,17 @@ def download_version(name: str, version: str) -> RegisteredClassifier:
     """Download a registered version and return its classifier.
 
     It is downloaded each time. One rename moves the files to a folder named by their digest, because another process
-    may be reading its own download. Raises ModelError if files are missing.
+    may be reading its own download. Raises ModelError as `check_ours` does.
     """
     root = state_root() / "downloads" / name / version
     root.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=root, prefix=".downloading-") as scratch:
         with whole_version(name, version):
             model = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=scratch))
-            downloaded = model / "artifacts" / "classifier"
+        downloaded = model / "artifacts" / "classifier"
+        if not downloaded.exists():
+            check_ours(name, version)
+        with whole_version(name, version):
             digest = _digest_folder(downloaded, version)
         folder = root / digest
         if folder.exists() and _digest_folder(folder, version) != digest:

@@ -8,6 +8,7 @@ its own process group and ends with the command in both cases.
 import atexit
 import http.client
 import os
+import re
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ from lstm_model.errors import ModelError
 from tasks.runtime.child_processes import Process, child_process, ending, interruptible
 from tasks.runtime.ports import LOOPBACK, free_port
 from tasks.runtime.server_checks import check_prefect_server
+from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
 from tasks.runtime.terminal import running, show, show_our_records
 
@@ -35,7 +37,7 @@ def use_prefect_server() -> Iterator[None]:
     server does not answer.
     """
     import prefect.context
-    from prefect.settings import PREFECT_API_URL  # A profile may set it as well.
+    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_AUTH_STRING  # A profile may set them as well.
 
     started = time.monotonic()
     kept = ExitStack()
@@ -54,6 +56,8 @@ def use_prefect_server() -> Iterator[None]:
     command += ["--factory", "prefect.server.api.server:create_app"]
     command += ["--host", LOOPBACK, "--port", str(port), "--log-level", "error", "--lifespan", "on"]
     quiet = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    # What a server for others may have set, in the environment or in a file.
+    quiet |= {"PREFECT_SERVER_API_BASE_PATH": "/api", "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "false"}
     log = kept.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  closed at exit
     process = kept.enter_context(child_process(command, quiet, output=log))
     with running("start"):
@@ -66,6 +70,8 @@ def use_prefect_server() -> Iterator[None]:
     # Links are for later, when `make ui` shows what this server recorded; its own address ends with the command.
     os.environ.setdefault("PREFECT_UI_URL", DEFAULT_PREFECT_UI)
     os.environ["PREFECT_API_URL"] = f"http://{LOOPBACK}:{port}/api"
+    if login := PREFECT_SERVER_API_AUTH_STRING.value():  # The server has read it, too.
+        os.environ["PREFECT_API_AUTH_STRING"] = login
     _own[os.environ["PREFECT_API_URL"]] = process
     prefect.context.refresh_global_settings_context()
     show(f"{'start':20}{time.monotonic() - started:7.1f} s  MLflow, and Prefect's server for this command")
@@ -97,9 +103,18 @@ def _wait_until_up(port: int, process: Process, log: IO[bytes]) -> None:
                 return
         time.sleep(0.05)
     log.seek(0)
-    lines = log.read().decode("utf-8", "replace").strip().splitlines()
-    reason = lines[-1][:300] if lines else ending(process.poll())
-    raise ModelError(
-        f"Prefect's server did not answer on {LOOPBACK}:{port} within {START_SECONDS:.0f} s: {reason}.",
-        "Start one with `prefect server start` and set PREFECT_API_URL to its address.",
-    )
+    raise _no_answer(log.read().decode("utf-8", "replace").strip(), port, process.poll())
+
+
+def _no_answer(log: str, port: int, code: int | None) -> ModelError:
+    """Return the error of a server that ended (code: its exit code) or is too slow."""
+    from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
+
+    lines = log.splitlines() or [ending(code)]
+    reason = next((line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception): ", line)), lines[-1])[:300]
+    database = PREFECT_SERVER_DATABASE_CONNECTION_URL.value() or ""
+    remedy = "Start one with `prefect server start` and set PREFECT_API_URL to its address."
+    if database and not database.startswith("sqlite"):
+        remedy = f"Its database is {without_password(database)}: correct PREFECT_SERVER_DATABASE_CONNECTION_URL."
+    found = f"did not answer within {START_SECONDS:.0f} s" if code is None else "ended"
+    return ModelError(f"Prefect's server on {LOOPBACK}:{port} {found}: {without_password(reason)}.", remedy)

@@ -1,6 +1,7 @@
 """Retries of errors that may pass: a full disk, a locked or restarted tracking database."""
 
 import errno
+import re
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +17,8 @@ from tasks.runtime.state.credentials import without_password
 RETRY_FOR_SECONDS = 90.0  # A database server restarts in less.
 BRIEF_SECONDS = 2.0
 PASSING_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT}
+# MLflow's text for an answer that is not JSON: a server that refuses the login (401, 403) or has no such page (404).
+REFUSED = re.compile(r"API request to endpoint \S+ failed with error code 4(?!08|29)\d\d ")
 PASSING_CODES = {"TEMPORARILY_UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
 
 
@@ -24,7 +27,8 @@ def may_pass(error: BaseException) -> bool:
     if isinstance(error, MlflowException):
         # MLflow's code INTERNAL_ERROR also stands for an HTTP request without an answer, which shows in the text, and
         # for an error of its database while it creates a version, which is the cause.
-        if error.error_code in PASSING_CODES or str(error.message).startswith("API request to"):
+        text = str(error.message)
+        if error.error_code in PASSING_CODES or (text.startswith("API request to") and not REFUSED.match(text)):
             return True
         return error.__cause__ is not None and may_pass(error.__cause__)
     if isinstance(error, ConnectionError | TimeoutError | sqlite3.OperationalError):

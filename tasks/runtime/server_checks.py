@@ -4,22 +4,35 @@ import os
 
 from lstm_model.errors import ModelError
 from tasks.runtime.state.credentials import without_password
+from tasks.runtime.state.prefect_settings import place_of_api_url
 from tasks.runtime.state.proxies import named_proxies
 
 TIMEOUT_SECONDS = 5
+BUSY_SECONDS = 30  # For an answer out of the database.
 EMBEDDED = "sqlite"
 DATABASES = (EMBEDDED, "postgresql", "mysql", "mssql")
 DRIVERS_WITH_TIMEOUT = ("psycopg", "psycopg2", "pymysql", "mysqldb")  # Those that take connect_timeout.
+API = " (its address ends in /api)"
+LOGIN = {
+    "MLflow": "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
+    "Prefect": "PREFECT_API_AUTH_STRING, or PREFECT_API_KEY",
+}
+# A request of MLflow's client that every server answers, and only to who may use it; /health is open to all.
+MLFLOW_REQUESTS = {
+    "MLFLOW_TRACKING_URI": "/api/2.0/mlflow/experiments/search",
+    "MLFLOW_REGISTRY_URI": "/api/2.0/mlflow/registered-models/search",
+}
 
 
 def check_tracking_server() -> None:
-    """Raise ModelError if no MLflow server or database answers at $MLFLOW_TRACKING_URI."""
+    """Raise ModelError if no MLflow server or database answers at $MLFLOW_TRACKING_URI, or refuses the login."""
     uri = os.environ.get("MLFLOW_TRACKING_URI", EMBEDDED)
-    if uri.startswith(("http://", "https://")):
-        _check_health("MLflow", "MLFLOW_TRACKING_URI", uri, healthy="OK")
-    elif is_database(uri) and not uri.startswith(EMBEDDED):
+    for variable, endpoint in MLFLOW_REQUESTS.items():
+        if os.environ.get(variable, "").startswith(("http://", "https://")):
+            _check_mlflow(variable, os.environ[variable], endpoint)
+    if is_database(uri) and not uri.startswith(EMBEDDED):
         _connect(uri)
-    elif "://" not in uri and uri != "databricks":
+    elif uri != "databricks" and (uri.startswith("file:") or "://" not in uri):  # MLflow refuses a folder, too.
         raise ModelError(
             f"MLFLOW_TRACKING_URI is {uri!r}, which is not the address of a server or database.",
             "Set it to http://HOST:PORT or postgresql://USER@HOST/DATABASE, or unset it to use the files in mlruns/.",
@@ -27,8 +40,26 @@ def check_tracking_server() -> None:
 
 
 def check_prefect_server(uri: str) -> None:
-    """Raise ModelError if no Prefect server answers at PREFECT_API_URL."""
-    _check_health("Prefect", "PREFECT_API_URL", uri, healthy="true", hint=" (its address ends in /api)")
+    """Raise ModelError if no Prefect server answers at PREFECT_API_URL, or refuses the login."""
+    place = place_of_api_url()
+    status, answer = _health(place, uri)
+    if not 400 <= status < 500 and (status, answer) != (200, "true"):
+        raise _wrong_answer("Prefect", place, uri, status, answer)
+    # The health page is open to all, and not there behind a proxy that serves only the API: so Prefect's client asks.
+    import httpx
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
+
+    try:
+        with get_client(sync_client=True) as client:
+            client.read_flows(limit=1)  # On Prefect Cloud, too.
+    except PrefectHTTPStatusError as error:
+        given = bool(PREFECT_API_AUTH_STRING.value() or PREFECT_API_KEY.value())
+        answered = error.response
+        raise _wrong_answer("Prefect", place, uri, answered.status_code, answered.text, given) from None
+    except (httpx.HTTPError, ValueError) as error:
+        raise _unreachable(place, uri, "No Prefect server answers", _innermost(error), API) from None
 
 
 def is_database(uri: str) -> bool:
@@ -36,21 +67,59 @@ def is_database(uri: str) -> bool:
     return uri.partition("://")[0].partition("+")[0] in DATABASES
 
 
-def _check_health(name: str, variable: str, uri: str, *, healthy: str, hint: str = "") -> None:
+def _check_mlflow(variable: str, uri: str, endpoint: str) -> None:
+    """Make a request as MLflow's client does: with its login, certificates and proxies, but without its retries."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    options = {"max_retries": 0, "timeout": (TIMEOUT_SECONDS, BUSY_SECONDS), "raise_on_status": False}
+    login = get_default_host_creds(uri.rstrip("/"))
+    try:
+        response = http_request(login, endpoint, "GET", params={"max_results": 1}, **options)
+    except MlflowException as error:
+        raise _unreachable(variable, uri, "No MLflow server answers", _innermost(error)) from None
+    if response.status_code != 200 or not response.text.lstrip().startswith("{"):
+        given = bool(login.username or login.token or login.auth)
+        raise _wrong_answer("MLflow", variable, uri, response.status_code, response.text, given)
+
+
+def _health(place: str, uri: str) -> tuple[int, str]:
     import requests
 
-    problem = f"No {name} server answers"
     try:
         response = requests.get(f"{uri.rstrip('/')}/health", timeout=TIMEOUT_SECONDS)
-    except requests.exceptions.SSLError:  # The clients have their own settings for certificates.
-        return
+    except requests.exceptions.SSLError:  # Prefect has its own settings for certificates.
+        return 200, "true"
     except (requests.RequestException, ValueError) as error:
-        raise _unreachable(variable, uri, problem, _innermost(error), hint) from None
-    if 400 <= response.status_code < 500:  # A proxy that wants a login or serves only the API: the clients report it.
-        return
-    text = response.text.strip()
-    if response.status_code != 200 or text != healthy:
-        raise _unreachable(variable, uri, problem, f"HTTP {response.status_code}, {text[:60]!r}", hint)
+        raise _unreachable(place, uri, "No Prefect server answers", _innermost(error), API) from None
+    return response.status_code, response.text.strip()
+
+
+def _better_address(uri: str) -> str:
+    """Return what to say of the address that answers instead, if one does; otherwise how it ends."""
+    import requests
+
+    better = f"{uri.rstrip('/')}/api"
+    try:
+        if requests.get(f"{better}/health", timeout=TIMEOUT_SECONDS).text.strip() == "true":
+            return f": a Prefect server answers at {without_password(better)}"
+    except (requests.RequestException, ValueError):
+        pass
+    return API
+
+
+def _wrong_answer(name: str, place: str, uri: str, status: int, text: str, given: bool = False) -> ModelError:
+    """Return the error for an answer of another kind. given: whether the request had a login."""
+    found = f"HTTP {status}, {' '.join(text.split())[:60]!r}"
+    if status in (401, 403):
+        return ModelError(
+            f"The {name} server at {without_password(uri)} ({place}) refuses "
+            f"{'this login' if given else 'requests without a login'}: {found}.",
+            f"{'Correct' if given else 'Set'} {LOGIN[name]}.",
+        )
+    hint = " (its address is that of its pages, up to the #)" if name == "MLflow" else _better_address(uri)
+    return _unreachable(place, uri, f"No {name} server answers", found, hint)
 
 
 def _innermost(error: BaseException) -> str:
@@ -76,11 +145,12 @@ def _connect(uri: str) -> None:
         raise _unreachable("MLFLOW_TRACKING_URI", uri, "No database opens", reason) from None
 
 
-def _unreachable(variable: str, uri: str, problem: str, reason: str, hint: str = "") -> ModelError:
+def _unreachable(place: str, uri: str, problem: str, reason: str, hint: str = "") -> ModelError:
     reason = without_password(" ".join(reason.split())).rstrip(".?")
     proxies = named_proxies() if uri.startswith("http") else {}
     bypass = f" To reach it without the proxy ({', '.join(proxies)}), add its host to NO_PROXY." if proxies else ""
-    return ModelError(
-        f"{problem} at {without_password(uri)} ({variable}): {reason}.",
-        f"Start it or correct {variable}{hint}; unset it to use the files in mlruns/.{bypass}",
-    )
+    remedy = f"Start it or correct {place}{hint}; unset it to use the files in mlruns/.{bypass}"
+    if "certificate verify failed" in reason:
+        trusted = "MLFLOW_TRACKING_SERVER_CERT_PATH" if place.startswith("MLFLOW") else "PREFECT_API_SSL_CERT_FILE"
+        remedy = f"Set {trusted} to the file with the certificate of the authority that signed it."
+    return ModelError(f"{problem} at {without_password(uri)} ({place}): {reason}.", remedy)

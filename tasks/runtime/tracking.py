@@ -4,6 +4,7 @@ import inspect
 import logging
 import os
 import re
+import shlex
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +26,7 @@ from lstm_model.digests import digest_text
 from lstm_model.errors import ModelError
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.server_checks import EMBEDDED, is_database
-from tasks.runtime.state.credentials import without_credentials
+from tasks.runtime.state.credentials import without_credentials, without_password
 from tasks.runtime.state.local_state import artifacts_root
 from tasks.runtime.state.tracking_database import prepare_tracking_database
 from tasks.runtime.terminal import running
@@ -82,6 +83,13 @@ def ensure_experiment(name: str) -> str:
             experiment = mlflow.get_experiment_by_name(name)
             if experiment is None:
                 raise
+    if experiment.lifecycle_stage != "active":
+        server = f"MLFLOW_TRACKING_URI={shlex.quote(without_password(mlflow.get_tracking_uri()))}"
+        restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
+        raise ModelError(
+            f"The experiment {name} is deleted.",
+            f"Restore it: {server} {restore}, or choose another with --registration.experiment-name.",
+        )
     location = experiment.artifact_location
     if is_database(mlflow.get_tracking_uri()) and location.startswith("mlflow-artifacts:"):
         raise ModelError(

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import mlflow
 from mlflow.pyfunc.scoring_server import get_cmd
 
-from tasks.registry.registered_model import whole_version
+from tasks.registry.registered_model import check_ours, whole_version
 from tasks.runtime.child_processes import Process, child_process, ending
 from tasks.runtime.ports import LOOPBACK, REACHED_AT
 
@@ -94,10 +94,12 @@ def start_server(
     """Download a version and make a waiting server the process that `mlflow models serve` would end in.
 
     This is faster than the command, which does one step after the other
-    (docs/decisions/0011-serve-without-the-command.md). Raises ModelError if the version cannot be downloaded.
+    (docs/decisions/0011-serve-without-the-command.md). Raises ModelError if the version cannot be downloaded, or if
+    another tool made it.
     """
     process, folder = waiting
     started = time.monotonic()
+    check_ours(name, version)
     with whole_version(name, version):
         model = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=folder)
     line, variables = get_cmd(model, port, host, nworkers=workers)

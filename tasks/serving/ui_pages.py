@@ -35,6 +35,7 @@ def serve_pages(*, mlflow_port: int, prefect_port: int) -> int:
         "MLFLOW_BACKEND_STORE_URI": uri,  # Not on the command line, where `ps` would show a password.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PREFECT_UI_API_URL": f"http://{LOOPBACK}:{prefect_port}/api",
+        "PREFECT_SERVER_API_BASE_PATH": "/api",
     }
     with child_process(tracking, environment) as one, child_process(prefect, environment) as other:
         while one.poll() is None and other.poll() is None:

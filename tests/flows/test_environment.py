@@ -4,84 +4,38 @@ Slow: each training and scoring is a process of its own, two of them with an MLf
 """
 
 import base64
-import http.client
 import json
-import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import zipfile
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.flows.trainings import FLAGS, answer, environment
+from tests.gateway import PROXIES, SECRET
 from tests.samples import write_tiny_file
-from tests.team.servers import free_port, prefect_server, running
+from tests.team.servers import free_port, prefect_server, running, wait_until
 
 BIN = Path(sys.executable).parent
-SECRET = "planted-säcret/1"
 NOTEBOOK = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "KERAS_BACKEND": "torch"}
-NOBODY = "127.0.0.1:9"  # The discard port: nothing answers there.
-PROXIES = {
-    "dead": {"HTTP_PROXY": f"http://{NOBODY}", "HTTPS_PROXY": f"http://{NOBODY}"},
-    "dead, others excepted": {"http_proxy": f"http://{NOBODY}", "NO_PROXY": "example.com", "no_proxy": "example.com"},
-    "without a scheme": {"HTTP_PROXY": NOBODY, "ALL_PROXY": NOBODY},
-    "socks": {"ALL_PROXY": f"socks5://{NOBODY}"},
-    "socks as GNOME writes it": {"ALL_PROXY": f"socks://{NOBODY}/", "NO_PROXY": "localhost"},
-    "socks 4": {"all_proxy": f"socks4://{NOBODY}"},
-    "nonsense": {"ALL_PROXY": "http://[", "HTTP_PROXY": "http://host:port"},
+# Settings for other servers, other programs and other runs; folders and numbers that are none.
+SURROUNDINGS = {
+    "PREFECT_SERVER_API_AUTH_STRING": "me:mine", "PREFECT_SERVER_API_BASE_PATH": "/mine", "PREFECT_PROFILE": "mine",
+    "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true", "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false", "PREFECT_API_KEY": "mine", "PREFECT_API_URL": "",
+    "MLFLOW_TRACKING_URI": "", "MLFLOW_REGISTRY_URI": "", "MLFLOW_RUN_ID": "mine", "MLFLOW_EXPERIMENT_NAME": "mine",
+    "MLFLOW_TRACKING_TOKEN": "mine", "MLFLOW_ENABLE_ASYNC_LOGGING": "true", "KERAS_MAX_EPOCHS": "1", "LC_ALL": "C",
+    "TMPDIR": "/nowhere", "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "many",
+}  # fmt: skip
+FILES = {
+    ".keras/keras.json": '{"floatx": "float16", "backend": "jax", "image_data_format": "channels_first"}',
+    ".config/matplotlib/matplotlibrc": "axes.facecolor: red\nno such line",
+    ".env": "PREFECT_SERVER_API_AUTH_STRING=you:yours",
+    "prefect.toml": "[server.api]\nbase_path='/yours'\n[results]\npersist_by_default=true",
 }
-ALL_NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-
-
-class Gateway(BaseHTTPRequestHandler):
-    """A proxy: passes what has the right password on to `backend`, refuses the rest; without a backend, all of it."""
-
-    backend: int | None = None
-    passed = 0
-
-    def _pass_on(self) -> None:
-        wanted = "Basic " + base64.b64encode(f"planted:{SECRET}".encode()).decode()
-        health = self.path.endswith("/health")
-        if self.backend is None or (self.headers.get("Authorization") != wanted and not health):
-            self.send_error(403 if self.backend is None else 401)
-            return
-        type(self).passed += 1
-        path = self.path.split("tracking.example", 1)[-1]
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        there = http.client.HTTPConnection("127.0.0.1", self.backend)
-        kept = {name: value for name, value in self.headers.items() if name not in ("Host", "Authorization")}
-        there.request(self.command, path, body, kept)
-        answered = there.getresponse()
-        content = answered.read()
-        self.send_response(answered.status)
-        self.send_header("Content-Type", answered.headers.get("Content-Type", "text/plain"))
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-        there.close()
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("do_"):  # do_GET, do_POST ...
-            return self._pass_on
-        raise AttributeError(name)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def gateway() -> Iterator[ThreadingHTTPServer]:
-    class Own(Gateway):
-        pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Own) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -92,19 +46,24 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def lstm_text(
-    *arguments: str, environment: dict[str, str], shell: str = "", encoding: str = "utf-8"
+    *arguments: str, environment: dict[str, str], shell: str = "", encoding: str = "utf-8", folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command; shell: redirections. encoding: of what it prints."""
+    """Run the command; shell: redirections. encoding: of what it prints. folder: where it starts."""
     command = ["bash", "-c", f'exec "$@" {shell}', "bash", str(BIN / "lstm-text"), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, timeout=300, encoding=encoding, check=False)
+    options: dict[str, Any] = {"capture_output": True, "timeout": 300, "encoding": encoding, "cwd": folder}
+    return subprocess.run(command, env=environment, check=False, **options)
 
 
 @pytest.fixture(scope="module")
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A training from a notebook, with two kinds of proxy and a console that shows ASCII alone; its state folder."""
-    state = tmp_path_factory.mktemp("state")
+    """A training from a notebook, with proxies, others' settings and a console of ASCII alone; its state folder."""
+    state, home = tmp_path_factory.mktemp("a % b # ü 枭"), tmp_path_factory.mktemp("home")
+    for name, text in FILES.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
     hostile = {**NOTEBOOK, **PROXIES["dead"], **PROXIES["socks as GNOME writes it"], "PYTHONIOENCODING": "ascii:strict"}
-    return state, lstm_text("train", "--data.path", str(data), *FLAGS, environment={**environment(state), **hostile})
+    variables = {**environment(state), **hostile, **SURROUNDINGS, "HOME": str(home)}
+    return state, lstm_text("train", "--data.path", str(data), *FLAGS, environment=variables, folder=home)
 
 
 def test_a_training_in_a_hostile_environment_ends_with_a_champion(
@@ -112,6 +71,10 @@ def test_a_training_in_a_hostile_environment_ends_with_a_champion(
 ) -> None:
     finished = answer(trained[1])
     assert finished["promoted"] and "a bug" not in trained[1].stderr and "Traceback" not in trained[1].stderr
+    (network,) = trained[0].glob("stages/trained/*/network.keras")
+    config = zipfile.ZipFile(network).read("config.json").decode()
+    assert "float32" in config and "float16" not in config
+    assert "#ff0000" not in next(trained[0].glob("artifacts/**/report.html")).read_text("utf-8")
 
 
 def test_what_a_console_cannot_show_is_replaced_and_json_is_escaped(
@@ -154,60 +117,6 @@ def test_a_scoring_behind_a_proxy_that_refuses_all_is_done(
     assert (tmp_path / "scores.parquet").exists() and "a bug" not in found.stderr
 
 
-@pytest.mark.parametrize("case", PROXIES)
-def test_every_client_reaches_this_machine_past_the_proxy(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import httpx
-    import requests
-    from websockets.sync.client import connect
-    from websockets.sync.server import serve
-
-    from tasks.runtime.state.proxies import bypass_proxies_on_loopback
-
-    set_proxies(monkeypatch, PROXIES[case])
-    bypass_proxies_on_loopback()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        for host in ("127.0.0.1", "localhost"):
-            address = f"http://{host}:{server.server_port}/"
-            assert httpx.get(address).status_code == requests.get(address, timeout=5).status_code == 403
-        server.shutdown()
-    with serve(lambda socket: socket.send("hello"), "127.0.0.1", 0) as sockets:
-        threading.Thread(target=sockets.serve_forever, daemon=True).start()
-        with connect(f"ws://127.0.0.1:{sockets.socket.getsockname()[1]}") as socket:
-            assert socket.recv() == "hello"
-
-
-def test_a_proxy_stays_in_force_for_other_machines(
-    gateway: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import httpx
-    import requests
-
-    from tasks.runtime.state.proxies import bypass_proxies_on_loopback
-
-    address = f"http://127.0.0.1:{gateway.server_port}"
-    set_proxies(monkeypatch, {"HTTP_PROXY": address, "NO_PROXY": "intranet.example"})
-    bypass_proxies_on_loopback()
-    assert os.environ["NO_PROXY"] == "intranet.example,127.0.0.1,localhost,::1,0.0.0.0"
-    assert httpx.get("http://tracking.example/").status_code == 403
-    assert requests.get("http://tracking.example/", timeout=5).status_code == 403
-    set_proxies(monkeypatch, {"HTTP_PROXY": address, "ALL_PROXY": f"socks://{NOBODY}"})
-    bypass_proxies_on_loopback()
-    assert requests.get("http://tracking.example/", timeout=5).status_code == 403
-    set_proxies(monkeypatch, {"HTTP_PROXY": address, "NO_PROXY": "*"})
-    bypass_proxies_on_loopback()
-    assert os.environ["NO_PROXY"] == "*"
-
-
-def set_proxies(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
-    for name in ALL_NAMES:
-        for either in (name, name.lower()):
-            monkeypatch.setenv(either, "")  # So that what the product sets is undone, too.
-            monkeypatch.delenv(either)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-
-
 def test_a_password_is_used_behind_a_proxy_and_written_nowhere(
     gateway: ThreadingHTTPServer, data: Path, tmp_path: Path
 ) -> None:
@@ -224,8 +133,12 @@ def test_a_password_is_used_behind_a_proxy_and_written_nowhere(
         "MLFLOW_TRACKING_URI": "http://planted:planted-s%C3%A4cret%2F1@tracking.example",
     }  # fmt: skip
     quiet = {**plain, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with prefect_server(tmp_path) as proxied["PREFECT_API_URL"], running(server, quiet, tmp_path / "server.log"):
-        wait_for_server(port)
+    healthy = [sys.executable, "-c", f"from urllib.request import urlopen; urlopen('http://127.0.0.1:{port}/health')"]
+    with (
+        prefect_server(tmp_path) as proxied["PREFECT_API_URL"],
+        running(server, quiet, tmp_path / "server.log") as process,
+    ):
+        wait_until(healthy, process, quiet)
         train = lstm_text("train", "--data.path", str(data), *FLAGS, environment=proxied)
         wrong = lstm_text("compare", "0" * 32, environment=proxied)
     finished = answer(train)
@@ -239,17 +152,3 @@ def test_a_password_is_used_behind_a_proxy_and_written_nowhere(
     assert {"mlflow.db", "server.db", "prefect.db", "report.html"} - {path.name for path in files} <= {"mlflow.db"}
     spelled = ("planted-s", base64.b64encode(f"planted:{SECRET}".encode()).decode()[:16])
     assert [path for path in files for secret in spelled if secret.encode() in path.read_bytes()] == []
-
-
-def wait_for_server(port: int) -> None:
-    for _ in range(600):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-        try:
-            connection.request("GET", "/health")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            threading.Event().wait(0.1)
-        finally:
-            connection.close()
-    raise AssertionError("the MLflow server does not come up")

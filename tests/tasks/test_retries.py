@@ -52,6 +52,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         LOCKED,
         MlflowException("API request to http://127.0.0.1:1 failed with exception ..."),
+        MlflowException("API request to endpoint /api failed with error code 429 != 200. Response body: 'slow down'"),
         caused(MlflowException("Unable to fetch model from model URI"), LOCKED),
         ConnectionRefusedError("refused"),
         requests.exceptions.ConnectTimeout("slow"),
@@ -71,6 +72,7 @@ def test_what_may_pass_is_tried_again(error: Exception) -> None:
     "error",
     [
         MlflowException("no such param", error_code=INVALID_PARAMETER_VALUE),
+        MlflowException("API request to endpoint /api failed with error code 401 != 200. Response body: 'log in'"),
         ContentError("There are no rows.", "Add some."),
         caused(MlflowException("Unable to fetch model from model URI"), KeyError("no such model")),
         PermissionError(errno.EACCES, "denied"),
@@ -138,6 +140,19 @@ def test_what_was_waited_for_is_not_waited_for_again_by_the_task_and_a_retry_is_
         assert not worth_a_retry(task, task_run, Failed(data=raised.value)) and not caplog.messages
         assert worth_a_retry(task, task_run, Failed(data=fresh))
     assert caplog.messages[-1].startswith("load-examples failed, retrying in 10 s: ")
+
+
+@pytest.mark.parametrize(("status", "named"), [(401, True), (403, True), (404, False)])
+def test_a_login_that_is_refused_during_the_work_names_the_variables(status: int, named: bool) -> None:
+    request = httpx.Request("GET", "http://127.0.0.1:4200/api")
+    response = httpx.Response(status, request=request)
+    by_mlflow = MlflowException(
+        f"API request to endpoint /api failed with error code {status} != 200. Response body: ''"
+    )
+    with pytest.raises(httpx.HTTPStatusError) as by_prefect:
+        response.raise_for_status()
+    for error in (by_mlflow, by_prefect.value):
+        assert ("set MLFLOW_TRACKING_USERNAME" in str(known_failure(error))) == named
 
 
 def test_a_locked_database_is_told_without_its_statement() -> None:

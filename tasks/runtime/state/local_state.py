@@ -1,10 +1,13 @@
 """Where runs keep their state, and the environment that puts each tool's state there and turns off its telemetry."""
 
 import os
+import sys
+import warnings
 from pathlib import Path
 
 from tasks.runtime.state.credentials import move_credentials
 from tasks.runtime.state.proxies import bypass_proxies_on_loopback
+from tasks.runtime.state.surroundings import check_surroundings
 
 PROJECT = Path(__file__).resolve().parents[3]
 DEFAULT_PREFECT_UI = "http://127.0.0.1:4200"
@@ -12,7 +15,7 @@ DEFAULT_PREFECT_UI = "http://127.0.0.1:4200"
 
 def state_root() -> Path:
     """Return the folder of all run state: $LSTM_TEXT_STATE, or mlruns/ in the project."""
-    return Path(os.environ.get("LSTM_TEXT_STATE") or PROJECT / "mlruns").resolve()
+    return Path(os.environ.get("LSTM_TEXT_STATE") or PROJECT / "mlruns").expanduser().resolve()
 
 
 def stages_root() -> Path:
@@ -25,14 +28,24 @@ def artifacts_root() -> Path:
     return state_root() / "artifacts"
 
 
-NEEDED = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}  # A notebook or another project may have set others.
+NEEDED = {  # A notebook or another project may have set others.
+    "KERAS_BACKEND": "tensorflow",
+    "MPLBACKEND": "agg",
+    "MATPLOTLIBRC": os.devnull,  # An empty file: matplotlib's own style.
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",  # What is logged is read back.
+}
+# Another experiment or run than that of the settings; a shorter training; a library's warning as an error.
+UNWANTED = (
+    "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "KERAS_MAX_EPOCHS",
+    "KERAS_MAX_STEPS_PER_EPOCH", "PYTHONWARNINGS",
+)  # fmt: skip
 
 
 def use_local_state() -> None:
     """Set the variables that the environment does not, and correct what breaks the tools. Call before importing them.
 
-    A variable that is set stays, so that the same command runs against a team's servers. Exceptions: NEEDED, passwords
-    and proxies.
+    A variable that is set stays, so that the same command runs against a team's servers. Exceptions: NEEDED, UNWANTED,
+    passwords and proxies. Raises UsageError where a folder or certificate cannot be used.
     """
     root = state_root()
     defaults = {
@@ -61,9 +74,24 @@ def use_local_state() -> None:
         "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     }
-    root.mkdir(parents=True, exist_ok=True)
+    check_surroundings(root)
     for name, value in defaults.items():
-        os.environ.setdefault(name, str(value))
-    os.environ.update(NEEDED)
+        if not os.environ.get(name):  # Empty means unset: MLflow would write to the working directory.
+            os.environ[name] = str(value)
+    # Not ~/.keras, whose keras.json sets the type of all weights and more.
+    os.environ.update({**NEEDED, "KERAS_HOME": str(root / "keras")})
+    if os.environ.get("PREFECT_LOGGING_LEVEL") != "DEBUG":
+        os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"  # Of a line per stage.
+    for name in UNWANTED:
+        os.environ.pop(name, None)
+    _use_default_warnings()
     move_credentials()
     bypass_proxies_on_loopback()
+
+
+def _use_default_warnings() -> None:
+    """Undo PYTHONWARNINGS and -W in this process: with `error`, a warning of MLflow ends a run."""
+    if sys.warnoptions:
+        warnings.resetwarnings()
+        for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+            warnings.simplefilter("ignore", kind)
