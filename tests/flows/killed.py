@@ -33,12 +33,17 @@ def install(place: str, number: int) -> None:
     setattr(owner, name, counted)
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> int:
     from tasks.runtime.state.local_state import use_local_state
 
+    place, number, *rest = arguments
     use_local_state()
-    if int(sys.argv[2]):
-        install(sys.argv[1], int(sys.argv[2]))
+    if int(number):
+        install(place, int(number))
     from flows.cli import main
 
-    sys.exit(main(sys.argv[3:]))
+    return main(rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -17,8 +17,18 @@ import pandas as pd
 import psutil
 import pytest
 
-from tests.flows.trainings import answer, client, command, environment, figures, run, runs, wait_for_a_run
-from tests.samples import write_tiny_file
+from tests.flows.trainings import (
+    answer,
+    client,
+    command,
+    copy_of_trained,
+    environment,
+    figures,
+    run,
+    runs,
+    trained,
+    wait_for_a_run,
+)
 
 # Where a process is killed: half-written stages and checkpoints, mid-epoch, while logging, registering, deciding.
 PLACES = {
@@ -38,8 +48,8 @@ KILLS = 6
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_file(tmp_path_factory.mktemp("data") / "tiny.csv", rows=72)
+def data() -> Path:
+    return trained()[0]
 
 
 def embedded_servers(state: Path) -> list[psutil.Process]:
@@ -54,10 +64,10 @@ def embedded_servers(state: Path) -> list[psutil.Process]:
 
 
 @pytest.fixture(scope="module")
-def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A training that nobody disturbed."""
-    state = tmp_path_factory.mktemp("whole")
-    return state, answer(run(data, state))
+    state = tmp_path_factory.mktemp("whole") / "state"
+    return state, copy_of_trained(state)
 
 
 def test_killed_at_random_points_it_ends_as_if_nothing_had_happened(
@@ -170,18 +180,13 @@ def test_a_manual_rerun_writes_a_run_and_registers_nothing_and_a_scheduled_one_e
         again["run_id"] != first["run_id"] and again["version"] == first["version"] and again["decision"] == "unchanged"
     )
     assert figures(state, again["run_id"]) == {**figures(state, first["run_id"]), "promoted": 0.0}
-    scheduled = subprocess.run(
-        [*command(data), "--trigger", "schedule"], env=environment(state), capture_output=True, text=True, timeout=300
-    )
+    scheduled = run(data, state, "none", 0, "--trigger", "schedule")
     unchanged = answer(scheduled)
     assert unchanged["run_id"] == again["run_id"] and unchanged["decision"] == "unchanged"
     assert "Completed (unchanged)" in newest_log(state)
     assert len(runs(state)) == 2
     assert len(client(state).search_model_versions("name = 'text-classifier'")) == 1
-    forced = subprocess.run(
-        [*command(data), "--trigger", "schedule", "--force-retrain", "--no-cache"],
-        env=environment(state), capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    forced = run(data, state, "none", 0, "--trigger", "schedule", "--force-retrain", "--no-cache")
     assert answer(forced)["run_id"] not in (first["run_id"], again["run_id"])
     assert "load-examples" in forced.stderr and "cached: " not in forced.stderr
     np.testing.assert_equal(answer(forced)["metrics"], first["metrics"])

@@ -19,6 +19,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
+from tests.databases import give_prefect_database
 from tests.samples import write_tiny_file
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "LSTM_TEXT_STATE": str(state), "DO_NOT_TRACK": "true",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_WORKER_QUERY_SECONDS": "1",
     }  # fmt: skip
+    give_prefect_database(state / "prefect" / "prefect.db")
     processes = [start(f"prefect server start --host 127.0.0.1 --port {port}", environment)]
     try:
         wait_until_up(f"http://127.0.0.1:{port}/api/health")

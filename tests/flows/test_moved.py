@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.trainings import answer, client, environment, run
+from tests.flows.trainings import answer, client, copy_of_trained, environment, run
 from tests.samples import write_tiny_file
 
 LSTM_TEXT = str(Path(sys.executable).parent / "lstm-text")
@@ -23,10 +23,8 @@ def lstm_text(state: Path, *arguments: str) -> "subprocess.CompletedProcess[str]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state folder in which a model was trained."""
-    folder = tmp_path_factory.mktemp("state")
-    state = folder / "first"
-    state.mkdir()
-    assert answer(run(write_tiny_file(folder / "tiny.csv", rows=72), state))["promoted"]
+    state = tmp_path_factory.mktemp("state") / "first"
+    assert copy_of_trained(state)["promoted"]
     return state
 
 

@@ -15,27 +15,27 @@ from tests.flows.trainings import (
     check_one_of_everything,
     client,
     command,
+    copy_of_trained,
     environment,
     figures,
-    run,
+    trained,
     wait_for_a_run,
 )
-from tests.samples import write_tiny_file
 
 LOCKED_SECONDS = (23.0, *[3.0] * 20)  # MLflow has SQLite itself wait 20 s for a lock.
 FREE_SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_file(tmp_path_factory.mktemp("data") / "tiny.csv", rows=75)
+def data() -> Path:
+    return trained()[0]
 
 
 @pytest.fixture(scope="module")
-def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     """The figures of a training that nobody disturbed."""
-    state = tmp_path_factory.mktemp("whole")
-    return figures(state, answer(run(data, state))["run_id"])
+    state = tmp_path_factory.mktemp("whole") / "state"
+    return figures(state, copy_of_trained(state)["run_id"])
 
 
 def test_a_database_that_is_locked_again_and_again_delays_a_training_and_no_more(

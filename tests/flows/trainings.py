@@ -1,12 +1,10 @@
 """Trainings as a user starts them: the command in a process of its own, with run state of its own."""
 
 import json
-import os
 import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import closing, suppress
 from functools import cache
@@ -17,54 +15,53 @@ from filelock import FileLock
 from mlflow import MlflowClient
 
 from tasks.runtime.state.relocation import relocate
+from tests.databases import give_databases, own_variables, session_folder
+from tests.forked import run_forked
+from tests.samples import write_tiny_file
 
 HERE = Path(__file__).parent
-DATABASES = {"mlflow.db": "tracking_database", "prefect/prefect.db": "prefect_database"}
 FLAGS = ["--training.epochs", "3", "--training.batch-size", "16", "--model.embedding-dim", "8",
          "--model.lstm-units", "4", "--evaluation.bootstrap-rounds", "100", "--promotion.min-macro-f1", "0",
          "--promotion.min-class-f1", "0", "--no-promotion.beat-guessing", "--json"]  # fmt: skip
 
 
 def environment(state: Path) -> dict[str, str]:
-    """Return the variables of a process with its own run state, which gets its databases: making them takes 20 s."""
+    """Return the variables of a process with its own run state, which gets its databases."""
     if not (state / "mlflow.db").exists():
-        (state / "prefect").mkdir(parents=True, exist_ok=True)
-        for name in DATABASES:
-            shutil.copyfile(databases() / name, state / name)
-        relocate(state / "mlflow.db", state)
+        give_databases(state)
     return {**own_variables(), "LSTM_TEXT_STATE": str(state)}
 
 
-def own_variables() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))}
-
-
 @cache
-def databases() -> Path:
-    """Return a folder with the databases of a new run state, made once for all workers of this test session."""
-    session = os.environ.get("PYTEST_XDIST_TESTRUNUID", os.getpid())
-    folder = Path(tempfile.gettempdir(), f"lstm-text-databases-{session}")
-    (folder / "prefect").mkdir(parents=True, exist_ok=True)
-    code = "from tasks.runtime.state import local_state, {0}; local_state.use_local_state(); {0}.prepare_{0}()"
-    variables = {**own_variables(), "LSTM_TEXT_STATE": str(folder)}
+def trained() -> tuple[Path, Path]:
+    """Return a labelled file and the state folder of its training, done once for all workers. Nobody changes them."""
+    folder = session_folder("trained")
+    data, state, done = folder / "tiny.csv", folder / "state", folder / "done"
     with FileLock(folder / "lock"):
-        for name, module in DATABASES.items():
-            if not (folder / name).exists():
-                subprocess.run([sys.executable, "-c", code.format(module)], env=variables, check=True)
-    return folder
+        if not done.exists():
+            state.mkdir()
+            done.write_text(json.dumps(answer(run(write_tiny_file(data, rows=72), state))))
+    return data, state
+
+
+def copy_of_trained(state: Path) -> dict[str, Any]:
+    """Copy that state to a new folder; return what the training answered."""
+    shutil.copytree(trained()[1], state)
+    relocate(state / "mlflow.db", state)
+    return dict(json.loads(trained()[1].with_name("done").read_text()))
 
 
 def command(data: Path, place: str = "none", number: int = 0) -> list[str]:
     return [sys.executable, str(HERE / "killed.py"), place, str(number), "train", "--data.path", str(data), *FLAGS]
 
 
-def run(data: Path, state: Path, place: str = "none", number: int = 0) -> subprocess.CompletedProcess[str]:
+def run(data: Path, state: Path, place: str = "none", number: int = 0, *flags: str) -> subprocess.CompletedProcess[str]:
     # Files, not pipes: Prefect's server outlives a killed process for a while and would hold a pipe open.
-    with (state / "stdout").open("w") as out, (state / "stderr").open("w") as err:
-        code = subprocess.run(
-            command(data, place, number), env=environment(state), stdout=out, stderr=err, timeout=600, check=False
-        ).returncode
-    return subprocess.CompletedProcess([], code, (state / "stdout").read_text(), (state / "stderr").read_text())
+    out, err = state / "stdout", state / "stderr"
+    # The process has imported Prefect already, which reads its variables then.
+    variables = {**environment(state), "PREFECT_HOME": str(state / "prefect")}
+    code = run_forked([*command(data, place, number)[2:], *flags], variables, stdout=out, stderr=err)
+    return subprocess.CompletedProcess([], code, out.read_text(), err.read_text())
 
 
 def answer(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:

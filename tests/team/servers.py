@@ -19,6 +19,8 @@ from typing import Any
 
 import mlflow
 
+from tests.databases import give_prefect_database
+
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 UP_SECONDS = 120
@@ -144,6 +146,7 @@ def prefect_server(folder: Path) -> Iterator[str]:
     """Run a Prefect server with its database in folder/prefect until the block ends; yield the address of its API."""
     port = free_port()
     address = f"http://127.0.0.1:{port}/api"
+    give_prefect_database(folder / "prefect" / "prefect.db")
     environment = plain_environment(folder, PREFECT_HOME=str(folder / "prefect"), PREFECT_API_URL=address)
     command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     healthy = [sys.executable, "-c", f"from urllib.request import urlopen; urlopen('{address}/health', timeout=5)"]
