@@ -80,13 +80,14 @@ def test_runs_are_compared() -> None:
     assert changed["training.seed"] == ["3", "4"] and changed["export.quantize"] == ["none", "int8"]
 
 
-@pytest.mark.parametrize("version", ["1", "3"])
-def test_its_models_give_the_answers_of_their_evaluation(version: str) -> None:
+# The third one is int8: ONNX Runtime's int8 kernels differ between processors (with and without VNNI).
+@pytest.mark.parametrize(("version", "tolerance"), [("1", 1e-5), ("3", 0.03)])
+def test_its_models_give_the_answers_of_their_evaluation(version: str, tolerance: float) -> None:
     expected = run_of(version).predictions
     classifier = Classifier.load(download_version(NAME, version).folder)
     columns = [f"probability_{label}" for label in classifier.labels]
     np.testing.assert_allclose(
-        classifier.predict_probabilities(expected["text"].tolist()), expected[columns], rtol=0, atol=1e-5
+        classifier.predict_probabilities(expected["text"].tolist()), expected[columns], rtol=0, atol=tolerance
     )
     answers = predict_texts(expected["text"].tolist(), model_uri=f"models:/{NAME}/{version}")
     assert [answer["label"] for answer in answers] == expected["predicted"].tolist()
