@@ -59,8 +59,9 @@ def publish_markdown(key: str, markdown: str, description: str) -> None:
 class Progress:
     """A bar in a terminal and a progress artifact in Prefect, for work of known or unknown size."""
 
-    def __init__(self, key: str, what: str, *, total: int | None, unit: str) -> None:
-        self.what, self.total, self.unit = what, total, unit
+    def __init__(self, key: str, what: str, *, total: int | None, unit: str, bound: str = "about") -> None:
+        """bound: how total is meant: `about`, or `at most`."""
+        self.what, self.total, self.unit, self.bound = what, total, unit, bound
         self.bar = bar(total, what, unit)
         self.artifact: UUID | None = ask_once(create_progress_artifact, 0.0, key=key, description=what)
         self.started = self.shown = self.logged = time.monotonic()
@@ -90,8 +91,8 @@ class Progress:
 
     def _pace(self, done: int, total: int) -> str:
         pace = (done - (self.skipped or 0)) / (time.monotonic() - self.started)
-        left = f", {max(0, total - done) / pace:,.0f} s left" if pace > 0 else ""
-        return f"{done:,} of about {total:,} {self.unit}, {pace:,.0f} {self.unit}/s{left}"
+        left = f", {self.bound} {max(0, total - done) / pace:,.0f} s left" if pace > 0 else ""
+        return f"{done:,} of {self.bound} {total:,} {self.unit}, {pace:,.0f} {self.unit}/s{left}"
 
     def close(self, summary: str | None = None) -> None:
         """End with 100 %, and one log line with the summary where there is one."""

@@ -69,7 +69,7 @@ def train_model(
     start: the registered version whose weights it starts from, where the two have parts in common.
     """
     rows = encoded.facts["parts"]["train"]["rows"]
-    progress = Progress("training-progress", "training", total=rows * training.epochs, unit="rows")
+    progress = Progress("training-progress", "training", total=rows * training.epochs, unit="rows", bound="at most")
     describe = _describe_epochs(rows, training)
 
     def on_batch(epoch: int, done: int, total: int) -> None:
