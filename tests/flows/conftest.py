@@ -14,8 +14,8 @@ SERVED_REALLY = check_servable.find_servability
 def gate_without_server() -> Iterator[None]:
     """Have the gate take every version for servable: its server takes 6 s, and half of each small training.
 
-    Not for tests of the gate: tests/tasks/test_servability.py, test_promotion_flow.py and all that start the command
-    have the real one.
+    Not for tests of servability: tests/tasks/test_servability.py, the first of test_promotion_flow.py and all that
+    start the command have the real one.
     """
     with pytest.MonkeyPatch.context() as patched:
         found = Servability(asked=3, cold_start_seconds=1.0, p95_milliseconds=1.0)

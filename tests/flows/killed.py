@@ -33,11 +33,21 @@ def install(place: str, number: int) -> None:
     setattr(owner, name, counted)
 
 
+def be_impatient(seconds: float) -> None:
+    """Wait that long, in total and between tries of a stage, for what may pass: for a test in which it does not."""
+    from tasks.runtime import retries, stage_store
+
+    retries.RETRY_FOR_SECONDS = seconds
+    stage_store.RETRY_SECONDS[:] = [seconds / 10] * len(stage_store.RETRY_SECONDS)
+
+
 def main(arguments: list[str]) -> int:
     from tasks.runtime.state.local_state import use_local_state
 
     place, number, *rest = arguments
     use_local_state()
+    if seconds := os.environ.get("TEST_PATIENCE_SECONDS"):
+        be_impatient(float(seconds))
     if int(number):
         install(place, int(number))
     from flows.cli import main

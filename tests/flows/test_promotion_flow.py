@@ -34,8 +34,34 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+# First: in the tests below, the gate starts no server.
+def test_promote_rollback_and_history_in_the_terminal(labelled: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from flows.cli import main
+
+    train(labelled, "shown", training=GOOD)
+    train(labelled, "shown", training=TrainingConfig(epochs=1), ngrams=LSTM_ALONE)
+    name = ["--model-name", "shown"]
+    assert main(["promote", "2", *name, "--force", "--reason", "a try", "--json"]) == 0
+    out = capfd.readouterr().out
+    assert "shown version 2 is the champion, forced: a try" in out and "make serve" in out
+    assert json.loads(out.strip().splitlines()[-1])["champion_version"] == "2"
+    assert main(["rollback", *name, "--reason", "it was worse"]) == 0
+    out = capfd.readouterr().out
+    assert "shown version 1 is the champion again: it was worse" in out and "champion: 2 -> 1" in out
+    assert read_aliases("shown")["champion"] == "1" and read_aliases("shown")["previous"] == "2"
+    assert main(["history", *name, "--json"]) == 0
+    out = capfd.readouterr().out.strip().splitlines()
+    assert out[0] == "4 decisions on shown, oldest first"
+    assert [told["kind"] for told in json.loads(out[-1])["decisions"]] == [
+        "promoted",
+        "rejected",
+        "forced",
+        "rolled_back",
+    ]
+
+
 @pytest.fixture(scope="module")
-def good(prefect_server: None, labelled: Path) -> Any:
+def good(prefect_server: None, gate_without_server: None, labelled: Path) -> Any:
     outcome = train(labelled, "gated", data=given_split(labelled), training=GOOD, promotion=PromotionConfig())
     assert outcome.promoted and outcome.metrics["macro_f1"] > 0.9  # The clue words tell the labels apart.
     return outcome
@@ -91,33 +117,6 @@ def test_another_split_leaves_out_what_the_champion_was_trained_on(good: Any, la
     rule = next(rule for rule in outcome.rules if rule.name == "enough_rows")
     seen = outcome.rows["test"] - int(rule.figure)
     assert seen > 0 and f"{seen} left out" in rule.text
-
-
-def test_promote_rollback_and_history_in_the_terminal(
-    good: Any, labelled: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    from flows.cli import main
-
-    train(labelled, "shown", training=GOOD)
-    train(labelled, "shown", training=TrainingConfig(epochs=1), ngrams=LSTM_ALONE)
-    name = ["--model-name", "shown"]
-    assert main(["promote", "2", *name, "--force", "--reason", "a try", "--json"]) == 0
-    out = capfd.readouterr().out
-    assert "shown version 2 is the champion, forced: a try" in out and "make serve" in out
-    assert json.loads(out.strip().splitlines()[-1])["champion_version"] == "2"
-    assert main(["rollback", *name, "--reason", "it was worse"]) == 0
-    out = capfd.readouterr().out
-    assert "shown version 1 is the champion again: it was worse" in out and "champion: 2 -> 1" in out
-    assert read_aliases("shown")["champion"] == "1" and read_aliases("shown")["previous"] == "2"
-    assert main(["history", *name, "--json"]) == 0
-    out = capfd.readouterr().out.strip().splitlines()
-    assert out[0] == "4 decisions on shown, oldest first"
-    assert [told["kind"] for told in json.loads(out[-1])["decisions"]] == [
-        "promoted",
-        "rejected",
-        "forced",
-        "rolled_back",
-    ]
 
 
 @pytest.mark.parametrize(

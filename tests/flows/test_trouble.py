@@ -92,7 +92,8 @@ def on_a_full_disk(data: Path, state: Path, kept: Path, *, free_again: str) -> s
     kept.mkdir()
     script = ["bash", "-c", FULL_DISK, "bash", str(state), str(kept), free_again, *command(data)]
     # A mount of one's own needs root, or a user namespace in which one is.
-    code = subprocess.run(["unshare", "--map-root-user", "--mount", *script], env=environment(state), check=False)
+    variables = environment(state) | ({} if free_again == "yes" else {"TEST_PATIENCE_SECONDS": "10"})
+    code = subprocess.run(["unshare", "--map-root-user", "--mount", *script], env=variables, check=False)
     assert code.returncode != 90, "this test needs Linux, and the right to mount a tmpfs in a namespace of its own"
     told = [(kept / name).read_text() for name in ("stdout", "stderr")]
     return subprocess.CompletedProcess([], code.returncode, *told)

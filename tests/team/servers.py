@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mlflow
+import pytest
 
 from tests.databases import give_prefect_database
 
@@ -105,12 +105,11 @@ def free_port() -> int:
 @contextmanager
 def tracking(uri: str) -> Iterator[None]:
     """Have MLflow in this process track runs elsewhere until the block ends."""
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    try:
+    # Not set_tracking_uri: what it sets stays in force for the tests that follow, over the environment.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MLFLOW_TRACKING_URI", uri)
+        patched.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", None)
         yield
-    finally:
-        mlflow.set_tracking_uri(before)
 
 
 def plain_environment(home: Path, **more: str) -> dict[str, str]:
