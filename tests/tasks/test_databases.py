@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from mlflow import MlflowClient
 
 from lstm_model.errors import ModelError
-from tasks.runtime.state.sqlite_files import make_whole
+from tasks.runtime.state.sqlite_files import make_whole, roll_back_open_transactions
 from tasks.runtime.state.tracking_database import embedded_database, prepare_tracking_database
 
 SCRIPT = Path(__file__).with_name("killed_making.py")
@@ -191,3 +191,16 @@ def test_only_the_embedded_database_is_made(uri: str, state: Path, monkeypatch: 
     assert embedded_database() is None
     prepare_tracking_database()
     assert files(state) == set() and mlflow.get_tracking_uri() == uri
+
+
+def test_an_interrupted_write_leaves_no_lock(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    left = sqlite3.connect(path, isolation_level=None)
+    left.executescript("CREATE TABLE t (n); BEGIN IMMEDIATE; INSERT INTO t VALUES (1)")
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("INSERT INTO t VALUES (2)")
+        roll_back_open_transactions()
+        other.execute("INSERT INTO t VALUES (2)")
+        assert other.execute("SELECT n FROM t").fetchall() == [(2,)]
+    left.close()

@@ -1,9 +1,10 @@
 """SQLite databases that are created completely or not at all, even if the process is killed."""
 
+import gc
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -49,6 +50,17 @@ def transaction(path: Path, *, write: bool = False) -> Iterator[sqlite3.Connecti
         _begin(database, "BEGIN IMMEDIATE" if write else "BEGIN", until=time.monotonic() + PATIENCE_SECONDS)
         yield database
         database.execute("COMMIT")
+
+
+def roll_back_open_transactions() -> None:
+    """Undo what this process has begun to write to SQLite files.
+
+    An interrupt in the middle of a write leaves a connection that nobody closes, and its lock on the file.
+    """
+    for connection in gc.get_objects():
+        if isinstance(connection, sqlite3.Connection):
+            with suppress(sqlite3.Error):  # Closed, or used by another thread alone.
+                connection.rollback()
 
 
 def _begin(database: sqlite3.Connection, statement: str, *, until: float) -> None:
