@@ -23,9 +23,9 @@ class Settings(CommandSettings):
 
 def run(settings: Settings) -> int:
     from tasks.runs.reproduce_run import reproduce_run
-    from tasks.runtime.state.local_state import state_root
+    from tasks.runtime.state.local_state import logs_root
 
-    command = [sys.executable, "-P", "-m", "flows.reproduction", str(state_root() / "logs")]
+    command = [sys.executable, "-P", "-m", "flows.reproduction", str(logs_root())]
     paths = {"data_path": settings.data_path, "word_vectors": settings.word_vectors}
     found = reproduce_run(settings.run, command, **paths, keep=settings.keep)
     print(found.table)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import log_softmax
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from lstm_model.classifier.calibration import FOLDS, Float, Int, log_loss_at
 from lstm_model.classifier.classifier import LSTM
@@ -20,7 +20,6 @@ from lstm_model.classifier.classifier import LSTM
 MOST_ROWS = 20_000  # Enough for three numbers.
 BAYES = (0.0, 0.3, 1.0)  # What naive Bayes may weigh next to the SVM of equal deviation.
 LOWEST, HIGHEST = np.log(1e-4), np.log(1e4)  # Of a part's weight, after scaling each part to a deviation of 1.
-THREADS = ThreadpoolController()
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,6 @@ def _fit_weights(parts: Sequence[Float], label_ids: Int) -> list[float]:
         return -float((target * log_probabilities).sum()) / len(label_ids), slope
 
     bounds = [(LOWEST, HIGHEST)] * len(parts)
-    with THREADS.limit(limits=1, user_api="blas"):  # Its matrices are small: two threads take 20 times as long.
+    with threadpool_limits(1, "blas"):  # Its matrices are small: two threads take 20 times as long.
         fitted = minimize(loss, np.zeros(len(parts)), jac=True, method="L-BFGS-B", bounds=bounds)
     return [float(np.exp(log_weight)) / deviation for log_weight, deviation in zip(fitted.x, deviations, strict=True)]
