@@ -33,7 +33,7 @@ from tasks.runtime.provenance import provenance
 from tasks.runtime.retries import mlflow_client, text_of, with_brief_retries, with_retries
 from tasks.runtime.state.credentials import without_credentials
 from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
-from tasks.runtime.state.sqlite_files import roll_back_open_transactions
+from tasks.runtime.state.sqlite_files import release_locks
 from tasks.runtime.tracking import CONFIG_FILE, Run, ensure_experiment
 
 RUN_NAME_LENGTH = 250  # Of the database's column: PostgreSQL rejects longer names.
@@ -157,7 +157,7 @@ def end_early(run: Run, error: BaseException) -> NoReturn:
         text = text_of(error) or type(error).__name__
         status, reason = "FAILED", text if isinstance(error, LstmTextError) else f"{type(error).__name__}: {text}"
     else:
-        roll_back_open_transactions()
+        release_locks(error)
     try:
         with_brief_retries(mlflow_client().set_tag, run.run_id, "failure_reason", reason[:4_000])
         with_brief_retries(mlflow_client().set_terminated, run.run_id, status)

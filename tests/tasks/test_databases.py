@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from mlflow import MlflowClient
 
 from lstm_model.errors import ModelError
-from tasks.runtime.state.sqlite_files import make_whole, roll_back_open_transactions
+from tasks.runtime.state.sqlite_files import make_whole, release_locks
 from tasks.runtime.state.tracking_database import embedded_database, prepare_tracking_database
 
 SCRIPT = Path(__file__).with_name("killed_making.py")
@@ -193,14 +193,28 @@ def test_only_the_embedded_database_is_made(uri: str, state: Path, monkeypatch: 
     assert files(state) == set() and mlflow.get_tracking_uri() == uri
 
 
-def test_an_interrupted_write_leaves_no_lock(tmp_path: Path) -> None:
+@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "SELECT n FROM t"])
+@pytest.mark.parametrize("closed", [False, True])
+def test_an_interrupted_query_leaves_no_lock(statement: str, closed: bool, tmp_path: Path) -> None:
     path = tmp_path / "a.db"
-    left = sqlite3.connect(path, isolation_level=None)
-    left.executescript("CREATE TABLE t (n); BEGIN IMMEDIATE; INSERT INTO t VALUES (1)")
     with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            other.execute("INSERT INTO t VALUES (2)")
-        roll_back_open_transactions()
-        other.execute("INSERT INTO t VALUES (2)")
-        assert other.execute("SELECT n FROM t").fetchall() == [(2,)]
+        other.executescript("CREATE TABLE t (n); INSERT INTO t VALUES (1), (2)")
+        left = sqlite3.connect(path, isolation_level=None)
+
+        def query() -> None:
+            opened = [left.execute(statement), left.execute("SELECT n FROM t")]
+            if closed:
+                opened[0].connection.close()
+            raise KeyboardInterrupt
+
+        try:
+            query()
+        except KeyboardInterrupt as interrupted:
+            try:
+                raise ValueError("what a cleanup raised") from interrupted
+            except ValueError as error:
+                with pytest.raises(sqlite3.OperationalError, match="locked"):
+                    other.execute("BEGIN EXCLUSIVE")
+                release_locks(error)
+                other.execute("BEGIN EXCLUSIVE")
     left.close()

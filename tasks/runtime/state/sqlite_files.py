@@ -3,6 +3,7 @@
 import gc
 import sqlite3
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -52,15 +53,29 @@ def transaction(path: Path, *, write: bool = False) -> Iterator[sqlite3.Connecti
         database.execute("COMMIT")
 
 
-def roll_back_open_transactions() -> None:
-    """Undo what this process has begun to write to SQLite files.
+def release_locks(interrupted: BaseException) -> None:
+    """Let go of the SQLite files that this process reads or writes, as the code that was interrupted no longer does.
 
-    An interrupt in the middle of a write leaves a connection that nobody closes, and its lock on the file.
+    An interrupt in the middle of a query leaves a cursor before its last row, in the middle of a write also an open
+    transaction; either locks the file. SQLite keeps a closed connection, and its lock, until its cursors are gone, and
+    the traceback holds those: https://www.sqlite.org/c3ref/close.html (sqlite3_close_v2).
     """
-    for connection in gc.get_objects():
-        if isinstance(connection, sqlite3.Connection):
+    _forget_frames(interrupted)
+    for kind, release in ((sqlite3.Cursor, "close"), (sqlite3.Connection, "rollback")):
+        for opened in [one for one in gc.get_objects() if isinstance(one, kind)]:
             with suppress(sqlite3.Error):  # Closed, or used by another thread alone.
-                connection.rollback()
+                getattr(opened, release)()
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Drop the local variables that the tracebacks of an error and of those behind it hold; their lines stay."""
+    behind, seen = [error], set[int]()
+    while behind:
+        one = behind.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            traceback.clear_frames(one.__traceback__)
+            behind += [more for more in (one.__cause__, one.__context__) if more is not None]
 
 
 def _begin(database: sqlite3.Connection, statement: str, *, until: float) -> None:
