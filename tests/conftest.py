@@ -16,11 +16,13 @@ os.environ["LSTM_TEXT_STATE"] = tempfile.mkdtemp(prefix="lstm-text-tests-")
 for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_HOME", "PREFECT_LOCAL_STORAGE_PATH"):
     os.environ.pop(name, None)
 
+from tasks.runtime.garbage import search_less_often  # noqa: E402
 from tasks.runtime.state.local_state import state_root, use_local_state  # noqa: E402
 from tests.databases import give_databases, give_prefect_database  # noqa: E402
 from tests.gateway import gateway  # noqa: E402, F401  a fixture
 
 use_local_state()
+search_less_often()  # As the command does.
 # Prefect's console handler keeps the stream of the test it was made in, which pytest has closed since.
 logging.raiseExceptions = False
 

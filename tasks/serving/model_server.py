@@ -23,7 +23,10 @@ from tasks.runtime.ports import LOOPBACK, REACHED_AT
 SCRATCH = "lstm-text-serve-"
 # Starts `uvicorn` with its imports done before it reads the arguments and the environment, which name the model.
 _SERVER = """
-import json, os, sys, mlflow.pyfunc.scoring_server, uvicorn.main
+import json, os, sys
+from tasks.runtime.garbage import search_less_often
+search_less_often()
+import mlflow.pyfunc.scoring_server, uvicorn.main
 arguments, variables = json.load(sys.stdin)
 os.environ.update(variables)
 uvicorn.main.main(arguments)

@@ -41,10 +41,10 @@ def be_impatient(seconds: float) -> None:
     stage_store.RETRY_SECONDS[:] = [seconds / 10] * len(stage_store.RETRY_SECONDS)
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     from tasks.runtime.state.local_state import use_local_state
 
-    place, number, *rest = arguments
+    place, number, *rest = sys.argv[1:]
     use_local_state()
     if seconds := os.environ.get("TEST_PATIENCE_SECONDS"):
         be_impatient(float(seconds))
@@ -56,4 +56,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

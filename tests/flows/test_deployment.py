@@ -20,6 +20,7 @@ import requests
 from mlflow import MlflowClient
 
 from tests.databases import give_prefect_database
+from tests.forked import completed
 from tests.samples import write_tiny_file
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -68,8 +69,7 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def prefect(arguments: str, environment: dict[str, str], *more: str) -> "subprocess.CompletedProcess[str]":
-    command = ["prefect", "--no-prompt", *arguments.split(), *more]
-    return subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=300)
+    return completed("prefect.cli:app", ["--no-prompt", *arguments.split(), *more], environment)
 
 
 def wait_until_up(url: str) -> None:

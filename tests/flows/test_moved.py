@@ -3,21 +3,18 @@
 import shutil
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.flows.trainings import answer, client, copy_of_trained, environment, run
+from tests.forked import completed
 from tests.samples import write_tiny_file
-
-LSTM_TEXT = str(Path(sys.executable).parent / "lstm-text")
 
 
 def lstm_text(state: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [LSTM_TEXT, *arguments]
-    return subprocess.run(command, env=environment(state), capture_output=True, text=True, timeout=300, check=False)
+    return completed("tests.flows.killed:main", ["none", "0", *arguments], environment(state))
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,9 @@ def run(data: Path, state: Path, place: str = "none", number: int = 0, *flags: s
     out, err = state / "stdout", state / "stderr"
     # The process has imported Prefect already, which reads its variables then.
     variables = {**environment(state), "PREFECT_HOME": str(state / "prefect")}
-    code = run_forked([*command(data, place, number)[2:], *flags], variables, stdout=out, stderr=err)
+    code = run_forked(
+        "tests.flows.killed:main", [*command(data, place, number)[2:], *flags], variables, stdout=out, stderr=err
+    )
     return subprocess.CompletedProcess([], code, out.read_text(), err.read_text())
 
 

@@ -9,6 +9,7 @@ import runpy
 import sys
 from pathlib import Path
 
+from tasks.runtime.garbage import search_less_often
 from tasks.runtime.state.sqlite_files import make_whole
 
 
@@ -40,6 +41,7 @@ async def _make(path: Path) -> None:
 
 
 if __name__ == "__main__":
+    search_less_often()
     prepare_prefect_database()
     sys.argv = sys.argv[1:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
