@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.databases import give_databases, give_prefect_database  # noqa: E402
 from tests.gateway import gateway  # noqa: E402, F401  a fixture
 
 use_local_state()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # In the background of a script; children would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 search_less_often()  # As the command does.
 # Prefect's console handler keeps the stream of the test it was made in, which pytest has closed since.
 logging.raiseExceptions = False

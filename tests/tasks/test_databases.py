@@ -22,9 +22,9 @@ SCRIPT = Path(__file__).with_name("killed_making.py")
 KILLED = "-9"
 Endings = dict[str, tuple[Path, list[str]]]  # State folder and exit codes of each making.
 MOMENTS: dict[str, list[object]] = {
-    "prefect": [1, 100, 400, 800, 1_200, 2_000, 3_000, 4_500, 6_500, "rename", "end"],
+    "prefect": [1, 50, 100, 200, 300, 400, 600, 1_000, 6_500, "rename", "end"],
     "prefect-alone": [3_000, "end"],
-    "mlflow": [1, 100, 200, 300, 400, 500, 600, 700, 800, "rename", "end"],
+    "mlflow": [1, 50, 100, 150, 200, 300, 400, 500, 800, "rename", "end"],
     "mlflow-alone": [737],
 }
 
