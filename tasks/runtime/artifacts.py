@@ -8,9 +8,9 @@ from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.context import SettingsContext, get_settings_context
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_logger
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from lstm_model.errors import LstmTextError
 from lstm_model.memory import memory_error
@@ -108,8 +108,12 @@ class Progress:
 
 def ask_once(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Return call(*args, **kwargs), or None where it fails: the work neither waits for it nor fails with it."""
+    context = get_settings_context()
+    # Not temporary_settings: it reads the environment and all files of settings again, which takes 50 ms.
+    client = context.settings.client.model_copy(update={"max_retries": 0})
+    settings = context.settings.model_copy(update={"client": client})
     try:
-        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        with SettingsContext(profile=context.profile, settings=settings):
             return call(*args, **kwargs)
     except Exception:  # noqa: BLE001  such as a server whose disk is full
         return None
