@@ -16,14 +16,15 @@ from pydantic import BaseModel, ConfigDict
 
 from lstm_model.classifier.answers import probability_columns
 from lstm_model.data.text_columns import split_text
+from lstm_model.errors import ModelError
 from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.registry.version_files import DamagedVersion, read_version
 from tasks.runtime import tracking
-from tasks.runtime.ports import free_port
+from tasks.runtime.ports import LOOPBACK, free_port
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.tracking import Run
-from tasks.serving.model_server import ModelServer, checked_server
+from tasks.serving.model_server import ModelServer, start_server, waiting_server
 
 COMPARED_ROWS = 100
 TIMED_REQUESTS = 50
@@ -66,7 +67,7 @@ def check_servable(version: RegisteredVersion, evaluation: StageRecord, run: Run
 
 
 def find_servability(name: str, version: str, expected: pd.DataFrame | None) -> Servability:
-    """Start the version as `mlflow models serve` on a free loopback port, query it, and always stop it.
+    """Start the version as `lstm-text serve` does on a free loopback port, query it, and always stop it.
 
     expected: predictions.parquet (text, predicted, probability_<label> ...), or None; the version must answer its first
     COMPARED_ROWS rows alike.
@@ -75,14 +76,15 @@ def find_servability(name: str, version: str, expected: pd.DataFrame | None) -> 
     """
     mlflow_client().get_model_version(name, version)
     try:
-        with tempfile.TemporaryDirectory(prefix="lstm-text-check-") as scratch:
-            model, example = read_version(name, version, Path(scratch))
-        with checked_server(name, version, port=free_port()) as server:
+        with waiting_server(quiet=True) as waiting:  # It imports MLflow meanwhile.
+            with tempfile.TemporaryDirectory(prefix="lstm-text-check-") as scratch:
+                model, example = read_version(name, version, Path(scratch))
+            server = start_server(waiting, name, version, host=LOOPBACK, port=free_port())
             if reason := server.wait_until_up(seconds=START_SECONDS):
                 raise _Unservable(reason)
             inputs = model.signature.inputs.input_names()
             return _ask(server, model.metadata["labels"], inputs, example, expected)
-    except (DamagedVersion, _Unservable) as found:
+    except (DamagedVersion, ModelError, _Unservable) as found:
         return Servability(reason=str(found))
 
 

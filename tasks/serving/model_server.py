@@ -8,7 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ from mlflow.pyfunc.scoring_server import get_cmd
 
 from tasks.registry.registered_model import check_ours, whole_version
 from tasks.runtime.child_processes import Process, child_process, ending
-from tasks.runtime.ports import LOOPBACK, REACHED_AT
+from tasks.runtime.ports import REACHED_AT
 
 SCRATCH = "lstm-text-serve-"
 # Starts `uvicorn` with its imports done before it reads the arguments and the environment, which name the model.
@@ -65,34 +65,33 @@ class ModelServer:
         return f"its server ended with {ending(self.process.poll())}" + (f": {error}" if error else "")
 
 
-@contextmanager
-def checked_server(name: str, version: str, *, port: int) -> Iterator[ModelServer]:
-    """Run `mlflow models serve` with a version on the loopback interface until the block ends.
+@dataclass(frozen=True)
+class WaitingServer:
+    """A process that imports MLflow and waits for `start_server`."""
 
-    The server's output goes to a file, where a failed start shows its reason.
+    process: Process
+    folder: Path
+    """For the version's files."""
+    log: Path | None
+    started: float
+
+
+@contextmanager
+def waiting_server(*, quiet: bool = False) -> Iterator[WaitingServer]:
+    """Yield a process that waits for `start_server`, until the block ends.
+
+    quiet: its output goes to a file, where a failed start shows its reason, not to the terminal.
     """
-    # Only this command: `mlflow` itself would import all its others first, which takes 2 s.
-    command = [sys.executable, "-P", "-c", "from mlflow.models.cli import commands; commands()", "serve"]
-    command += ["--model-uri", f"models:/{name}/{version}", "--env-manager", "local"]
-    command += ["--host", LOOPBACK, "--port", str(port)]
-    with TemporaryDirectory(prefix=SCRATCH) as scratch:
-        log, started = Path(scratch, "server.log"), time.monotonic()
-        # TMPDIR: MLflow downloads the model to a temporary folder and does not remove it.
-        environment = {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(), "TMPDIR": scratch}
-        with log.open("wb") as output, child_process(command, environment, output=output) as process:
-            yield ModelServer(process, LOOPBACK, port, log, started)
-
-
-@contextmanager
-def waiting_server() -> Iterator[tuple[Process, str]]:
-    """Yield a process that imports MLflow and waits for `start_server`, and a scratch folder, until the block ends."""
     command = [sys.executable, "-P", "-c", _SERVER]
-    with TemporaryDirectory(prefix=SCRATCH) as scratch, child_process(command, {}, stdin_pipe=True) as process:
-        yield process, scratch
+    with TemporaryDirectory(prefix=SCRATCH) as scratch, ExitStack() as opened:
+        log, started = Path(scratch, "server.log") if quiet else None, time.monotonic()
+        output = opened.enter_context(log.open("wb")) if log else None
+        process = opened.enter_context(child_process(command, {}, stdin_pipe=True, output=output))
+        yield WaitingServer(process, Path(scratch), log, started)
 
 
 def start_server(
-    waiting: tuple[Process, str], name: str, version: str, *, host: str, port: int, workers: int
+    waiting: WaitingServer, name: str, version: str, *, host: str, port: int, workers: int = 1
 ) -> ModelServer:
     """Download a version and make a waiting server the process that `mlflow models serve` would end in.
 
@@ -100,22 +99,18 @@ def start_server(
     (docs/decisions/0011-serve-without-the-command.md). Raises ModelError if the version cannot be downloaded, or if
     another tool made it.
     """
-    process, folder = waiting
-    started = time.monotonic()
     check_ours(name, version)
     with whole_version(name, version):
-        model = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=folder)
+        model = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(waiting.folder))
     line, variables = get_cmd(model, port, host, nworkers=workers)
     changed = {key: value for key, value in variables.items() if os.environ.get(key) != value}
-    assert process.stdin is not None
-    with suppress(BrokenPipeError), process.stdin as stdin:  # It has ended already; its exit code shows that.
+    assert waiting.process.stdin is not None
+    with suppress(BrokenPipeError), waiting.process.stdin as stdin:  # It has ended already; its exit code shows that.
         stdin.write(json.dumps([shlex.split(line)[1:], changed]).encode())
-    return ModelServer(process, host, port, None, started)
+    return ModelServer(waiting.process, host, port, waiting.log, waiting.started)
 
 
 def last_error(log: str) -> str:
     """Return the last error in a server's output, without its traceback; "" if there is none."""
     errors = [line for line in log.splitlines() if re.match(r"(?!INFO|WARNING)[A-Za-z_][\w.]*: +\S", line)]
-    # The last line is from `mlflow`, about the server that it started, without a reason.
-    reasons = [error for error in errors if "returned non zero return code" not in error]
-    return reasons[-1][:300] if reasons else ""
+    return errors[-1][:300] if errors else ""

@@ -17,7 +17,8 @@ from lstm_model.classifier.classifier import LSTM, Classifier, mix, softmax
 from lstm_model.ngrams.ngram_model import NgramModel
 from lstm_model.tokens.batches import pad_batch
 from tests.models import LABELS, TEXTS, register, write_classifier
-from tests.serving.servers import serving
+from tests.serving.servers import wait_for
+from tests.team.servers import BIN, free_port, plain_environment, running
 
 Array = npt.NDArray[np.float32]
 COLUMNS = [f"probability_{label}" for label in LABELS]
@@ -108,9 +109,15 @@ def test_mlflow_models_predict(model: tuple[Path, str], expected: Array, tmp_pat
     assert_equal(pd.DataFrame(answers), expected)
 
 
-def test_http(model: tuple[Path, str], expected: Array) -> None:
-    rows = texts()
-    with serving(model[1]) as address:
+def test_mlflow_models_serve(model: tuple[Path, str], expected: Array, tmp_path: Path) -> None:
+    rows, port = texts(), free_port()
+    address, environment = (
+        f"http://127.0.0.1:{port}",
+        plain_environment(tmp_path, MLFLOW_TRACKING_URI=mlflow.get_tracking_uri()),
+    )
+    command = [f"{BIN}/mlflow", "models", "serve", "--model-uri", model[1], "--env-manager", "local"]
+    with running([*command, "--port", str(port)], environment, tmp_path / "log") as process:
+        wait_for(f"{address}/ping", process)
         found = []
         for first in range(0, ROWS, 300):
             body = {"inputs": rows[first : first + 300]}

@@ -39,7 +39,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> None:
     [
         lambda: download_version("foreign", "1"),  # drift, and a training that starts from the champion
         lambda: input_columns("foreign", "1"),  # score
-        lambda: start_server((None, ""), "foreign", "1", host="", port=0, workers=1),  # type: ignore[arg-type]  # serve
+        lambda: start_server(None, "foreign", "1", host="", port=0),  # type: ignore[arg-type]  # serve
     ],
     ids=["download", "score", "serve"],
 )

@@ -1,13 +1,13 @@
-"""A registered version behind a real `mlflow models serve`, before an alias moves. Slow: servers start."""
+"""A registered version behind a real MLflow server, before an alias moves. Slow: servers start."""
 
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
 import pandas as pd
+import psutil
 import pytest
 
 from lstm_model.classifier.answers import answer_table
@@ -33,11 +33,11 @@ def nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     free_port = check_servable.free_port
     monkeypatch.setattr(check_servable, "free_port", lambda: PORTS.append(free_port()) or PORTS[-1])
     yield
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    running = [child.cmdline() for child in psutil.Process().children(recursive=True)]
+    assert not [command for command in running if "scoring_server" in " ".join(command)]
     for port in PORTS:
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0
-        assert f"--port {port}" not in running
 
 
 @pytest.fixture
