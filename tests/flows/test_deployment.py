@@ -41,7 +41,6 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         **kept, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PREFECT_HOME": str(state / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "LSTM_TEXT_STATE": str(state), "DO_NOT_TRACK": "true",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_WORKER_QUERY_SECONDS": "1",
-        "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "5",
     }  # fmt: skip
     give_prefect_database(state / "prefect" / "prefect.db")
     processes = [start(f"prefect server start --host 127.0.0.1 --port {port}", environment)]
@@ -267,7 +266,7 @@ def test_slots_that_were_missed_give_one_run_also_where_a_worker_takes_one_at_a_
     entry = {
         "name": "missed", "entrypoint": "flows/scoring.py:score_texts", "work_pool": {"name": "missed"},
         "parameters": {"path": "nowhere.csv", "output": str(tmp_path / "out.csv")},  # Fails, which is soon enough.
-        "schedules": [{"interval": 4}],
+        "schedules": [{"interval": 10}],
     }  # fmt: skip
     file.write_text(json.dumps({"deployments": [entry]}), "utf-8")
     assert prefect("work-pool create missed --type process", team).returncode == 0
