@@ -7,6 +7,8 @@ LstmTextError
 └── DifferenceError     5  what was compared is not equal
 """
 
+from collections.abc import Iterator
+
 
 class LstmTextError(Exception):
     """A message for a person: what is wrong, in one or two plain sentences, and what to do about it."""
@@ -43,3 +45,12 @@ class DifferenceError(LstmTextError):
     """What was compared is not equal."""
 
     exit_code = 5
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those behind it, each the cause of the one before, or what was handled when it was raised."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        yield error
+        seen.append(error)
+        error = error.__cause__ or error.__context__

@@ -2,9 +2,8 @@
 
 import errno
 import resource
-from collections.abc import Iterator
 
-from lstm_model.errors import LstmTextError, UsageError
+from lstm_model.errors import LstmTextError, UsageError, causes
 
 NAMES = ("MemoryError", "ResourceExhaustedError")  # Python, NumPy and Arrow; TensorFlow.
 WORDS = (
@@ -15,7 +14,7 @@ WORDS = (
 
 def memory_error(error: BaseException) -> UsageError | None:
     """Return what to do if memory ran out and caused the error, perhaps as another error; otherwise None."""
-    reason = next((earlier for earlier in _causes(error) if _says_memory(earlier)), None)
+    reason = next((earlier for earlier in causes(error) if _says_memory(earlier)), None)
     if reason is None:
         return None
     lines = str(reason).strip().splitlines() or [""]
@@ -48,11 +47,3 @@ def _says_memory(error: BaseException) -> bool:
 
 def _has_words(text: str) -> bool:
     return any(words in text for words in WORDS)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: list[BaseException] = []
-    while error is not None and error not in seen:
-        yield error
-        seen.append(error)
-        error = error.__cause__ or error.__context__

@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,33 +19,22 @@ CONTEXT.set_forkserver_preload(["tests.imported"])
 
 
 def run_forked(
-    entry: str,
-    arguments: list[str],
-    environment: Mapping[str, str],
-    *,
-    stdout: Path,
-    stderr: Path,
-    timeout: float = 600,
-) -> int:
-    """Call an entry point with arguments in a process of its own; return its exit code, -9 after `kill -9`.
+    entry: str, arguments: list[str], environment: Mapping[str, str], folder: Path, *, timeout: float = 600
+) -> "subprocess.CompletedProcess[str]":
+    """Call an entry point with arguments in a process of its own; return its exit code, and what it wrote.
 
-    entry: module:function, which reads sys.argv. The process begins in the checkout.
+    entry: module:function, which reads sys.argv. folder: where `stdout` and `stderr` of the process are kept. The
+    process begins in the checkout; after `kill -9` its exit code is -9.
     """
+    # Files, not pipes: Prefect's server outlives a killed process for a while and would hold a pipe open.
+    stdout, stderr = folder / "stdout", folder / "stderr"
     process = CONTEXT.Process(target=_run, args=(entry, arguments, dict(environment), stdout, stderr))
     process.start()
     process.join(timeout)
     if process.exitcode is None:
         process.kill()
         raise TimeoutError(f"{arguments} has not ended after {timeout} s")
-    return process.exitcode
-
-
-def completed(entry: str, arguments: list[str], environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Call an entry point as `run_forked` does; return its exit code and what it wrote."""
-    with tempfile.TemporaryDirectory() as folder:
-        stdout, stderr = Path(folder, "stdout"), Path(folder, "stderr")
-        code = run_forked(entry, arguments, environment, stdout=stdout, stderr=stderr)
-        return subprocess.CompletedProcess(arguments, code, stdout.read_text(), stderr.read_text())
+    return subprocess.CompletedProcess(arguments, process.exitcode, stdout.read_text(), stderr.read_text())
 
 
 def _run(entry: str, arguments: list[str], environment: dict[str, str], stdout: Path, stderr: Path) -> None:

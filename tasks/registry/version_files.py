@@ -25,8 +25,8 @@ def find_damage(name: str, version: str) -> str | None:
     return None
 
 
-def read_version(name: str, version: str, scratch: Path) -> tuple[Model, bytes]:
-    """Download a version to `scratch`; return its description and input example.
+def read_version(name: str, version: str, scratch: Path) -> tuple[Path, Model, bytes]:
+    """Download a version to `scratch`; return its folder, its description and its input example.
 
     Raises DamagedVersion if a file is missing or differs from the registered one.
     """
@@ -46,4 +46,4 @@ def read_version(name: str, version: str, scratch: Path) -> tuple[Model, bytes]:
             raise DamagedVersion(f"{file} in the registry is damaged: it is not the file that was registered")
     if not metadata.get("labels"):
         raise DamagedVersion("its description in the registry (MLmodel) names no labels")
-    return model, example
+    return folder, model, example

@@ -12,6 +12,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.context import FlowRunContext, refresh_global_settings_context
 from prefect.exceptions import TerminationSignal
 
+from lstm_model.errors import causes
 from tasks.runs.overdue_runs import cancel_overdue_runs
 from tasks.runtime.artifacts import shorten_errors
 from tasks.runtime.interrupts import lost_signal, noticed_signals
@@ -56,15 +57,8 @@ def interruption_in(error: BaseException) -> BaseException | None:
     """
     if isinstance(error, INTERRUPTIONS):
         return error
-    seen: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and cause not in seen:
-        # Not CancelledError: a request that takes too long is a TimeoutError caused by one.
-        if isinstance(cause, SIGNALS):
-            return cause
-        seen.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    return lost_signal()
+    # Not CancelledError: a request that takes too long is a TimeoutError caused by one.
+    return next((cause for cause in causes(error) if isinstance(cause, SIGNALS)), None) or lost_signal()
 
 
 def wait_until_recorded() -> None:

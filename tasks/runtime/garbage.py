@@ -4,7 +4,7 @@ import gc
 
 
 def search_less_often() -> None:
-    """Search after 10,000 new objects instead of 700, the old ones after 400 such searches.
+    """Search after 10,000 new objects instead of 700 (Python 3.11), the old ones after 400 such searches.
 
     Prefect, MLflow and TensorFlow make a million objects when they are imported, and all of them stay.
     """

@@ -90,19 +90,23 @@ def waiting_server(*, quiet: bool = False) -> Iterator[WaitingServer]:
         yield WaitingServer(process, Path(scratch), log, started)
 
 
-def start_server(
-    waiting: WaitingServer, name: str, version: str, *, host: str, port: int, workers: int = 1
-) -> ModelServer:
-    """Download a version and make a waiting server the process that `mlflow models serve` would end in.
+def download_served(name: str, version: str, folder: Path) -> Path:
+    """Download what a server of a version loads; return its folder.
 
-    This is faster than the command, which does one step after the other
-    (docs/decisions/0011-serve-without-the-command.md). Raises ModelError if the version cannot be downloaded, or if
-    another tool made it.
+    Raises ModelError if the version cannot be downloaded, or if another tool made it.
     """
     check_ours(name, version)
     with whole_version(name, version):
-        model = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(waiting.folder))
-    line, variables = get_cmd(model, port, host, nworkers=workers)
+        return Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(folder)))
+
+
+def start_server(waiting: WaitingServer, model: Path, *, host: str, port: int, workers: int = 1) -> ModelServer:
+    """Make a waiting server the process that `mlflow models serve` would end in, with a downloaded version.
+
+    This is faster than the command, which does one step after the other
+    (docs/decisions/0011-serve-without-the-command.md).
+    """
+    line, variables = get_cmd(str(model), port, host, nworkers=workers)
     changed = {key: value for key, value in variables.items() if os.environ.get(key) != value}
     assert waiting.process.stdin is not None
     with suppress(BrokenPipeError), waiting.process.stdin as stdin:  # It has ended already; its exit code shows that.

@@ -8,7 +8,7 @@ from lstm_model.errors import LstmTextError, ModelError
 from tasks.registry.registered_model import resolve_model
 from tasks.runtime.child_processes import exit_code, until_interrupted
 from tasks.runtime.ports import address, check_port
-from tasks.serving.model_server import ModelServer, start_server, waiting_server
+from tasks.serving.model_server import ModelServer, download_served, start_server, waiting_server
 
 UP_SECONDS = 120.0  # For a version that the alias moved to; after that, the previous version is started again.
 
@@ -56,7 +56,8 @@ def serve_model(model_uri: str, *, host: str, port: int, workers: int, poll_seco
                 version = watch.version
             failure = None
             try:
-                server = start_server(waiting, name, version, host=host, port=port, workers=workers)
+                model = download_served(name, version, waiting.folder)
+                server = start_server(waiting, model, host=host, port=port, workers=workers)
                 failure = server.wait_until_up(seconds=UP_SECONDS) if restarted else None
             except ModelError as error:
                 if before is None:

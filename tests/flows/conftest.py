@@ -12,7 +12,7 @@ SERVED_REALLY = check_servable.find_servability
 
 @pytest.fixture(scope="module")
 def gate_without_server() -> Iterator[None]:
-    """Have the gate take every version for servable: its server takes 6 s, and half of each small training.
+    """Have the gate take every version for servable: its server takes 2 s, a third of each small training.
 
     Not for tests of servability: tests/tasks/test_servability.py, the first of test_promotion_flow.py and all that
     start the command have the real one.

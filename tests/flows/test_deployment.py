@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ import requests
 from mlflow import MlflowClient
 
 from tests.databases import give_prefect_database
-from tests.forked import completed
+from tests.forked import run_forked
 from tests.samples import write_tiny_file
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -69,7 +70,8 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def prefect(arguments: str, environment: dict[str, str], *more: str) -> "subprocess.CompletedProcess[str]":
-    return completed("prefect.cli:app", ["--no-prompt", *arguments.split(), *more], environment)
+    with TemporaryDirectory() as folder:
+        return run_forked("prefect.cli:app", ["--no-prompt", *arguments.split(), *more], environment, Path(folder))
 
 
 def wait_until_up(url: str) -> None:

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.trainings import answer, client, copy_of_trained, environment, run
-from tests.forked import completed
+from tests.flows.trainings import answer, client, copy_of_trained, run, run_command
 from tests.samples import write_tiny_file
 
 
 def lstm_text(state: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return completed("tests.flows.killed:main", ["none", "0", *arguments], environment(state))
+    return run_command(state, "none", "0", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -56,14 +56,14 @@ def command(data: Path, place: str = "none", number: int = 0) -> list[str]:
 
 
 def run(data: Path, state: Path, place: str = "none", number: int = 0, *flags: str) -> subprocess.CompletedProcess[str]:
-    # Files, not pipes: Prefect's server outlives a killed process for a while and would hold a pipe open.
-    out, err = state / "stdout", state / "stderr"
-    # The process has imported Prefect already, which reads its variables then.
+    return run_command(state, *command(data, place, number)[2:], *flags)
+
+
+def run_command(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run killed.py with arguments, in a process that has imported everything."""
+    # It has imported Prefect already, which reads its variables then.
     variables = {**environment(state), "PREFECT_HOME": str(state / "prefect")}
-    code = run_forked(
-        "tests.flows.killed:main", [*command(data, place, number)[2:], *flags], variables, stdout=out, stderr=err
-    )
-    return subprocess.CompletedProcess([], code, out.read_text(), err.read_text())
+    return run_forked("tests.flows.killed:main", list(arguments), variables, state)
 
 
 def answer(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:

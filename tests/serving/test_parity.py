@@ -111,10 +111,8 @@ def test_mlflow_models_predict(model: tuple[Path, str], expected: Array, tmp_pat
 
 def test_mlflow_models_serve(model: tuple[Path, str], expected: Array, tmp_path: Path) -> None:
     rows, port = texts(), free_port()
-    address, environment = (
-        f"http://127.0.0.1:{port}",
-        plain_environment(tmp_path, MLFLOW_TRACKING_URI=mlflow.get_tracking_uri()),
-    )
+    address = f"http://127.0.0.1:{port}"
+    environment = plain_environment(tmp_path, MLFLOW_TRACKING_URI=mlflow.get_tracking_uri())
     command = [f"{BIN}/mlflow", "models", "serve", "--model-uri", model[1], "--env-manager", "local"]
     with running([*command, "--port", str(port)], environment, tmp_path / "log") as process:
         wait_for(f"{address}/ping", process)

@@ -15,7 +15,7 @@ from tasks.monitoring.monitor_file import download_version
 from tasks.promotion.decide_promotion import decide
 from tasks.registry.registered_model import input_columns
 from tasks.runtime.tracking import ensure_experiment
-from tasks.serving.model_server import start_server
+from tasks.serving.model_server import download_served
 from tests.evaluated import answers_of, candidate, register_evaluated
 from tests.models import write_classifier
 
@@ -39,7 +39,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> None:
     [
         lambda: download_version("foreign", "1"),  # drift, and a training that starts from the champion
         lambda: input_columns("foreign", "1"),  # score
-        lambda: start_server(None, "foreign", "1", host="", port=0),  # type: ignore[arg-type]  # serve
+        lambda: download_served("foreign", "1", Path()),  # serve
     ],
     ids=["download", "score", "serve"],
 )

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from lstm_model.errors import causes
+
 PATIENCE_SECONDS = 90.0
 
 
@@ -60,22 +62,12 @@ def release_locks(interrupted: BaseException) -> None:
     transaction; either locks the file. SQLite keeps a closed connection, and its lock, until its cursors are gone, and
     the traceback holds those: https://www.sqlite.org/c3ref/close.html (sqlite3_close_v2).
     """
-    _forget_frames(interrupted)
+    for error in causes(interrupted):
+        traceback.clear_frames(error.__traceback__)
     for kind, release in ((sqlite3.Cursor, "close"), (sqlite3.Connection, "rollback")):
         for opened in [one for one in gc.get_objects() if isinstance(one, kind)]:
             with suppress(sqlite3.Error):  # Closed, or used by another thread alone.
                 getattr(opened, release)()
-
-
-def _forget_frames(error: BaseException) -> None:
-    """Drop the local variables that the tracebacks of an error and of those behind it hold; their lines stay."""
-    behind, seen = [error], set[int]()
-    while behind:
-        one = behind.pop()
-        if id(one) not in seen:
-            seen.add(id(one))
-            traceback.clear_frames(one.__traceback__)
-            behind += [more for more in (one.__cause__, one.__context__) if more is not None]
 
 
 def _begin(database: sqlite3.Connection, statement: str, *, until: float) -> None:
