@@ -30,13 +30,16 @@ def fetch_dataset(name: str, output: Path, *, overwrite: bool) -> Fetched:
     """
     if output.suffix != ".parquet":
         raise UsageError(f"{output} is no name for a Parquet file.", "Choose an output that ends in .parquet.")
-    if output.exists() and not overwrite:
-        raise UsageError(f"{output} exists.", "Train on it, add --overwrite, or choose another output.")
+    if not overwrite:
+        _refuse_existing(output)
     folder = output.with_name(f"{output.name}.download")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock", timeout=0):
+            if not overwrite:  # Another process may have written it and freed the lock just now.
+                _refuse_existing(output)
             fetched = _fetch(name, output, folder)
+            shutil.rmtree(folder, ignore_errors=True)
     except Timeout:
         raise UsageError(f"Another process is fetching {output}.", "Wait until it ends.") from None
     except OSError as error:
@@ -44,8 +47,12 @@ def fetch_dataset(name: str, output: Path, *, overwrite: bool) -> Fetched:
             f"Cannot write {output}: {error.strerror or error}.",
             "Free space, fix the permissions, or name another file with --output.",
         ) from None
-    shutil.rmtree(folder, ignore_errors=True)
     return fetched
+
+
+def _refuse_existing(output: Path) -> None:
+    if output.exists():
+        raise UsageError(f"{output} exists.", "Train on it, add --overwrite, or choose another output.")
 
 
 def _fetch(name: str, output: Path, folder: Path) -> Fetched:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from flows.cli import main
 from lstm_model.data.public.catalogue import CATALOGUE, PublicFile
@@ -67,7 +68,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloading, "FIRST_WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(downloading, "TIMEOUT_SECONDS", (2, 0.5))
+    monkeypatch.setattr(downloading, "TIMEOUT_SECONDS", (60, 60))
 
 
 def sends(
@@ -129,7 +130,7 @@ ARRIVES: dict[str, tuple[bytes, list[Answer], list[str]]] = {
         ["all", f"{HALF}-", f"{HALF + PIECE}-", f"{HALF + PIECE}-"],
     ),
     "cut, the server knows no ranges": (b"", [sends(cut=HALF), sends(ranges=False)], ["all", f"{HALF}-"]),
-    "silent in the middle": (b"", [sends(cut=HALF, hang=1.5), sends()], ["all", f"{HALF}-"]),
+    "silent in the middle": (b"", [sends(cut=HALF, hang=60), sends()], ["all", f"{HALF}-"]),
     "busy": (b"", [says(503), says(429), says(500), sends()], ["all"] * 4),
     "moved": (b"", [says(302, Location="/elsewhere"), sends()], ["all"] * 2),
     "moved, a part is there": (BODY[:9], [says(301, Location="/elsewhere"), sends()], ["9-"] * 2),
@@ -137,7 +138,9 @@ ARRIVES: dict[str, tuple[bytes, list[Answer], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", ARRIVES)
-def test_the_file_arrives(name: str, server: Server, tmp_path: Path) -> None:
+def test_the_file_arrives(name: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "silent in the middle":
+        monkeypatch.setattr(downloading, "TIMEOUT_SECONDS", (60, 1.5))
     there, server.answers, asked = ARRIVES[name]
     if there:
         Path(tmp_path, "train.csv").write_bytes(there)
@@ -352,8 +355,14 @@ assert not {{"mlflow", "prefect", "tensorflow", "keras"}} & set(sys.modules)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "state"]
 
 
-def test_two_at_once_do_not_write_one_file(trec: Server, tmp_path: Path) -> None:
-    trec.answers = [sends(TRAIN, pause=1.0), sends(TEST)]
+def test_two_at_once_do_not_write_one_file(trec: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused = threading.Event()
+
+    def sends_when_the_second_is_refused(request: BaseHTTPRequestHandler) -> None:
+        refused.wait(60)
+        sends(TRAIN)(request)
+
+    trec.answers = [sends_when_the_second_is_refused, sends(TEST)]
     command = ["fetch", "trec", "--output", str(tmp_path / "a.parquet")]
     codes: list[int] = []
     first = threading.Thread(target=lambda: codes.append(main(command)))
@@ -361,5 +370,23 @@ def test_two_at_once_do_not_write_one_file(trec: Server, tmp_path: Path) -> None
     while not trec.asked:
         time.sleep(0.01)
     assert main(command) == 2
+    assert "Another process is fetching" in capsys.readouterr().err
+    refused.set()
     first.join()
-    assert codes == [0]
+    assert (codes, len(trec.asked)) == ([0], 2)
+
+
+def test_an_output_that_another_process_wrote_just_before_the_lock_stays(
+    trec: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "a.parquet"
+
+    class LateLock(FileLock):
+        def __enter__(self) -> "LateLock":
+            super().__enter__()
+            output.write_bytes(b"of the other")
+            return self
+
+    monkeypatch.setattr("tasks.datasets.fetch_dataset.FileLock", LateLock)
+    assert main(["fetch", "trec", "--output", str(output)]) == 2
+    assert (output.read_bytes(), trec.asked) == (b"of the other", [])
