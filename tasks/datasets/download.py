@@ -9,7 +9,7 @@ import requests
 
 from lstm_model.data.public.catalogue import PublicFile
 from lstm_model.digests import digest_file
-from lstm_model.errors import ModelError, UsageError
+from lstm_model.errors import ModelError, UsageError, causes
 from tasks.datasets.progress import MB, Progress, say
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.proxies import named_proxies
@@ -132,9 +132,8 @@ def _size(path: Path) -> int:
 
 def _reason(error: BaseException) -> str:
     """Return what the innermost error says, without passwords."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner
-    return without_password(" ".join(str(error).split())).rstrip(".")
+    *_, innermost = causes(error)
+    return without_password(" ".join(str(innermost).split())).rstrip(".")
 
 
 def _unreachable(url: str, path: Path, error: Exception) -> ModelError:

@@ -2,7 +2,7 @@
 
 import os
 
-from lstm_model.errors import ModelError
+from lstm_model.errors import ModelError, causes
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.prefect_settings import place_of_api_url
 from tasks.runtime.state.proxies import named_proxies
@@ -123,8 +123,8 @@ def _wrong_answer(name: str, place: str, uri: str, status: int, text: str, given
 
 
 def _innermost(error: BaseException) -> str:
-    cause = error.__cause__ or error.__context__
-    return _innermost(cause) if cause else str(error)
+    *_, innermost = causes(error)
+    return str(innermost)
 
 
 def _connect(uri: str) -> None:

@@ -130,7 +130,6 @@ ARRIVES: dict[str, tuple[bytes, list[Answer], list[str]]] = {
         ["all", f"{HALF}-", f"{HALF + PIECE}-", f"{HALF + PIECE}-"],
     ),
     "cut, the server knows no ranges": (b"", [sends(cut=HALF), sends(ranges=False)], ["all", f"{HALF}-"]),
-    "silent in the middle": (b"", [sends(cut=HALF, hang=60), sends()], ["all", f"{HALF}-"]),
     "busy": (b"", [says(503), says(429), says(500), sends()], ["all"] * 4),
     "moved": (b"", [says(302, Location="/elsewhere"), sends()], ["all"] * 2),
     "moved, a part is there": (BODY[:9], [says(301, Location="/elsewhere"), sends()], ["9-"] * 2),
@@ -138,15 +137,23 @@ ARRIVES: dict[str, tuple[bytes, list[Answer], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", ARRIVES)
-def test_the_file_arrives(name: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name == "silent in the middle":
-        monkeypatch.setattr(downloading, "TIMEOUT_SECONDS", (60, 1.5))
+def test_the_file_arrives(name: str, server: Server, tmp_path: Path) -> None:
     there, server.answers, asked = ARRIVES[name]
     if there:
         Path(tmp_path, "train.csv").write_bytes(there)
     path = download(server.file(), tmp_path)
     assert path.read_bytes() == BODY
     assert server.asked == asked
+
+
+def test_the_file_arrives_where_the_server_falls_silent(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloading, "TIMEOUT_SECONDS", (60, 1.5))
+    server.answers = [sends(cut=HALF, hang=60), sends()]
+    path = download(server.file(), tmp_path)
+    assert path.read_bytes() == BODY
+    assert server.asked == ["all", f"{HALF}-"]
 
 
 REFUSED: dict[str, tuple[list[Answer], int, list[str], int]] = {
