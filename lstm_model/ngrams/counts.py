@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from lstm_model.ngrams.pieces import UInt64, character_ngrams, pairs_of, split_pieces, words_of
+from lstm_model.ngrams.pieces import UInt64, character_ngrams, edges_of, joints_of, pairs_of, split_pieces, words_of
 from lstm_model.tokens.text_encoder import CHUNK_TEXTS, Int64, Numbering, starts_of
 
 Kind = Literal["words", "characters"]
@@ -20,7 +20,7 @@ BLOCK_PIECES = 100_000  # Read at once; bounds memory.
 def count_ngrams(texts: Sequence[str], kind: Kind, wanted: UInt64 | None = None) -> tuple[UInt64, Csr]:
     """Return keys: uint64[F], sorted, and counts: float32[N, F]; with `wanted`, of these keys only.
 
-    words: single words and pairs of neighbours. characters: 2 to 5 characters without inner white space.
+    words: single words and pairs of neighbours. characters: 1 to 5 characters without inner white space, and joints.
     """
     codes, distinct, widths = _number_pieces(texts)
     if kind == "words":
@@ -32,8 +32,13 @@ def count_ngrams(texts: Sequence[str], kind: Kind, wanted: UInt64 | None = None)
     ]
     keys, owners = map(np.concatenate, zip(*blocks, strict=True)) if blocks else (np.zeros(0, np.uint64), codes)
     keys, in_pieces = _matrix(keys, owners, len(distinct), wanted)
-    places = (np.ones(len(codes), np.float32), codes, starts_of(widths))
-    return keys, sparse.csr_matrix(places, shape=(len(texts), len(distinct))) @ in_pieces
+    starts = starts_of(widths)
+    inner = sparse.csr_matrix((np.ones(len(codes), np.float32), codes, starts), (len(texts), len(distinct))) @ in_pieces
+    joint_keys, joints = _matrix(*joints_of(edges_of(distinct)[codes], starts), len(texts), wanted)
+    if wanted is None:
+        wanted = np.union1d(keys, joint_keys)
+        inner, joints = _spread(inner, keys, wanted), _spread(joints, joint_keys, wanted)
+    return wanted, inner + joints
 
 
 def first_words(texts: Sequence[str]) -> UInt64:
@@ -78,3 +83,9 @@ def _matrix(keys: UInt64, owners: Int64, rows: int, wanted: UInt64 | None) -> tu
         owners, columns = owners[inside], columns[inside]
     places = (np.ones(len(columns), np.float32), (owners, columns))
     return wanted, sparse.coo_matrix(places, shape=(rows, len(wanted))).tocsr()
+
+
+def _spread(counts: Csr, keys: UInt64, wanted: UInt64) -> Csr:
+    """Return counts of `wanted`, sorted keys that contain `keys`."""
+    columns = np.searchsorted(wanted, keys)
+    return sparse.csr_matrix((counts.data, columns[counts.indices], counts.indptr), (counts.shape[0], len(wanted)))

@@ -4,8 +4,9 @@ Each n-gram is scaled by the square root of its absolute naive-Bayes log-count r
 Manning 2012, "Baselines and bigrams" (they scale by the ratio itself; docs/results.md compares). Everything that a text
 contributes is a sum over its n-grams, its norm included, so that a server adds rows instead of reading n-grams again.
 
-Multinomial naive Bayes over the same n-grams errs elsewhere (Ng and Jordan 2002, "On discriminative vs. generative
-classifiers"): its weights are kept next to the SVM's, to be added to them with a factor that validation rows choose.
+Naive Bayes over the same n-grams errs elsewhere (Ng and Jordan 2002, "On discriminative vs. generative classifiers"):
+its weights, of each label against the rest (Rennie et al. 2003, "Tackling the poor assumptions of naive Bayes text
+classifiers"), are kept next to the SVM's, to be added to them with a factor that validation rows choose.
 """
 
 import shutil
@@ -28,7 +29,7 @@ MOST_WEIGHTS = 25_000_000  # N-grams times labels: the file has at most 100 MB. 
 MOST_NONZEROS = 20_000_000  # N-grams of texts: fitting takes about 50 bytes each. A larger file is sampled.
 MEASURED_ROWS = 500
 RATIO_POWER = 0.5  # benchmarks/ngrams.py compares 0, 0.5 and 1.
-SMOOTHING = 0.1  # Added to each count of naive Bayes. 0.3 is as good, 1 worse (docs/results.md).
+SMOOTHING = 0.01  # Added to each count of naive Bayes. 0.1 is a little worse, 1 much (docs/results.md).
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -90,10 +91,8 @@ def fit_ngrams(texts: Sequence[str], label_ids: Int32, *, kind: Kind, num_classe
     if len(np.unique(label_ids)) < 2:
         return None
     frequency = np.bincount(counts.indices, minlength=len(keys))
-    # Any n-gram of a single text is noise, except a word, which names the text's topic.
-    kept = frequency >= 2
-    if kind == "words":
-        kept |= np.isin(keys, first_words(texts))
+    # A pair of words in a single text is noise; a word there names its topic, and so do its characters.
+    kept = (frequency >= 2) | np.isin(keys, first_words(texts)) if kind == "words" else frequency >= 1
     columns = most_frequent(frequency, kept, max(1, MOST_WEIGHTS // num_classes))
     if not columns.size:
         return None
@@ -126,10 +125,10 @@ def _fit_labels(counts: Csr, idf: Float64, label_ids: Int32, num_classes: int) -
     for label in labels:
         mine = label_ids == label
         inside = np.asarray(present[mine].sum(axis=0)).ravel()
-        bayes[:, label] = np.log((inside + SMOOTHING) / (inside + SMOOTHING).sum())
+        bayes[:, label] = _log_ratio(inside, total, SMOOTHING)
         if len(labels) == 2 and label == labels[0]:
             continue  # The SVM of the other label says it all.
-        scale = idf * np.abs(_log_ratio(inside, total)) ** RATIO_POWER
+        scale = idf * np.abs(_log_ratio(inside, total, 1)) ** RATIO_POWER
         scaled = sparse.csr_matrix((rows.data * scale[rows.indices], rows.indices, rows.indptr), shape=rows.shape)
         model = linear_svm(scaled, mine)
         weights[:, label], intercepts[label] = model.coef_[0] * scale, model.intercept_[0]
@@ -147,7 +146,7 @@ def linear_svm(features: Csr, labels: npt.ArrayLike) -> LinearSVC:
         return LinearSVC(random_state=0).fit(features, labels)
 
 
-def _log_ratio(inside: Float64, total: Float64) -> Float64:
-    """Return log((inside / its sum) / (outside / its sum)) of texts per n-gram, each count plus one: float64[F]."""
-    ones, others = 1 + inside, 1 + total - inside
-    return np.asarray(np.log(ones / ones.sum()) - np.log(others / others.sum()))
+def _log_ratio(inside: Float64, total: Float64, added: float) -> Float64:
+    """Return log((inside / its sum) / (outside / its sum)) of texts per n-gram, after adding to counts: float64[F]."""
+    mine, others = inside + added, total - inside + added
+    return np.asarray(np.log(mine / mine.sum()) - np.log(others / others.sum()))

@@ -8,7 +8,16 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
-from lstm_model.ngrams.pieces import UInt64, Words, character_ngrams, pairs_of, split_pieces, words_of
+from lstm_model.ngrams.pieces import (
+    UInt64,
+    Words,
+    character_ngrams,
+    edges_of,
+    joints_of,
+    pairs_of,
+    split_pieces,
+    words_of,
+)
 from lstm_model.tokens.text_encoder import Int64, Numbering, starts_of
 
 KEPT_NUMBERS = 4_000_000  # Remembered sums of pieces: 16 MB. The first are kept: frequent pieces come early.
@@ -70,6 +79,7 @@ class NgramModel:
         self.known = Numbering()
         self.sums = np.zeros((0, self.width), np.float32)  # Of each known piece, the parts next to each other.
         self.words, self.starts = array("Q"), array("q", [0])  # Keys of the words of each known piece.
+        self.edges = array("Q")  # Two for each known piece.
 
     def margins(self, texts: Sequence[str]) -> dict[str, Float32]:
         """Return float32[N, C] for each part: how far each text is on each label's side."""
@@ -92,16 +102,19 @@ class NgramModel:
             try:
                 numbers = self._numbers(pieces)
                 sums = sum_runs(self.sums[numbers], widths)
-                if "words" in self.tables:
-                    words = Words(np.frombuffer(self.words, np.uint64), np.frombuffer(self.starts, np.int64))
-                    keys, bounds = words.of_texts(numbers, widths)
-                    del words  # The arrays cannot shrink while it refers to them.
+                words = Words(np.frombuffer(self.words, np.uint64), np.frombuffer(self.starts, np.int64))
+                keys, bounds = words.of_texts(numbers, widths)
+                edges = np.frombuffer(self.edges, np.uint64).reshape(-1, 2)[numbers]
+                del words  # The arrays cannot shrink while it refers to them.
                 self._drop_rare()
             except BaseException:
                 self._forget()  # No number may stay without its sums.
                 raise
-        if "words" in self.tables:  # They come first.
-            sums[:, : self.columns["words"]] += self.tables["words"].sums(*pairs_of(keys, bounds), len(texts))
+        start = 0
+        for name, table in self.tables.items():
+            across = pairs_of(keys, bounds) if name == "words" else joints_of(edges, starts_of(widths))
+            sums[:, start : start + self.columns[name]] += table.sums(*across, len(texts))
+            start += self.columns[name]
         return sums
 
     def _numbers(self, pieces: Sequence[str]) -> Int64:
@@ -112,6 +125,7 @@ class NgramModel:
             words = words_of(new)
             self.starts.frombytes((words.starts[1:] + self.starts[-1]).tobytes())
             self.words.frombytes(words.keys.tobytes())
+            self.edges.frombytes(edges_of(new).tobytes())
             if len(self.known) > len(self.sums):
                 grown = np.zeros((2 * len(self.known), self.width), np.float32)
                 grown[:size] = self.sums[:size]
@@ -139,6 +153,7 @@ class NgramModel:
             del self.known[piece]
         del self.starts[before + kept + 1 :]
         del self.words[self.starts[-1] :]
+        del self.edges[2 * (before + kept) :]
 
 
 def sum_runs(values: Float32, lengths: Int64) -> Float32:

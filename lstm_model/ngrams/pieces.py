@@ -2,7 +2,8 @@
 
 A piece is what stands between white space. Words and character n-grams never cross white space, so what a text
 contains is the sum over its pieces, and a piece that was seen before is looked up, not read again. Only pairs of words
-cross pieces. Keys are hashes: two of a million n-grams share one with a probability of 3e-8.
+and joints cross it: where two pieces meet, the last 1, 2 and 3 characters of one with as many first ones of the other.
+Keys are hashes: two of a million n-grams share one with a probability of 3e-8.
 """
 
 import re
@@ -18,6 +19,8 @@ from lstm_model.tokens.text_encoder import Int64, places_of, starts_of
 from lstm_model.tokens.words import INVISIBLE, split_words
 
 LONGEST = 5  # Characters of an n-gram; the spaces around a piece count.
+JOINT = 3  # Characters of a joint on either side.
+CHARACTER_BITS = 21  # Of a code point.
 READ_CHARACTERS = 20_000  # Of a text; bounds time and memory. A longer text is cut.
 _INVISIBLE = re.compile(INVISIBLE)
 ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, the usual multiplier of a Fibonacci hash.
@@ -69,23 +72,48 @@ def words_of(pieces: Sequence[str]) -> Words:
 
 def pairs_of(keys: UInt64, starts: Int64) -> tuple[UInt64, Int64]:
     """Return the keys of neighbouring words, and the text of each; text i has the words keys[starts[i]:starts[i+1]]."""
+    first, owners = _neighbours(starts)
+    return _mix(keys[first] * ODD + keys[first + 1]), owners
+
+
+def edges_of(pieces: Sequence[str]) -> UInt64:
+    """Return the first and the last characters of each piece, each three packed in one number: uint64[P, 2]."""
+    edges = "".join(end.ljust(JOINT, "\0") for piece in pieces for end in (piece[:JOINT], piece[: -JOINT - 1 : -1]))
+    places = np.uint64(CHARACTER_BITS) * np.arange(JOINT, dtype=np.uint64)
+    return (_characters(edges).reshape(-1, 2, JOINT) << places).sum(axis=2, dtype=np.uint64)
+
+
+def joints_of(edges: UInt64, starts: Int64) -> tuple[UInt64, Int64]:
+    """Return the keys of the joints, and the text of each, in order; text i has edges[starts[i]:starts[i+1]]."""
+    first, owners = _neighbours(starts)
+    before, after, keys = edges[first, 1], edges[first + 1, 0], np.empty((len(first), JOINT), np.uint64)
+    for length in range(1, JOINT + 1):
+        inside = np.uint64((1 << CHARACTER_BITS * length) - 1)
+        keys[:, length - 1] = _mix(((before & inside) * ODD + (after & inside)) * ODD + np.uint64(length))
+    return keys.ravel(), np.repeat(owners, JOINT)
+
+
+def _neighbours(starts: Int64) -> tuple[Int64, Int64]:
+    """Return the place of each element that has another one behind it in its text, and its text: int64[M] each."""
     owners = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    inside = owners[1:] == owners[:-1]
-    return _mix(keys[:-1][inside] * ODD + keys[1:][inside]), owners[1:][inside]
+    first = np.flatnonzero(owners[1:] == owners[:-1])
+    return first, owners[first]
 
 
 def character_ngrams(pieces: Sequence[str]) -> Iterator[tuple[UInt64, Int64]]:
-    """Yield, for each length from 2 to 5, the keys of the n-grams of " piece " and the piece of each, in order.
+    """Yield, for each length from 1 to 5, the keys of the n-grams of " piece " and the piece of each, in order.
 
-    "ab": " a", "ab", "b "; " ab", "ab "; " ab ".
+    "ab": "a", "b"; " a", "ab", "b "; " ab", "ab "; " ab ".
     """
     text = _characters(f" {' '.join(pieces)} ")
     space = text == ord(" ")
     owners = np.cumsum(space) - 1  # A space counts for the piece after it.
-    sums, inside = text, np.ones(len(text) - 1, bool)
-    for length in range(2, min(LONGEST, len(text)) + 1):
+    sums, inside = np.zeros(len(text) + 1, np.uint64), ~space
+    for length in range(1, min(LONGEST, len(text)) + 1):
         sums = sums[:-1] * ODD + text[length - 1 :]
-        if length > 2:  # A space may stand at the ends only.
+        if length == 2:
+            inside = np.ones(len(sums), bool)
+        elif length > 2:  # A space may stand at the ends only.
             inside = inside[:-1] & ~space[length - 2 : -1]
         yield _mix(sums[inside] + np.uint64(length)), owners[: len(sums)][inside]
 

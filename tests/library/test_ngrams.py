@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.naive_bayes import MultinomialNB
+from sklearn.naive_bayes import ComplementNB, MultinomialNB
 
 from lstm_model.ngrams import counts, fit, ngram_model
 from lstm_model.ngrams.counts import KINDS, Kind, count_ngrams
 from lstm_model.ngrams.fit import SMOOTHING, Ngrams, fit_ngrams, sample_rows, save_served, split_margins
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable
-from lstm_model.ngrams.pieces import character_ngrams, split_pieces, words_of
+from lstm_model.ngrams.pieces import character_ngrams, edges_of, joints_of, split_pieces, words_of
 from lstm_model.tokens.words import split_words
 
 TEXTS = ["the cat purrs", "a cat sleeps and purrs", "the dog barks", "a dog sleeps, barks"] * 3
@@ -45,10 +45,16 @@ def test_counts_are_those_of_a_plain_reading(texts: list[str]) -> None:
         "words": [Counter([*row, *pairwise(row)]) for row in words],
         "characters": [
             Counter(
-                padded[at : at + length]
-                for padded in (f" {piece} " for piece in row)
-                for length in range(2, 6)
-                for at in range(len(padded) - length + 1)
+                [
+                    *(
+                        padded[at : at + length]
+                        for padded in (f" {piece} " for piece in row)
+                        for length in range(1, 6)
+                        for at in range(len(padded) - length + 1)
+                        if padded[at : at + length] != " "
+                    ),
+                    *((size, one[-size:], other[:size]) for one, other in pairwise(row) for size in (1, 2, 3)),
+                ]
             )
             for row in rows
         ],
@@ -65,7 +71,15 @@ def test_a_key_depends_on_every_character_and_on_the_length() -> None:
     words = ["ab", "ba", "aab", "a", "aa", "aaa", "b", "é", "e"]
     assert len(np.unique(words_of(words).keys)) == len(words)
     grams = [keys.tolist() for keys, _ in character_ngrams(["ab"])]
-    assert [len(keys) for keys in grams] == [3, 2, 1] and len({key for keys in grams for key in keys}) == 6
+    assert [len(keys) for keys in grams] == [2, 3, 2, 1] and len({key for keys in grams for key in keys}) == 8
+
+
+def test_a_joint_depends_on_both_sides_of_a_space() -> None:
+    texts = ["ab cd", "ab ce", "ab ed", "eb cd", "ae cd", "cd ab", "abx cd", "xab cd", "a cd", "ab c", "猫 犬"]
+    keys = joints_of(edges_of(split_pieces(texts)[0]), np.arange(0, 2 * len(texts) + 1, 2))[0].reshape(-1, 3)
+    assert len(np.unique(keys[:, 2])) == len(texts) and keys[0, 0] == keys[3, 0] and keys[0, 1] == keys[7, 1]
+    alone, owners = joints_of(edges_of(["ab", "cd", "ef", "g"]), np.array([0, 1, 1, 3, 4]))
+    assert len(alone) == 3 and owners.tolist() == [2, 2, 2]  # Texts without a second piece have none.
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -98,7 +112,8 @@ def test_naive_bayes_is_that_of_scikit_learn_with_the_deviation_of_the_svm(kind:
     texts, label_ids = [*TEXTS, "owls hoot", "an owl hoots"], np.append(LABEL_IDS, [2, 2]).astype(np.int32)
     ngrams = fitted(kind, texts, label_ids, 4)
     counts = count_ngrams(texts, kind, ngrams.keys)[1]
-    log_rates = MultinomialNB(alpha=SMOOTHING).fit(counts > 0, label_ids).feature_log_prob_.T
+    models = [model(alpha=SMOOTHING).fit(counts > 0, label_ids) for model in (MultinomialNB, ComplementNB)]
+    log_rates = sum(model.feature_log_prob_.T for model in models)  # The second has the rest's, with the sign changed.
     expected = log_rates - log_rates.mean(axis=1, keepdims=True)
     np.testing.assert_allclose(
         ngrams.bayes[:, :3] / ngrams.bayes[:, :3].std(), expected / expected.std(), rtol=0, atol=1e-5
@@ -150,6 +165,7 @@ def test_what_is_remembered_is_bounded_and_changes_no_answer(tmp_path: Path, mon
     for texts in (["a" * 200, *TEXTS], TEXTS, ["new words come " * 5], TEXTS):
         found = small.margins(texts)
         assert len(small.known) <= 4 and len(small.starts) == len(small.known) + 1
+        assert len(small.edges) == 2 * len(small.known)
     for kind in KINDS:
         np.testing.assert_array_equal(found[kind], plain[kind])
 
