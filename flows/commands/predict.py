@@ -10,6 +10,8 @@ from pydantic import Field
 from flows.commands.settings import DEFAULT_MODEL_URI, CommandSettings, finish
 from lstm_model.errors import UsageError
 
+MOST_CHARACTERS = 50_000_000  # Of stdin. All answers are in memory before the first is shown.
+
 
 class Settings(CommandSettings):
     """Answer texts given on the command line."""
@@ -51,10 +53,13 @@ class Settings(CommandSettings):
 def _lines_of_stdin() -> list[str]:
     # Undecodable bytes become half of a surrogate pair, which `predict_texts` names.
     with io.TextIOWrapper(sys.stdin.buffer, "utf-8", errors="surrogateescape") as stdin:
-        texts = [line.removesuffix("\n") for line in stdin]
-    if not texts:
+        lines = stdin.read(MOST_CHARACTERS + 1)
+    if not lines:
         raise UsageError("stdin has no text.", "Pipe one text per line into lstm-text predict -.")
-    return texts
+    if len(lines) > MOST_CHARACTERS:
+        problem = f"stdin has more than {MOST_CHARACTERS:,} characters."
+        raise UsageError(problem, "Use lstm-text score, which reads files of any size.")
+    return lines.removesuffix("\n").split("\n")
 
 
 def run(settings: Settings) -> int:

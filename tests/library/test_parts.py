@@ -164,5 +164,10 @@ def test_texts_of_stdin_are_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
         "Striker signs", "rates, rise", "", "last: \u2028 é",
     ]  # fmt: skip
     assert texts(b"caf\xe9\n") == ["caf\udce9"]
+    assert texts(b"\n") == [""] and texts(b"a\n\n") == ["a", ""]
     with pytest.raises(UsageError, match="stdin has no text"):
         texts(b"")
+    monkeypatch.setattr("flows.commands.predict.MOST_CHARACTERS", 3)
+    assert texts(b"a\nb") == ["a", "b"]
+    with pytest.raises(UsageError, match=r"stdin has more than 3 characters\. .*lstm-text score"):
+        texts(b"a\nbc")
