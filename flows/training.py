@@ -111,11 +111,11 @@ def build_and_evaluate(config: PipelineConfig, run: Run) -> tuple[StageRecord, S
     splits = split_examples(examples, config.split, run=run)
     ngrams = in_background(fit_ngram_models, splits, config.ngrams, run=run)
     linear = in_background(fit_baseline, splits, run=run, after=ngrams) if config.evaluation.baseline else None
-    encoded = tokenize_and_pad(splits, config.tokenization, run=run)
+    encoded = tokenize_and_pad(splits, config.tokens, run=run)
     start = fetch_start(config.training, config.registration, run=run)
     trained = train_model(encoded, start, config.model, config.training, run=run)
     classifier = export_classifier(
-        trained, encoded, ngrams.result(), splits, config.model, config.tokenization, config.export, run=run
+        trained, encoded, ngrams.result(), splits, config.model, config.tokens, config.export, run=run
     )
     baseline = linear and linear.result()
     evaluated = evaluate_classifier(classifier, splits, baseline, config.data, config.evaluation, run=run)

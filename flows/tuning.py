@@ -71,7 +71,7 @@ def tune_text_classifier(
         raw = load_examples(base.data, base.other_columns, run=search.run)
         examples = validate_examples(raw, base.data, run=search.run)
         splits = split_examples(examples, base.split, run=search.run)
-        encoded = tokenize_and_pad(splits, base.tokenization, run=search.run)
+        encoded = tokenize_and_pad(splits, base.tokens, run=search.run)
         start = fetch_start(base.training, base.registration, run=search.run)
         run_trials(search, encoded, start)
         outcome = conclude_search(search, encoded, start, output)

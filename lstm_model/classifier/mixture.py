@@ -45,7 +45,7 @@ def fit_mixture(parts: Mapping[str, Float], label_ids: Int, bayes: Mapping[str, 
     tried = [(LSTM, *chosen) for size in range(len(others) + 1) for chosen in combinations(others, size)]
     losses = {names: _cross_fitted_loss([parts[name] for name in names], label_ids) for names in tried}
     best = min(tried, key=lambda names: losses[names])  # Of equal ones, the one with the fewest parts.
-    weights = dict(zip(best, _fit_weights([parts[name] for name in best], label_ids), strict=True))
+    weights = dict(zip(best, fit_weights([parts[name] for name in best], label_ids), strict=True))
     spread = {name: weights[name] * float(parts[name].std()) for name in best}
     return Mixture(
         weights={name: float(f"{weights[name]:.6g}") for name in best if len(best) > 1},
@@ -65,12 +65,12 @@ def _cross_fitted_loss(parts: Sequence[Float], label_ids: Int) -> float:
     mixed = np.zeros(parts[0].shape)
     for fold in np.unique(folds):
         inside = folds == fold
-        weights = _fit_weights([part[~inside] for part in parts], label_ids[~inside])
+        weights = fit_weights([part[~inside] for part in parts], label_ids[~inside])
         mixed[inside] = sum(weight * part[inside] for weight, part in zip(weights, parts, strict=True))
     return log_loss_at(mixed, label_ids, np.ones(len(mixed)))
 
 
-def _fit_weights(parts: Sequence[Float], label_ids: Int) -> list[float]:
+def fit_weights(parts: Sequence[Float], label_ids: Int) -> list[float]:
     """Return the weights that minimise the log loss, with labels smoothed as in `calibration.fit_temperature`."""
     if not len(label_ids):
         return [1.0] * len(parts)

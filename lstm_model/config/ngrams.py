@@ -9,4 +9,4 @@ class NgramsConfig(Section):
     words: bool = True
     """Words and pairs of neighbouring words."""
     characters: bool = True
-    """2 to 5 characters within a word: prefixes, endings, names, misspellings, scripts without spaces."""
+    """1 to 5 characters: prefixes, endings, names, misspellings, scripts without spaces."""

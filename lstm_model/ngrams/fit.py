@@ -28,8 +28,10 @@ from lstm_model.ngrams.pieces import UInt64
 MOST_WEIGHTS = 25_000_000  # N-grams times labels: the file has at most 100 MB. The most frequent n-grams stay.
 MOST_NONZEROS = 20_000_000  # N-grams of texts: fitting takes about 50 bytes each. A larger file is sampled.
 MEASURED_ROWS = 500
-RATIO_POWER = 0.5  # benchmarks/ngrams.py compares 0, 0.5 and 1.
-SMOOTHING = 0.01  # Added to each count of naive Bayes. 0.1 is a little worse, 1 much (docs/results.md).
+# What benchmarks/ngrams.py compares (docs/results.md).
+LEAST_TEXTS: dict[Kind, int] = {"words": 2, "characters": 1}  # That an n-gram stands in. A single word stays.
+RATIO_POWER = 0.5
+SMOOTHING = 0.01  # Added to each count of naive Bayes.
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -91,8 +93,9 @@ def fit_ngrams(texts: Sequence[str], label_ids: Int32, *, kind: Kind, num_classe
     if len(np.unique(label_ids)) < 2:
         return None
     frequency = np.bincount(counts.indices, minlength=len(keys))
-    # A pair of words in a single text is noise; a word there names its topic, and so do its characters.
-    kept = (frequency >= 2) | np.isin(keys, first_words(texts)) if kind == "words" else frequency >= 1
+    kept = frequency >= LEAST_TEXTS[kind]
+    if kind == "words":
+        kept |= np.isin(keys, first_words(texts))
     columns = most_frequent(frequency, kept, max(1, MOST_WEIGHTS // num_classes))
     if not columns.size:
         return None

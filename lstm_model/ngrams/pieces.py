@@ -80,7 +80,7 @@ def edges_of(pieces: Sequence[str]) -> UInt64:
     """Return the first and the last characters of each piece, each three packed in one number: uint64[P, 2]."""
     edges = "".join(end.ljust(JOINT, "\0") for piece in pieces for end in (piece[:JOINT], piece[: -JOINT - 1 : -1]))
     places = np.uint64(CHARACTER_BITS) * np.arange(JOINT, dtype=np.uint64)
-    return (_characters(edges).reshape(-1, 2, JOINT) << places).sum(axis=2, dtype=np.uint64)
+    return np.asarray((_characters(edges).reshape(-1, 2, JOINT) << places).sum(axis=2, dtype=np.uint64))
 
 
 def joints_of(edges: UInt64, starts: Int64) -> tuple[UInt64, Int64]:

@@ -6,16 +6,18 @@ from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, trainers
 
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.tokens.text_encoder import CHUNK_TEXTS, UNK_ID, Int32, Int64, split_spaces
-from lstm_model.tokens.words import INVISIBLE, word_splitter
+from lstm_model.tokens.words import INVISIBLE, mostly_alphabetic, run_splitter, word_splitter
 
 PAD, UNK = "[PAD]", "[UNK]"
 LONG_CHARACTERS = 20  # Longer than a word.
 MOST_HARDLY_READ = 0.5  # Share of texts above which run, report and decision warn.
 ACCENTS = r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}])\p{M}+"  # Elsewhere a mark is a vowel, a tone or voicing.
+LEAST_PAIRS = 10  # Of a pair that BPE joins: the vector of what stands in fewer places would hardly be trained.
+BPE_CHARACTERS = 5_000_000  # Of the texts that BPE learns from; without spaces a million takes 2 s and 0.1 GB.
 
 
 def fit_tokenizer(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
@@ -23,7 +25,8 @@ def fit_tokenizer(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer
 
     [PAD] is 0 and [UNK] is 1, the rest is ordered by frequency, then alphabetically: equal texts, equal vocabulary.
     """
-    tokenizer = _fit_bpe(texts, config) if config.kind == "bpe" else _fit_words(texts, config)
+    words = config.kind == "word" or (config.kind == "auto" and mostly_alphabetic(texts))
+    tokenizer = _fit_words(texts, config) if words else _fit_bpe(texts, config)
     tokenizer.enable_truncation(max_length=config.max_length)
     return tokenizer
 
@@ -34,7 +37,8 @@ def _fit_words(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
     tokenizer.pre_tokenizer = word_splitter()
     # [PAD] and [UNK] in a text are never counted: the pre-tokenizer splits off the brackets.
     counts = _count_words(texts, tokenizer)
-    words = sorted((word for word in counts if counts[word] >= config.min_frequency), key=lambda w: (-counts[w], w))
+    least = config.min_frequency or 1
+    words = sorted((word for word in counts if counts[word] >= least), key=lambda word: (-counts[word], word))
     vocab = {word: token_id for token_id, word in enumerate([PAD, UNK, *words[: config.vocab_size - 2]])}
     tokenizer.model = models.WordLevel(vocab, unk_token=UNK)
     return tokenizer
@@ -43,11 +47,10 @@ def _fit_words(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
 def _fit_bpe(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(unk_token=UNK, fuse_unk=True))
     tokenizer.normalizer = _normalizer(config)
-    # Brackets are split off, so that "[PAD]" in a text is no token; Metaspace keeps word starts apart.
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(r"[\[\]]"), "isolated"), pre_tokenizers.Metaspace()]
-    )
+    # "[PAD]" in a text is no token: the pre-tokenizer splits off the brackets.
+    tokenizer.pre_tokenizer = run_splitter()
     tokenizer.decoder = decoders.Metaspace()
+    texts = texts[:: 1 + sum(map(len, texts)) // BPE_CHARACTERS]  # Evenly spaced: rows may be sorted by label.
     # The most frequent characters only: the trainer alone would keep all, even with a small vocabulary.
     counts = Counter(chain.from_iterable(_pieces(texts, tokenizer)))
     alphabet = sorted(counts, key=lambda character: (-counts[character], character))[: config.vocab_size - 2]
@@ -55,7 +58,7 @@ def _fit_bpe(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
         initial_alphabet=alphabet,
         limit_alphabet=len(alphabet),
         vocab_size=config.vocab_size,
-        min_frequency=config.min_frequency,
+        min_frequency=config.min_frequency or LEAST_PAIRS,
         special_tokens=[PAD, UNK],
         show_progress=False,
     )

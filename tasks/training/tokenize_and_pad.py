@@ -34,7 +34,8 @@ def _report(record: StageRecord, run: Run) -> None:
 
 def _headline(facts: dict[str, Any]) -> str:
     unknown = facts["parts"]["validation"]["unknown_rate"]
-    return f"{facts['vocab_size']:,} tokens in the vocabulary; {unknown:.1%} of validation tokens are unknown"
+    parts = ", parts of words," if facts["kind"] == "bpe" else ""
+    return f"{facts['vocab_size']:,} tokens{parts} in the vocabulary; {unknown:.1%} of validation tokens are unknown"
 
 
 @stage("encoded", report=_report, headline=_headline)
@@ -56,7 +57,8 @@ def tokenize_and_pad(folder: Path, splits: StageRecord, config: TokenizationConf
             "unknown_rate": unknown_rate(encoded.token_ids),
             "hardly_read": float(hardly_read(texts, encoded.lengths, rates).mean()),
         }
-    return {"vocab_size": tokenizer.get_vocab_size(), "labels": labels, "parts": parts}
+    kind = "word" if encoder.by_piece else "bpe"
+    return {"kind": kind, "vocab_size": tokenizer.get_vocab_size(), "labels": labels, "parts": parts}
 
 
 def _encode(encoder: TextEncoder, texts: list[str], name: str) -> tuple[Any, Any]:

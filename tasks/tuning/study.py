@@ -94,7 +94,7 @@ def search_key(base: PipelineConfig, tuning: TuningConfig) -> str:
         load_examples.digest_of({"config": base.data, "other_columns": base.other_columns}),
         validate_examples.digest_of({"config": base.data}),
         split_examples.digest_of({"config": base.split}),
-        tokenize_and_pad.digest_of({"config": base.tokenization}),
+        tokenize_and_pad.digest_of({"config": base.tokens}),
         train_model.digest_of({"model": base.model, "training": base.training}),
     ]
     return digest_json([stages, tuning.model_dump(mode="json", exclude={"trials", "minutes"})])[:12]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from lstm_model.config.tokenization import TokenizationConfig
+from lstm_model.tokens import tokenizer as tokenizer_module
 from lstm_model.tokens.batches import PAD_ID, length_batches, pad_batch
 from lstm_model.tokens.text_encoder import UNK_ID, encode_texts
 from lstm_model.tokens.tokenizer import fit_tokenizer, hardly_read, unknown_rate, unknown_rates
@@ -120,6 +121,43 @@ def test_rare_words_are_unknown() -> None:
     assert encode(tokenizer, "twice once") == [2, UNK_ID]
 
 
+@pytest.mark.parametrize(
+    ("kind", "texts"),
+    [
+        ("word", ["The cat sat."]),
+        ("word", ["Кошка спит", "Η γάτα κοιμάται"]),
+        ("word", ["Bài này khó", "Straße, größer"]),
+        ("word", ["", "12 + 3 !?"]),
+        ("word", ["the cat 猫", "a dog 犬"]),
+        ("bpe", ["今天天气很好"]),
+        ("bpe", ["猫が好き", "犬"]),
+        ("bpe", ["我的Apple手机"]),
+        ("bpe", ["แมวนอน"]),
+        ("bpe", ["고양이가 잔다"]),
+        ("bpe", ["बिल्ली सो रही है"]),
+        ("bpe", ["القطة نائمة", "החתול"]),
+    ],
+)
+def test_the_script_of_most_words_decides_what_a_token_is(kind: str, texts: list[str]) -> None:
+    assert fit_tokenizer(texts, config("auto")).to_str() == fit_tokenizer(texts, config(kind)).to_str()
+    assert fit_tokenizer(texts * 500, config("auto")).to_str() == fit_tokenizer(texts * 500, config(kind)).to_str()
+
+
+def test_bpe_joins_what_stands_together_often() -> None:
+    texts = ["天气"] * 10 + ["股票"] * 9
+    assert {"天气", "股票"} & set(fit_tokenizer(texts, config("bpe", min_frequency=0)).get_vocab()) == {"天气"}
+    assert {"天气", "股票"} <= set(fit_tokenizer(texts, config("bpe", min_frequency=9)).get_vocab())
+    assert encode(fit_tokenizer(["twice once"], config(min_frequency=0)), "twice") == [3]
+
+
+def test_of_many_characters_bpe_learns_from_texts_all_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokenizer_module, "BPE_CHARACTERS", 100)
+    texts = ["天气"] * 100 + ["股票"] * 100  # As in a file that is sorted by label: a quarter is read.
+    vocabulary = fit_tokenizer(texts, config("bpe", min_frequency=25)).get_vocab()
+    assert {"天气", "股票"} & set(vocabulary) == set()
+    assert {"天气", "股票"} <= set(fit_tokenizer(texts, config("bpe", min_frequency=20)).get_vocab())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data(), texts=st.lists(STRINGS, max_size=6))
 def test_the_order_of_texts_does_not_change_the_vocabulary(kind: str, data: st.DataObject, texts: list[str]) -> None:
@@ -133,7 +171,7 @@ def test_the_order_of_texts_does_not_change_the_vocabulary(kind: str, data: st.D
     texts=st.lists(st.text(st.sampled_from("aAbΣé 1_'’.\n\t\x1c猫が👩🏽\u200d\ufe0f\u20e3\u0301\u00a0"), max_size=30))
 )
 def test_words_are_counted_as_in_whole_texts(texts: list[str]) -> None:
-    made = fit_tokenizer(texts, TokenizationConfig(vocab_size=1_000))
+    made = fit_tokenizer(texts, TokenizationConfig(kind="word", vocab_size=1_000))
     counts = Counter(
         word for text in texts for word, _ in made.pre_tokenizer.pre_tokenize_str(made.normalizer.normalize_str(text))
     )

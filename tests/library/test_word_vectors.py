@@ -152,5 +152,7 @@ def test_the_check_reads_the_start_only(tmp_path: Path) -> None:
 def test_word_vectors_need_word_tokens_and_are_needed_to_be_frozen() -> None:
     with pytest.raises(ValidationError, match=r"model\.word_vectors needs tokenization\.kind=word"):
         PipelineConfig.model_validate({"model": {"word_vectors": "v.vec"}, "tokenization": {"kind": "bpe"}})
+    assert PipelineConfig.model_validate({"model": {"word_vectors": "v.vec"}}).tokens.kind == "word"
+    assert PipelineConfig().tokens.kind == "auto"
     with pytest.raises(ValidationError, match="tune_word_vectors=false needs word_vectors"):
         PipelineConfig.model_validate({"model": {"tune_word_vectors": False}})

@@ -48,7 +48,7 @@ SCRIPTS = {
 
 
 def tokens(text: str, **settings: object) -> list[str]:
-    made = fit_tokenizer([text], TokenizationConfig.model_validate(settings))
+    made = fit_tokenizer([text], TokenizationConfig.model_validate({"kind": "word", **settings}))
     return made.encode(text, add_special_tokens=False).tokens
 
 
