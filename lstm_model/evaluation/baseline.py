@@ -16,7 +16,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.svm import LinearSVC
 
 from lstm_model.ngrams.counts import KINDS, Csr, Kind, count_ngrams, most_frequent
-from lstm_model.ngrams.fit import MOST_WEIGHTS, linear_svm, sample_rows
+from lstm_model.ngrams.fit import MOST_NUMBERS, linear_svm, sample_rows
 from lstm_model.ngrams.pieces import UInt64
 
 Rows = tuple[Sequence[str], Sequence[str]]  # Texts and labels.
@@ -70,7 +70,7 @@ def answer_with_baseline(*, train: Rows, validation: Rows, texts: Sequence[str])
     """
     counts, accuracy = Counter(train[1]), dict[str, float]()
     name, best = "most frequent label", tuple[Kind, ...]()
-    most = max(1, MOST_WEIGHTS // len(counts))
+    most = max(1, MOST_NUMBERS // len(counts))
     # Words and characters, to use them again if the model of both is fitted on the same rows.
     features = lru_cache(maxsize=2)(partial(_tf_idf, train[0], most=most))
     for kinds in FEATURES if len(counts) > 1 else ():

@@ -25,7 +25,7 @@ from lstm_model.ngrams.counts import Csr, Kind, count_ngrams, first_words, most_
 from lstm_model.ngrams.ngram_model import table_files
 from lstm_model.ngrams.pieces import UInt64
 
-MOST_WEIGHTS = 25_000_000  # N-grams times labels: the file has at most 100 MB. The most frequent n-grams stay.
+MOST_NUMBERS = 25_000_000  # Of 4 bytes in the files of a part: 100 MB. The most frequent n-grams stay.
 MOST_NONZEROS = 20_000_000  # N-grams of texts: fitting takes about 50 bytes each. A larger file is sampled.
 MEASURED_ROWS = 500
 # What benchmarks/ngrams.py compares (docs/results.md).
@@ -96,7 +96,8 @@ def fit_ngrams(texts: Sequence[str], label_ids: Int32, *, kind: Kind, num_classe
     kept = frequency >= LEAST_TEXTS[kind]
     if kind == "words":
         kept |= np.isin(keys, first_words(texts))
-    columns = most_frequent(frequency, kept, max(1, MOST_WEIGHTS // num_classes))
+    per_ngram = num_classes + 3  # Weights, the share of the norm, and a key of 8 bytes.
+    columns = most_frequent(frequency, kept, max(1, MOST_NUMBERS // per_ngram))
     if not columns.size:
         return None
     counts, idf = counts[:, columns], np.log((1 + len(texts)) / (1 + frequency[columns])) + 1

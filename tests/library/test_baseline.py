@@ -101,7 +101,7 @@ def test_a_label_with_one_row_and_a_single_label_are_no_obstacle() -> None:
 
 
 def test_many_labels_leave_fewer_terms_to_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baseline, "MOST_WEIGHTS", 100)
+    monkeypatch.setattr(baseline, "MOST_NUMBERS", 100)
     labels = [f"label{n:02}" for n in range(50)] * 2
     texts = [f"rare{label} shared common words" for label in labels]
     found = answers(texts, labels, texts)

@@ -182,9 +182,9 @@ def test_nothing_to_learn_gives_no_part(kind: Kind) -> None:
 
 
 def test_many_labels_leave_the_most_frequent_ngrams(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit, "MOST_WEIGHTS", 20)
+    monkeypatch.setattr(fit, "MOST_NUMBERS", 50)
     frequent = fitted("words")
-    assert len(frequent.keys) == 10  # 20 weights for 2 labels.
+    assert len(frequent.keys) == 10  # For 2 labels, 5 numbers each.
 
 
 @pytest.mark.parametrize("kind", KINDS)
