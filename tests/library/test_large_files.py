@@ -46,11 +46,23 @@ def one_value(size: int, rows: int) -> bytes:
     return buffer.getvalue()
 
 
+def large_values(size: int, rows: int) -> bytes:
+    """Return a Parquet file of texts of this size, each stored by itself."""
+    buffer, table = io.BytesIO(), pa.table({"text": ["a" * size], "label": ["x"]})
+    with pq.ParquetWriter(buffer, table.schema, compression="zstd", use_dictionary=False) as writer:
+        for _ in range(rows):
+            writer.write_table(table)
+    return buffer.getvalue()
+
+
 ROW, LONG = b"a" * (MB // 2) + b",x\n", b"a" * 64 * MB
 OPEN = b'{"text": "a", "label": "x", "more": '
 CASES: dict[str, tuple[str, Callable[[], bytes], int | str]] = {
     "Zstandard bomb": ("a.csv.zst", lambda: packed((ROW * 64, 34)), "unpacks to more than 200 times"),
     "Parquet bomb": ("a.parquet", lambda: one_value(10 * MB, 10_000), "unpacks to more than 200 times"),
+    "large values in Parquet": ("a.parquet", lambda: large_values(100 * MB, 11), "unpacks to more than 200 times"),
+    "a text of 100 MB in Parquet": ("a.parquet", lambda: large_values(100 * MB, 1), "Row 1 of"),
+    "a text of 50 MB that repeats": ("a.parquet", lambda: one_value(50 * MB, 40), "Row 1 of"),
     "1 GB in texts that repeat": ("a.parquet", lambda: one_value(100_000, 10_000), 10_000),
     "300 MB in wide texts": ("a.csv.zst", lambda: packed((b"text,label\n", 1), ("🦉".encode() + ROW, 600)), 600),
     "a text of 128 MB": ("a.csv.zst", lambda: packed((b"text,label\n", 1), (LONG, 2)), "more than 16,777,216"),

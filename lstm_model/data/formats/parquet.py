@@ -9,12 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from lstm_model.data.formats.lines import LONGEST_LINE
 from lstm_model.data.formats.packed import most_bytes, open_seekable, too_large
 from lstm_model.data.text_columns import is_text
 from lstm_model.data.texts import scalar_string
 from lstm_model.errors import ContentError
 
 SLICE_BYTES = 1 << 26
+DENSE = 100  # Times that a column unpacks to: few values, some of them perhaps long, that may repeat.
 
 
 @contextmanager
@@ -43,8 +45,9 @@ def parquet_values(path: Path, columns: Mapping[str, str], batch_rows: int) -> I
     file = open_parquet(path)
     for source in [source for name, source in columns.items() if is_text(name)]:
         _check_text(path, source, file.schema_arrow.field(source).type)
-    file = open_parquet(path, read_dictionary=_few_values(path, file, sources))
-    left, row = most_bytes(path), 0
+    few, longest = _few_values(path, file, sources)
+    file = open_parquet(path, read_dictionary=few)
+    left, row, batch_rows = most_bytes(path), 0, max(1, min(batch_rows, 4 * SLICE_BYTES // max(1, longest)))
     with _file_problems(path):
         for batch in file.iter_batches(batch_size=batch_rows, columns=sources, use_threads=False):
             size = max(1, sum(map(_size, batch.columns)))
@@ -58,19 +61,24 @@ def parquet_values(path: Path, columns: Mapping[str, str], batch_rows: int) -> I
                 row += len(part)
 
 
-def _few_values(path: Path, file: pq.ParquetFile, sources: list[str]) -> list[str]:
-    """Return the columns that may store few values and repeat them by number: a few bytes may stand for gigabytes.
+def _few_values(path: Path, file: pq.ParquetFile, sources: list[str]) -> tuple[list[str], int]:
+    """Return the columns that may store few values and repeat them by number, and the bytes of a value that may repeat.
 
-    Writers give up numbers where the values have over 1 MB. Raises ContentError for a damaged file.
+    A few bytes may stand for gigabytes. Writers give up numbers where the values have over 1 MB, but a single value can
+    have more. Raises ContentError for a damaged file, and for one that is too large.
     """
     metadata, full = file.metadata, []
     with _file_problems(path):
+        if sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)) > most_bytes(
+            path
+        ):
+            raise too_large(path)
         for group in range(metadata.num_row_groups):
             # A value is read first: on damaged metadata, reading raises, but asking for a column's aborts the process.
             if next(file.iter_batches(1, [group], sources, use_threads=False), None) is not None:
                 full.append(metadata.row_group(group))
     places = {metadata.schema.column(place).path: place for place in range(metadata.num_columns)}
-    found = []
+    found, longest = [], 0
     for source in [source for source in sources if source in places]:
         groups = [group.column(places[source]) for group in full]
         if sum(group.total_uncompressed_size for group in groups) > most_bytes(path):
@@ -80,7 +88,13 @@ def _few_values(path: Path, file: pq.ParquetFile, sources: list[str]) -> list[st
             for group in groups
         ):
             found.append(source)
-    return found
+        dense = (group.total_uncompressed_size for group in groups if _is_dense(group))
+        longest = max(longest, *dense, 0)
+    return found, longest
+
+
+def _is_dense(group: pq.ColumnChunkMetaData) -> bool:
+    return bool(group.has_dictionary_page and group.total_uncompressed_size > DENSE * group.total_compressed_size)
 
 
 def _size(values: pa.Array) -> int:
@@ -106,7 +120,12 @@ def _check_text(path: Path, source: str, kind: pa.DataType) -> None:
 
 def _strings(path: Path, source: str, values: pa.Array, first_row: int) -> list[str | None]:
     if _is_string(values.type):
-        return values.cast(pa.string()).to_pylist()  # type: ignore[no-any-return]  # A dictionary column: its values.
+        strings = values.cast(pa.string())  # A dictionary column: its values.
+        row = pc.index(pc.greater(pc.utf8_length(strings), LONGEST_LINE), True).as_py() + first_row + 1
+        if row > first_row:
+            problem = f"Row {row} of {path} has in column {source!r} more than {LONGEST_LINE:,} characters."
+            raise ContentError(problem, "Cut the value, or leave the row out.")
+        return strings.to_pylist()  # type: ignore[no-any-return]
     strings = []
     for number, value in enumerate(values.to_pylist(), first_row + 1):
         try:
