@@ -25,6 +25,9 @@ READ_CHARACTERS = 20_000  # Of a text; bounds time and memory. A longer text is 
 _INVISIBLE = re.compile(INVISIBLE)
 ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, the usual multiplier of a Fibonacci hash.
 
+_LENGTHS = np.arange(1, JOINT + 1, dtype=np.uint64)
+_OUTER = (np.uint64(1) << np.uint64(CHARACTER_BITS) * _LENGTHS) - np.uint64(1)  # The outer 1, 2 and 3 characters.
+
 UInt64 = npt.NDArray[np.uint64]
 
 
@@ -86,11 +89,8 @@ def edges_of(pieces: Sequence[str]) -> UInt64:
 def joints_of(edges: UInt64, starts: Int64) -> tuple[UInt64, Int64]:
     """Return the keys of the joints, and the text of each, in order; text i has edges[starts[i]:starts[i+1]]."""
     first, owners = _neighbours(starts)
-    before, after, keys = edges[first, 1], edges[first + 1, 0], np.empty((len(first), JOINT), np.uint64)
-    for length in range(1, JOINT + 1):
-        inside = np.uint64((1 << CHARACTER_BITS * length) - 1)
-        keys[:, length - 1] = _mix(((before & inside) * ODD + (after & inside)) * ODD + np.uint64(length))
-    return keys.ravel(), np.repeat(owners, JOINT)
+    before, after = edges[first, 1, np.newaxis] & _OUTER, edges[first + 1, 0, np.newaxis] & _OUTER
+    return _mix((before * ODD + after) * ODD + _LENGTHS).ravel(), np.repeat(owners, JOINT)
 
 
 def _neighbours(starts: Int64) -> tuple[Int64, Int64]:
