@@ -14,6 +14,7 @@ from lstm_model.config.data import DataConfig
 from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.config.export import ExportConfig
 from lstm_model.config.model import ModelConfig
+from lstm_model.config.ngrams import NgramsConfig
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.config.training import TrainingConfig
@@ -129,19 +130,20 @@ def test_tables_metrics_and_figures_are_in_mlflow(outcome: Any, evaluation: dict
     assert metrics["export.temperature"] == evaluation["calibration"]["temperature"]
 
 
-def test_the_temperature_is_fitted_served_and_can_be_left_out(
-    path: Path, evaluation: dict[str, Any], predictions: pd.DataFrame
-) -> None:
-    temperature = evaluation["calibration"]["temperature"]
-    assert evaluation["calibration"]["kept"] and temperature != 1.0  # After four epochs it is right, and unsure.
-    outcome = train(path, export=ExportConfig(calibrate=False), evaluation=EvaluationConfig(baseline=False))
-    plain = pd.read_parquet(download(outcome, "predictions.parquet"))
-    assert "baseline_predicted" not in plain and "slice" not in plain
-    calibration = json.loads(download(outcome, "evaluation.json").read_text("utf-8"))["calibration"]
-    assert (calibration["temperature"], calibration["kept"]) == (1.0, False)
-    columns = [f"probability_{label}" for label in LABELS]
-    scaled = plain[columns].to_numpy() ** (1 / temperature)
-    np.testing.assert_allclose(predictions[columns], scaled / scaled.sum(axis=1, keepdims=True), rtol=0, atol=1e-5)
+def test_the_temperature_is_fitted_served_and_can_be_left_out(path: Path) -> None:
+    # The LSTM alone: after four epochs it is right, and unsure. The weights of a mixture already say how sure it is.
+    settings = {"ngrams": NgramsConfig(words=False, characters=False), "evaluation": EvaluationConfig(baseline=False)}
+    fitted, plain = (train(path, export=ExportConfig(calibrate=calibrate), **settings) for calibrate in (True, False))
+    answers, found = [], []
+    for outcome in (fitted, plain):
+        predictions = pd.read_parquet(download(outcome, "predictions.parquet"))
+        assert "baseline_predicted" not in predictions and "slice" not in predictions
+        answers.append(predictions[[f"probability_{label}" for label in LABELS]].to_numpy())
+        found.append(json.loads(download(outcome, "evaluation.json").read_text("utf-8"))["calibration"])
+    assert found[0]["kept"] and found[0]["temperature"] != 1.0
+    assert (found[1]["temperature"], found[1]["kept"]) == (1.0, False)
+    scaled = answers[1] ** (1 / found[0]["temperature"])
+    np.testing.assert_allclose(answers[0], scaled / scaled.sum(axis=1, keepdims=True), rtol=0, atol=1e-5)
 
 
 def test_another_case_is_another_evaluation_of_the_same_classifier(path: Path, outcome: Any, state: Path) -> None:
