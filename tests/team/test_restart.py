@@ -14,7 +14,7 @@ from tests.samples import write_tiny_file
 from tests.team.servers import Postgres, prefect_server, tracking
 
 RESTARTS = 4
-DOWN_SECONDS, UP_SECONDS = 3.0, 3.0
+DOWN_SECONDS, UP_SECONDS = 3.0, 1.0  # A fast training has fewer than RESTARTS of them with longer pauses.
 
 
 def restart(postgres: Postgres, database: str) -> None:
