@@ -102,20 +102,25 @@ class NgramModel:
             try:
                 numbers = self._numbers(pieces)
                 sums = sum_runs(self.sums[numbers], widths)
-                words = Words(np.frombuffer(self.words, np.uint64), np.frombuffer(self.starts, np.int64))
-                keys, bounds = words.of_texts(numbers, widths)
-                edges = np.frombuffer(self.edges, np.uint64).reshape(-1, 2)[numbers]
-                del words  # The arrays cannot shrink while it refers to them.
+                across = {name: self._across(name, numbers, widths) for name in self.tables}
                 self._drop_rare()
             except BaseException:
                 self._forget()  # No number may stay without its sums.
                 raise
         start = 0
         for name, table in self.tables.items():
-            across = pairs_of(keys, bounds) if name == "words" else joints_of(edges, starts_of(widths))
-            sums[:, start : start + self.columns[name]] += table.sums(*across, len(texts))
+            sums[:, start : start + self.columns[name]] += table.sums(*across[name], len(texts))
             start += self.columns[name]
         return sums
+
+    def _across(self, name: str, numbers: Int64, widths: Int64) -> tuple[UInt64, Int64]:
+        """Return the keys of a part's n-grams across pieces, and the text of each; numbers: of the pieces, in order."""
+        # Nothing may refer to the arrays afterwards: they could not shrink.
+        if name == "words":
+            words = Words(np.frombuffer(self.words, np.uint64), np.frombuffer(self.starts, np.int64))
+            return pairs_of(*words.of_texts(numbers, widths))
+        edges = np.frombuffer(self.edges, np.uint64).reshape(-1, 2)
+        return joints_of(edges[numbers], starts_of(widths))
 
     def _numbers(self, pieces: Sequence[str]) -> Int64:
         """Return the number of each piece, after learning the new ones."""
