@@ -2,9 +2,9 @@
 
     python benchmarks/ngrams.py FILE ...
 
-Files of more than 6,000 train rows: 5,000 are fitted and 8,000 answered; smaller ones: five folds. Naive Bayes is added
-with the factor 0.3, if the variant does not say otherwise. `both` weighs the two parts with a number each, fitted
-on one half of the answered rows for the other half; the second figure is the log loss in nats.
+Files with 1,000 train rows more than --fitted: that many are fitted and up to 8,000 others answered; smaller ones: five
+folds. Naive Bayes is added with the factor 0.3, if the variant does not say otherwise. `both` weighs the two parts with
+a number each, fitted on one half of the answered rows for the other half; the second figure is the log loss in nats.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from labelled_rows import read_labelled_rows
 from scipy.special import log_softmax
 
 from lstm_model.classifier.mixture import fit_weights
-from lstm_model.ngrams import counts, fit
+from lstm_model.ngrams import counts, fit, pieces
 from lstm_model.ngrams.counts import KINDS
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable
 from lstm_model.ngrams.pieces import character_ngrams
@@ -35,8 +35,9 @@ VARIANTS: dict[str, tuple[list, float]] = {
         [patch.object(counts, "character_ngrams", lambda pieces: list(character_ngrams(pieces))[1:])],
         BAYES,
     ),
+    "no triples": ([patch.object(pieces, "LONGEST_RUN", 2)], BAYES),
     "no joints": ([patch.object(counts, "joints_of", lambda edges, starts: NO_JOINTS)], BAYES),
-    "pairs of one text": ([patch.dict(fit.LEAST_TEXTS, words=1)], BAYES),
+    "word runs of one text": ([patch.dict(fit.LEAST_TEXTS, words=1)], BAYES),
     "power 0": ([patch.object(fit, "RATIO_POWER", 0.0)], BAYES),
     "power 1": ([patch.object(fit, "RATIO_POWER", 1.0)], BAYES),
     "smoothing 0.1": ([patch.object(fit, "SMOOTHING", 0.1)], BAYES),
@@ -46,25 +47,25 @@ VARIANTS: dict[str, tuple[list, float]] = {
 }
 
 
-def folds(rows: int) -> Iterator[tuple[Rows, Rows]]:
+def folds(rows: int, fitted: int) -> Iterator[tuple[Rows, Rows]]:
     """Yield the numbers of the fitted and of the answered rows."""
     order = np.random.default_rng(3).permutation(rows)
-    if rows > 6_000:
-        yield order[:5_000], order[5_000:13_000]
+    if rows > fitted + 1_000:
+        yield order[:fitted], order[fitted : fitted + 8_000]
         return
     for fold in range(5):
         inside = np.arange(rows) % 5 == fold
         yield order[~inside], order[inside]
 
 
-def margins(texts: Rows, label_ids: Rows, bayes: float) -> tuple[dict[str, Rows], Rows]:
+def margins(texts: Rows, label_ids: Rows, fitted: int, bayes: float) -> tuple[dict[str, Rows], Rows]:
     """Return the margins of each part for rows that it was not fitted on, and the labels of these rows."""
     found, rows = [], []
-    for fitted, answered in folds(len(texts)):
+    for inside, answered in folds(len(texts), fitted):
         with tempfile.TemporaryDirectory() as folder:
             for kind in KINDS:
                 part = fit.fit_ngrams(
-                    texts[fitted].tolist(), label_ids[fitted], kind=kind, num_classes=int(label_ids.max()) + 1
+                    texts[inside].tolist(), label_ids[inside], kind=kind, num_classes=int(label_ids.max()) + 1
                 )
                 assert part is not None
                 part.save(Path(folder), kind, bayes=bayes)
@@ -87,7 +88,9 @@ def weigh(parts: dict[str, Rows], label_ids: Rows) -> Rows:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path, help="labelled files")
-    for path in parser.parse_args().files:
+    parser.add_argument("--fitted", type=int, default=5_000, help="train rows to fit")
+    args = parser.parse_args()
+    for path in args.files:
         rows = read_labelled_rows(path)
         train = rows[rows["split"] != "test"].drop_duplicates("text")
         texts = train["text"].to_numpy(object)
@@ -97,7 +100,7 @@ def main() -> None:
             with ExitStack() as stack:
                 for change in changes:
                     stack.enter_context(change)
-                parts, answered = margins(texts, label_ids, bayes)
+                parts, answered = margins(texts, label_ids, args.fitted, bayes)
             right = [f"{(parts[kind].argmax(axis=1) == answered).mean():.4f}" for kind in KINDS]
             mixed = weigh(parts, answered)
             loss = -mixed[np.arange(len(answered)), answered].mean()

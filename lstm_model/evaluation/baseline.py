@@ -112,7 +112,7 @@ def _tf_idf(train: Sequence[str], chosen: bytes, kind: Kind, *, most: int) -> tu
     chosen: int64 numbers of the texts to fit, as bytes, so that the answer can be cached.
     """
     texts = [train[row] for row in np.frombuffer(chosen, np.int64)]
-    keys, counts = count_ngrams(texts, kind)
+    keys, counts = count_ngrams(texts, kind, least=2)
     frequency = np.bincount(counts.indices, minlength=len(keys))
     kept = frequency >= (2 if (frequency >= 2).any() else 1)
     columns = most_frequent(frequency, kept, most)

@@ -23,10 +23,10 @@ Array = npt.NDArray[np.float32]
 
 @contextmanager
 def fast_lstm(network: keras.Model) -> Iterator[None]:
-    """Replace the calls of the network's LSTM layers while a tf.function is traced; on a GPU cuDNN's stay."""
-    gpu = tf.config.list_physical_devices("GPU")
-    kinds = (keras.layers.LSTM, keras.layers.Bidirectional)
-    found = [layer for layer in network.layers if isinstance(layer, kinds) and not gpu]
+    """Replace the calls of the network's LSTM layers while a tf.function is traced; on a GPU those for cuDNN stay."""
+    gpu, tanh = tf.config.list_physical_devices("GPU"), keras.activations.tanh
+    layers = [layer for layer in network.layers if isinstance(layer, keras.layers.LSTM | keras.layers.Bidirectional)]
+    found = [layer for layer in layers if not (gpu and _cells(layer)[0].activation is tanh)]
     for layer in found:
         layer.call = partial(_call, layer, _Loop(relu=_cells(layer)[0].activation is keras.activations.relu))
     try:

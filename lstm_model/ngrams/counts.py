@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from lstm_model.ngrams.pieces import UInt64, character_ngrams, edges_of, joints_of, pairs_of, split_pieces, words_of
+from lstm_model.ngrams.pieces import UInt64, character_ngrams, edges_of, joints_of, split_pieces, word_runs, words_of
 from lstm_model.tokens.text_encoder import CHUNK_TEXTS, Int64, Numbering, starts_of
 
 Kind = Literal["words", "characters"]
@@ -17,14 +17,17 @@ Csr = Any  # scipy.sparse.csr_matrix, which has no types.
 BLOCK_PIECES = 100_000  # Read at once; bounds memory.
 
 
-def count_ngrams(texts: Sequence[str], kind: Kind, wanted: UInt64 | None = None) -> tuple[UInt64, Csr]:
+def count_ngrams(
+    texts: Sequence[str], kind: Kind, wanted: UInt64 | None = None, *, least: int = 1
+) -> tuple[UInt64, Csr]:
     """Return keys: uint64[F], sorted, and counts: float32[N, F]; with `wanted`, of these keys only.
 
-    words: single words and pairs of neighbours. characters: 1 to 5 characters without inner white space, and joints.
+    words: single words and runs of two and three. characters: 1 to 5 characters without inner white space, and joints.
+    least: how often runs of words must occur in all; most occur once, and dropping them early halves the memory.
     """
     codes, distinct, widths = _number_pieces(texts)
     if kind == "words":
-        return _matrix(*_word_ngrams(codes, distinct, widths), len(texts), wanted)
+        return _matrix(*_word_ngrams(codes, distinct, widths, least), len(texts), wanted)
     blocks = [
         (keys, owners + first)
         for first in range(0, len(distinct), BLOCK_PIECES)
@@ -62,12 +65,16 @@ def _number_pieces(texts: Sequence[str]) -> tuple[Int64, list[str], Int64]:
     return np.concatenate(codes), known.new, np.concatenate(widths)
 
 
-def _word_ngrams(codes: Int64, distinct: Sequence[str], widths: Int64) -> tuple[UInt64, Int64]:
-    """Return the keys of all words and pairs, and the text of each."""
+def _word_ngrams(codes: Int64, distinct: Sequence[str], widths: Int64, least: int) -> tuple[UInt64, Int64]:
+    """Return the keys of all words and of their runs, and the text of each."""
     keys, bounds = words_of(distinct).of_texts(codes, widths)
-    owners = np.repeat(np.arange(len(widths)), np.diff(bounds))
-    pairs, pair_owners = pairs_of(keys, bounds)
-    return np.concatenate([keys, pairs]), np.concatenate([owners, pair_owners])
+    found = [(keys, np.repeat(np.arange(len(widths)), np.diff(bounds)))]
+    for runs, owners in word_runs(keys, bounds):
+        numbers = pd.factorize(runs)[0]
+        kept = np.bincount(numbers)[numbers] >= least
+        found.append((runs[kept], owners[kept]))
+    all_keys, all_owners = map(np.concatenate, zip(*found, strict=True))
+    return all_keys, all_owners
 
 
 def _matrix(keys: UInt64, owners: Int64, rows: int, wanted: UInt64 | None) -> tuple[UInt64, Csr]:

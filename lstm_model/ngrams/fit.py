@@ -26,7 +26,8 @@ from lstm_model.ngrams.ngram_model import table_files
 from lstm_model.ngrams.pieces import UInt64
 
 MOST_NUMBERS = 25_000_000  # Of 4 bytes in the files of a part: 100 MB. The most frequent n-grams stay.
-MOST_NONZEROS = 20_000_000  # N-grams of texts: fitting takes about 50 bytes each. A larger file is sampled.
+# N-grams of texts; fitting takes about 65 bytes for one of words, 50 for one of characters. A larger file is sampled.
+MOST_NONZEROS: dict[Kind, float] = {"words": 28e6, "characters": 20e6}
 MEASURED_ROWS = 500
 # What benchmarks/ngrams.py compares (docs/results.md).
 LEAST_TEXTS: dict[Kind, int] = {"words": 2, "characters": 1}  # That an n-gram stands in. A single word stays.
@@ -89,7 +90,7 @@ def fit_ngrams(texts: Sequence[str], label_ids: Int32, *, kind: Kind, num_classe
     """
     chosen = sample_rows(texts, label_ids, [kind])
     texts, label_ids = [texts[row] for row in chosen], label_ids[chosen]
-    keys, counts = count_ngrams(texts, kind)
+    keys, counts = count_ngrams(texts, kind, least=LEAST_TEXTS[kind])
     if len(np.unique(label_ids)) < 2:
         return None
     frequency = np.bincount(counts.indices, minlength=len(keys))
@@ -109,13 +110,14 @@ def fit_ngrams(texts: Sequence[str], label_ids: Int32, *, kind: Kind, num_classe
 def sample_rows(texts: Sequence[str], label_ids: Int32, kinds: Sequence[Kind]) -> npt.NDArray[np.int64]:
     """Return the rows to fit, in order: all, or a stratified sample with about MOST_NONZEROS n-grams."""
     measured = [texts[row] for row in np.linspace(0, len(texts) - 1, min(len(texts), MEASURED_ROWS)).astype(int)]
-    found = sum(count_ngrams(measured, kind)[1].nnz for kind in kinds) / max(1, len(measured)) * len(texts)
-    if found <= MOST_NONZEROS:
+    shares = sum(count_ngrams(measured, kind)[1].nnz / MOST_NONZEROS[kind] for kind in kinds)
+    excess = shares / max(1, len(measured)) * len(texts)
+    if excess <= 1:
         return np.arange(len(texts))
     order = np.random.default_rng(0).permutation(len(texts))
     order = order[np.argsort(label_ids[order], kind="stable")]
     # Evenly spaced in rows that are sorted by label.
-    return np.sort(order[np.arange(0, len(order), found / MOST_NONZEROS).astype(np.int64)])
+    return np.sort(order[np.arange(0, len(order), excess).astype(np.int64)])
 
 
 def _fit_labels(counts: Csr, idf: Float64, label_ids: Int32, num_classes: int) -> tuple[Float32, Float32, Float64]:

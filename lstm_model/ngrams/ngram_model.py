@@ -1,7 +1,7 @@
 """The fitted n-grams as served: texts -> the margins of each part. Needs numpy only; weights stay on disk, mapped."""
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -14,8 +14,8 @@ from lstm_model.ngrams.pieces import (
     character_ngrams,
     edges_of,
     joints_of,
-    pairs_of,
     split_pieces,
+    word_runs,
     words_of,
 )
 from lstm_model.tokens.text_encoder import Int64, Numbering, starts_of
@@ -102,25 +102,27 @@ class NgramModel:
             try:
                 numbers = self._numbers(pieces)
                 sums = sum_runs(self.sums[numbers], widths)
-                across = {name: self._across(name, numbers, widths) for name in self.tables}
+                across = {name: list(self._across(name, numbers, widths)) for name in self.tables}
                 self._drop_rare()
             except BaseException:
                 self._forget()  # No number may stay without its sums.
                 raise
         start = 0
         for name, table in self.tables.items():
-            sums[:, start : start + self.columns[name]] += table.sums(*across[name], len(texts))
-            start += self.columns[name]
+            stop = start + self.columns[name]
+            for keys, owners in across[name]:
+                sums[:, start:stop] += table.sums(keys, owners, len(texts))
+            start = stop
         return sums
 
-    def _across(self, name: str, numbers: Int64, widths: Int64) -> tuple[UInt64, Int64]:
-        """Return the keys of a part's n-grams across pieces, and the text of each; numbers: of the pieces, in order."""
+    def _across(self, name: str, numbers: Int64, widths: Int64) -> Iterator[tuple[UInt64, Int64]]:
+        """Yield the keys of a part's n-grams across pieces, and the text of each; numbers: of the pieces, in order."""
         # Nothing may refer to the arrays afterwards: they could not shrink.
         if name == "words":
             words = Words(np.frombuffer(self.words, np.uint64), np.frombuffer(self.starts, np.int64))
-            return pairs_of(*words.of_texts(numbers, widths))
+            return word_runs(*words.of_texts(numbers, widths))
         edges = np.frombuffer(self.edges, np.uint64).reshape(-1, 2)
-        return joints_of(edges[numbers], starts_of(widths))
+        return iter([joints_of(edges[numbers], starts_of(widths))])
 
     def _numbers(self, pieces: Sequence[str]) -> Int64:
         """Return the number of each piece, after learning the new ones."""
@@ -139,7 +141,7 @@ class NgramModel:
         return numbers
 
     def _read(self, pieces: Sequence[str], word_keys: UInt64, starts: Int64) -> Float32:
-        """Return the sums of the n-grams inside each piece, pairs of words left out: float32[P, width]."""
+        """Return the sums of the n-grams inside each piece, runs of words left out: float32[P, width]."""
         parts = []
         if words := self.tables.get("words"):
             parts.append(words.sums(word_keys, np.repeat(np.arange(len(pieces)), np.diff(starts)), len(pieces)))

@@ -1,8 +1,9 @@
 """Texts -> pieces -> n-grams, each named by a 64-bit key. A server loads this: it needs numpy and tokenizers.
 
 A piece is what stands between white space. Words and character n-grams never cross white space, so what a text
-contains is the sum over its pieces, and a piece that was seen before is looked up, not read again. Only pairs of words
-and joints cross it: where two pieces meet, the last 1, 2 and 3 characters of one with as many first ones of the other.
+contains is the sum over its pieces, and a piece that was seen before is looked up, not read again. Only word runs (two
+or three neighbours) and joints cross it: where two pieces meet, the last 1, 2 and 3 characters of one with as many first
+ones of the other.
 Keys are hashes: two of a million n-grams share one with a probability of 3e-8.
 """
 
@@ -19,6 +20,7 @@ from lstm_model.tokens.text_encoder import Int64, places_of, starts_of
 from lstm_model.tokens.words import INVISIBLE, split_words
 
 LONGEST = 5  # Characters of an n-gram; the spaces around a piece count.
+LONGEST_RUN = 3  # Words of an n-gram.
 JOINT = 3  # Characters of a joint on either side.
 CHARACTER_BITS = 21  # Of a code point.
 READ_CHARACTERS = 20_000  # Of a text; bounds time and memory. A longer text is cut.
@@ -73,10 +75,16 @@ def words_of(pieces: Sequence[str]) -> Words:
     return Words(_mix(sums), starts)
 
 
-def pairs_of(keys: UInt64, starts: Int64) -> tuple[UInt64, Int64]:
-    """Return the keys of neighbouring words, and the text of each; text i has the words keys[starts[i]:starts[i+1]]."""
-    first, owners = _neighbours(starts)
-    return _mix(keys[first] * ODD + keys[first + 1]), owners
+def word_runs(keys: UInt64, starts: Int64) -> Iterator[tuple[UInt64, Int64]]:
+    """Yield, for two and for three neighbouring words, the keys of the runs and the text of each, in order.
+
+    Text i has the words keys[starts[i]:starts[i+1]].
+    """
+    owners, runs = np.repeat(np.arange(len(starts) - 1), np.diff(starts)), keys
+    for length in range(2, LONGEST_RUN + 1):
+        runs = _mix(runs[:-1] * ODD + keys[length - 1 :])
+        inside = owners[length - 1 :] == owners[: len(runs)]
+        yield runs[inside], owners[: len(runs)][inside]
 
 
 def edges_of(pieces: Sequence[str]) -> UInt64:
@@ -88,16 +96,10 @@ def edges_of(pieces: Sequence[str]) -> UInt64:
 
 def joints_of(edges: UInt64, starts: Int64) -> tuple[UInt64, Int64]:
     """Return the keys of the joints, and the text of each, in order; text i has edges[starts[i]:starts[i+1]]."""
-    first, owners = _neighbours(starts)
-    before, after = edges[first, 1, np.newaxis] & _OUTER, edges[first + 1, 0, np.newaxis] & _OUTER
-    return _mix((before * ODD + after) * ODD + _LENGTHS).ravel(), np.repeat(owners, JOINT)
-
-
-def _neighbours(starts: Int64) -> tuple[Int64, Int64]:
-    """Return the place of each element that has another one behind it in its text, and its text: int64[M] each."""
     owners = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     first = np.flatnonzero(owners[1:] == owners[:-1])
-    return first, owners[first]
+    before, after = edges[first, 1, np.newaxis] & _OUTER, edges[first + 1, 0, np.newaxis] & _OUTER
+    return _mix((before * ODD + after) * ODD + _LENGTHS).ravel(), np.repeat(owners[first], JOINT)
 
 
 def character_ngrams(pieces: Sequence[str]) -> Iterator[tuple[UInt64, Int64]]:

@@ -123,12 +123,13 @@ def fit_network(
     vectors_sha256: what model.word_vectors must have; None if it was not taken yet. listeners: of `train_network`.
     """
     # Imported here: TensorFlow takes 4 s, and a cached stage does not need it.
-    from lstm_model.network.device import device_name
+    from lstm_model.network.device import device_name, use_repeatable_kernels
     from lstm_model.network.network import build_network
     from lstm_model.network.training import train_network
 
     train, validation = (EncodedRows.load(encoded.folder, name) for name in ("train", "validation"))
     vocab_size, num_classes = encoded.facts["vocab_size"], len(encoded.facts["labels"])
+    use_repeatable_kernels()
     network = build_network(model, vocab_size=vocab_size, num_classes=num_classes, seed=training.seed)
     vectors, coverage = _read_vectors(model, encoded, train, seed=training.seed, sha256=vectors_sha256)
     if vectors:

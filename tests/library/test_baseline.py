@@ -8,7 +8,7 @@ import pytest
 from lstm_model.evaluation import baseline
 from lstm_model.evaluation.baseline import answer_with_baseline
 from lstm_model.ngrams import fit
-from lstm_model.ngrams.counts import Kind, count_ngrams
+from lstm_model.ngrams.counts import KINDS, Kind, count_ngrams
 
 TEXTS = ["the cat purrs", "a cat sleeps", "the dog barks", "a dog sleeps"]
 LABELS = ["cat", "cat", "dog", "dog"]
@@ -25,6 +25,14 @@ def test_it_learns_which_words_tell_the_labels_apart() -> None:
 def test_it_learns_pairs_of_words() -> None:
     texts = ["hot and cold, very cold", "cold and hot, very hot"] * 3
     assert answers(texts, ["fall", "rise"] * 3, ["very hot", "very cold"]) == ["rise", "fall"]
+
+
+def test_it_learns_triples_of_words() -> None:
+    subjects, verbs, places = (["cats", "dogs"], ["sleep", "eat"], ["inside", "outside"])
+    found = [(a, b, c) for a in range(2) for b in range(2) for c in range(2)]
+    texts = [f"{subjects[a]} {verbs[b]} {places[c]}" for a, b, c in found] * 2
+    labels = [("even", "odd")[(a + b + c) % 2] for a, b, c in found] * 2  # No two of the three say anything.
+    assert answers(texts, labels, texts[:8]) == labels[:8]
 
 
 def test_validation_rows_choose_among_words_characters_and_both() -> None:
@@ -68,12 +76,13 @@ def test_answers_are_those_of_each_text_alone(monkeypatch: pytest.MonkeyPatch) -
 
 def test_models_that_are_fitted_on_different_samples_use_their_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     texts, labels = [f"{label} word{n}" for n in range(200) for label in ("cat", "dog")], ["cat", "dog"] * 200
-    monkeypatch.setattr(fit, "MOST_NONZEROS", 1_300)  # All rows for words, a sample for characters, a smaller for both.
+    # All rows for words, a sample for characters, a smaller one for both.
+    monkeypatch.setattr(fit, "MOST_NONZEROS", dict.fromkeys(KINDS, 1_300))
     read: list[tuple[str, int]] = []
 
-    def count(texts: list[str], kind: Kind, *wanted: Any) -> Any:
+    def count(texts: list[str], kind: Kind, *wanted: Any, least: int = 1) -> Any:
         read.append((kind, len(texts)))
-        return count_ngrams(texts, kind, *wanted)
+        return count_ngrams(texts, kind, *wanted, least=least)
 
     monkeypatch.setattr(baseline, "count_ngrams", count)
     assert answers(texts, labels, ["a cat", "a dog"]) == ["cat", "dog"]

@@ -14,7 +14,7 @@ from lstm_model.ngrams import counts, fit, ngram_model
 from lstm_model.ngrams.counts import KINDS, Kind, count_ngrams
 from lstm_model.ngrams.fit import SMOOTHING, Ngrams, fit_ngrams, sample_rows, save_served, split_margins
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable
-from lstm_model.ngrams.pieces import character_ngrams, edges_of, joints_of, split_pieces, words_of
+from lstm_model.ngrams.pieces import character_ngrams, edges_of, joints_of, split_pieces, word_runs, words_of
 from lstm_model.tokens.words import split_words
 
 TEXTS = ["the cat purrs", "a cat sleeps and purrs", "the dog barks", "a dog sleeps, barks"] * 3
@@ -42,7 +42,7 @@ def test_counts_are_those_of_a_plain_reading(texts: list[str]) -> None:
     rows = [pieces[end - width : end] for end, width in zip(np.cumsum(widths), widths, strict=True)]
     words = [[word for piece in row for word in split_words(piece)] for row in rows]
     plain = {
-        "words": [Counter([*row, *pairwise(row)]) for row in words],
+        "words": [Counter([*row, *pairwise(row), *zip(row, row[1:], row[2:], strict=False)]) for row in words],
         "characters": [
             Counter(
                 [
@@ -67,11 +67,31 @@ def test_counts_are_those_of_a_plain_reading(texts: list[str]) -> None:
         assert len(keys) == len(set().union(*plain[kind]))
 
 
+def test_runs_of_words_that_occur_once_in_all_are_dropped_early() -> None:
+    texts = ["a cat purrs", "the cat purrs", "a dog barks", "owl owl owl"]
+    keys, counts = count_ngrams(texts, "words")
+    again, repeated = count_ngrams(texts, "words", least=2)
+    dropped = np.setdiff1d(keys, again)
+    # Dropped: a cat, the cat, a dog, dog barks, and the four triples. "owl owl" occurs twice, if in one text.
+    assert len(keys) - len(dropped) == len(again) and len(dropped) == 8
+    assert (repeated != counts[:, np.isin(keys, again)]).nnz == 0
+
+
 def test_a_key_depends_on_every_character_and_on_the_length() -> None:
     words = ["ab", "ba", "aab", "a", "aa", "aaa", "b", "é", "e"]
     assert len(np.unique(words_of(words).keys)) == len(words)
     grams = [keys.tolist() for keys, _ in character_ngrams(["ab"])]
     assert [len(keys) for keys in grams] == [2, 3, 2, 1] and len({key for keys in grams for key in keys}) == 8
+
+
+def test_a_run_depends_on_the_order_of_its_words_and_stays_in_its_text() -> None:
+    texts = ["a b c", "a c b", "b a c", "b c a", "a b", "c", "", "a b c d"]
+    pieces, widths = split_pieces(texts)
+    keys, starts = words_of(pieces).of_texts(np.arange(len(pieces)), widths)
+    (pairs, of_pairs), (triples, of_triples) = word_runs(keys, starts)
+    assert of_pairs.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 7, 7, 7] and of_triples.tolist() == [0, 1, 2, 3, 7, 7]
+    assert pairs[0] == pairs[8] == pairs[9] and triples[0] == triples[4]  # a b; a b c.
+    assert len(np.unique(triples)) == 5 and not np.isin(triples, pairs).any()
 
 
 def test_a_joint_depends_on_both_sides_of_a_space() -> None:
@@ -199,7 +219,7 @@ def test_counts_do_not_depend_on_how_many_texts_are_split_at_once(monkeypatch: p
 def test_many_ngrams_are_fitted_on_a_sample_with_every_label(monkeypatch: pytest.MonkeyPatch) -> None:
     texts, label_ids = [f"word{n} cat" for n in range(400)], np.arange(400, dtype=np.int32) % 4
     assert len(sample_rows(texts, label_ids, ["words"])) == 400
-    monkeypatch.setattr(fit, "MOST_NONZEROS", 300)  # Of 1,200: two words and a pair in each row.
+    monkeypatch.setitem(fit.MOST_NONZEROS, "words", 300)  # Of 1,200: two words and a pair in each row.
     rows = sample_rows(texts, label_ids, ["words"])
     assert np.bincount(label_ids[rows]).tolist() == [25] * 4 and (np.diff(rows) > 0).all()
     assert fitted("words", texts, label_ids, 4).fitted_rows == 100
