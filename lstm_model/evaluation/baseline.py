@@ -1,7 +1,7 @@
 """The linear model that the classifier must beat to be worth its cost: the best of three, chosen on validation rows.
 
-TF-IDF of words and word pairs, of characters within words, or of both, and a linear SVM: on topics and sentiment, hard
-to beat without pretrained vectors (Wang and Manning 2012, "Baselines and bigrams").
+TF-IDF of words and runs of words, of characters, or of both (the n-grams of the classifier), and a linear SVM: hard to
+beat without pretrained vectors (Wang and Manning 2012, "Baselines and bigrams").
 """
 
 from collections import Counter

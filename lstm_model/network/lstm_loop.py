@@ -1,24 +1,28 @@
-"""The LSTM's passes over time in NumPy, for training on a CPU: faster than Keras's loop. Loads TensorFlow.
+"""The LSTM's passes over time as compiled loops, for training on a CPU. Loads TensorFlow and Numba.
 
-At the sizes of text classifiers (B 64, H 32 to 128) most of a step is the cost of starting small operations. Shortest
-forward and backward pass of one layer on a busy machine, relative to keras.layers.LSTM with a mask (B 64, L 40, E 200,
-H 32, both directions / B 64, L 35, E 128, H 128, relu): without the mask 0.90 / 0.65, a tf.while_loop with a written
-gradient 0.56 / 0.75, a trial in NumPy 0.37 / 0.43. Forward and backward of whole networks with this module: 1.4 to 2.2
-times as fast (one busy run 0.95). Threads for directions or halves of the batch were mostly slower (Python's lock). The
-network stays one of Keras layers; only `network(...)` traced inside `fast_lstm` runs here.
+At the sizes of text classifiers (B 64, H 32 to 128) Keras spends most of a step on starting small operations, and each
+reads again what the last one wrote. Here a step of time is one product and one pass over the gates, and the directions,
+or the halves of a batch, run in two threads (docs/results.md compares). The network stays one of Keras layers; only
+`network(...)` traced inside `fast_lstm` runs here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from math import prod
 from typing import Any
 
 import keras
+import numba
 import numpy as np
 import numpy.typing as npt
+import scipy.linalg.cython_blas  # noqa: F401  (what Numba calls for products: threadpool_limits finds what is loaded)
 import tensorflow as tf
 
 Array = npt.NDArray[np.float32]
+FAST_MATH = {"nnan", "ninf", "nsz", "contract"}  # No reordering: equal input gives equal output.
+ZERO, HALF, ONE, TWO = map(np.float32, (0, 0.5, 1, 2))
 
 
 @contextmanager
@@ -63,16 +67,115 @@ def _packed(kernel: Any) -> Any:
     return tf.concat([i * 0.5, f * 0.5, o * 0.5, c], -1)
 
 
-class _Loop:
-    """One LSTM layer over time, with its gradient. Keeps the states of a forward pass for the backward pass.
+def _compiled(function: Callable[..., None]) -> Callable[..., None]:
+    """Return the function, compiled at its first call (a second) and kept in __pycache__ or the user's cache."""
+    options = {"nogil": True, "error_model": "numpy", "fastmath": FAST_MATH}
+    try:
+        compiled = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # No such folder can be written.
+        compiled = numba.njit(**options)(function)
+    return compiled  # type: ignore[no-any-return]
 
-    Arrays in time order are [L, D, B, ...], those of TensorFlow [B, L, D*...]; the backward direction reads from the
-    end. Both directions' input projections are one product: half the time of two at E 200, H 32.
+
+@numba.njit(inline="always", fastmath=FAST_MATH)  # type: ignore[untyped-decorator]
+def _tanh(x: Any) -> Any:
+    """Return tanh(x) to within 4e-7 by Eigen's rational function: without a branch, many are computed at once."""
+    x = min(max(x, np.float32(-7.905311)), np.float32(7.905311))
+    y = x * x
+    p = y * np.float32(-2.76076847742355e-16) + np.float32(2.00018790482477e-13)
+    p = y * p + np.float32(-8.60467152213735e-11)
+    p = y * p + np.float32(5.12229709037114e-08)
+    p = y * p + np.float32(1.48572235717979e-05)
+    p = y * p + np.float32(6.37261928875436e-04)
+    p = y * p + np.float32(4.89352455891786e-03)
+    q = y * np.float32(1.19825839466702e-06) + np.float32(1.18534705686654e-04)
+    q = y * q + np.float32(2.26843463243900e-03)
+    q = y * q + np.float32(4.89352518554385e-03)
+    return x * p / q
+
+
+@_compiled
+def _forward(
+    inputs: Any, lengths: Any, outputs: Any, recurrent: Any, first: int, direction: int, relu: bool,
+    gates: Any, cells: Any, active: Any,
+) -> None:  # fmt: skip
+    """Write outputs[first:first+R, :, direction*H:][..., :H] and what `_backward` needs.
+
+    inputs: [B, L, D*4H]; outputs: [B, L, D*H]; recurrent: [H, 4H]; of the R rows gates: [L, R, 4H], cells: [L+1, R, H],
+    active: [L, R, H]. Direction 1 reads from the end. After the end of a row all is 0: there direction 1 starts.
     """
+    steps, rows, width = gates.shape
+    units = width // 4
+    hidden = np.zeros((rows, units), np.float32)
+    cells[0] = ZERO
+    for step in range(steps):
+        place = steps - 1 - step if direction else step
+        np.dot(hidden, recurrent, gates[step])
+        for row in range(rows):
+            inside = ONE if place < lengths[first + row] else ZERO
+            added = inputs[first + row, place, direction * width : (direction + 1) * width]
+            output = outputs[first + row, place, direction * units : (direction + 1) * units]
+            gate, before, cell, state = gates[step, row], cells[step, row], cells[step + 1, row], active[step, row]
+            for n in range(3 * units):
+                gate[n] = _tanh(gate[n] + added[n]) * HALF + HALF
+            for n in range(3 * units, width):
+                gate[n] = max(gate[n] + added[n], ZERO) if relu else _tanh(gate[n] + added[n])
+            for n in range(units):
+                cell[n] = (gate[units + n] * before[n] + gate[n] * gate[3 * units + n]) * inside
+            for n in range(units):
+                state[n] = max(cell[n], ZERO) if relu else _tanh(cell[n])
+            for n in range(units):
+                output[n] = gate[2 * units + n] * state[n]
+            hidden[row] = output
+
+
+@_compiled
+def _backward(
+    upstream: Any, lengths: Any, changes: Any, transposed: Any, first: int, direction: int, relu: bool,
+    gates: Any, cells: Any, active: Any,
+) -> None:  # fmt: skip
+    """Write changes[first:first+R, :, direction*4H:][..., :4H], the gradient of the inputs.
+
+    upstream: [B, L, D*H]; changes: [B, L, D*4H]; transposed: [4H, H]; the rest as `_forward` left it.
+    """
+    steps, rows, width = gates.shape
+    units = width // 4
+    change = np.empty((rows, width), np.float32)
+    d_hidden, d_cell = np.zeros((rows, units), np.float32), np.zeros((rows, units), np.float32)
+    for step in range(steps - 1, -1, -1):
+        place = steps - 1 - step if direction else step
+        for row in range(rows):
+            inside = ONE if place < lengths[first + row] else ZERO
+            above = upstream[first + row, place, direction * units : (direction + 1) * units]
+            gate, before, state, out = gates[step, row], cells[step, row], active[step, row], change[row]
+            hidden, cell = d_hidden[row], d_cell[row]
+            for n in range(units):
+                hidden[n] += above[n]
+            for n in range(units):
+                slope = (ONE if state[n] > ZERO else ZERO) if relu else ONE - state[n] * state[n]
+                cell[n] = (cell[n] + hidden[n] * gate[2 * units + n] * slope) * inside
+            for n in range(units):
+                out[n] = cell[n] * gate[3 * units + n] * gate[n] * (TWO - TWO * gate[n])  # Of the halved input.
+            for n in range(units):
+                out[units + n] = cell[n] * before[n] * gate[units + n] * (TWO - TWO * gate[units + n])
+            for n in range(units):
+                out[2 * units + n] = hidden[n] * state[n] * gate[2 * units + n] * (TWO - TWO * gate[2 * units + n])
+            for n in range(units):
+                c = gate[3 * units + n]
+                out[3 * units + n] = cell[n] * gate[n] * ((ONE if c > ZERO else ZERO) if relu else ONE - c * c)
+            for n in range(units):
+                cell[n] *= gate[units + n]
+            changes[first + row, place, direction * width : (direction + 1) * width] = out
+        np.dot(change, transposed, d_hidden)
+
+
+class _Loop:
+    """One LSTM layer over time, with its gradient. Keeps the states of a forward pass for the backward pass."""
 
     def __init__(self, *, relu: bool) -> None:
         self.relu = relu
-        self.buffers: dict[str, Array] = {}
+        self.thread = ThreadPoolExecutor(1)
+        self.buffers: dict[tuple[int, bool], Array] = {}
 
     def __call__(self, recurrent: Any, lengths: Any, inputs: Any) -> Any:
         """recurrent: [D, H, 4H]; lengths: int32[B]; inputs: [B, L, D*4H] -> [B, L, D*H]."""
@@ -96,87 +199,38 @@ class _Loop:
 
         return run(recurrent, inputs)
 
-    def _buffer(self, name: str, *shape: int) -> Array:
-        """Return uninitialized memory: a new array of this size would be page faults at each step."""
-        size = int(np.prod(shape))
-        if name not in self.buffers or len(self.buffers[name]) < size:
-            self.buffers[name] = np.empty(size, np.float32)
-        return self.buffers[name][:size].reshape(shape)
-
     def _forward(self, recurrent: Array, lengths: npt.NDArray[np.int32], inputs: Array) -> Array:
-        (rows, steps), (count, units, width) = inputs.shape[:2], recurrent.shape
-        inputs = inputs.reshape(rows, steps, count, width)
-        gates = self._buffer("gates", steps, count, rows, width)
-        cells = self._buffer("cells", steps + 1, count, rows, units)
-        active = self._buffer("active", steps, count, rows, units)
-        outputs = np.empty((rows, steps, count, units), np.float32)
-        hidden, product = np.zeros((2, count, rows, units), np.float32)
-        cells[0] = 0
-        for step in range(steps):
-            gate, cell = gates[step], cells[step + 1]
-            np.matmul(hidden, recurrent, out=gate)
-            for d, place in enumerate(_places(step, steps, count)):
-                gate[d] += inputs[:, place, d]
-            sigmoids, candidate = gate[..., : 3 * units], gate[..., 3 * units :]
-            np.tanh(sigmoids if self.relu else gate, out=sigmoids if self.relu else gate)
-            if self.relu:
-                np.maximum(candidate, 0, out=candidate)
-            sigmoids *= 0.5
-            sigmoids += 0.5
-            np.multiply(gate[..., units : 2 * units], cells[step], out=cell)
-            cell += np.multiply(gate[..., :units], candidate, out=product)
-            self._cut(cell, step, lengths, steps)
-            np.maximum(cell, 0, out=active[step]) if self.relu else np.tanh(cell, out=active[step])
-            np.multiply(gate[..., 2 * units : 3 * units], active[step], out=hidden)
-            for d, place in enumerate(_places(step, steps, count)):
-                outputs[:, place, d] = hidden[d]
-        return outputs.reshape(rows, steps, -1)
+        outputs = np.empty((*inputs.shape[:2], inputs.shape[2] // 4), np.float32)
+        self._run(_forward, inputs, lengths, outputs, recurrent)
+        return outputs
 
     def _backward(self, recurrent: Array, lengths: npt.NDArray[np.int32], upstream: Array) -> Array:
-        (rows, steps), (count, units) = upstream.shape[:2], recurrent.shape[:2]
-        upstream = upstream.reshape(rows, steps, count, units)
-        gates = self._buffer("gates", steps, count, rows, 4 * units)
-        cells = self._buffer("cells", steps + 1, count, rows, units)
-        active = self._buffer("active", steps, count, rows, units)
-        changes = np.empty((rows, steps, count, 4 * units), np.float32)
-        change, slope = np.empty((count, rows, 4 * units), np.float32), np.empty((count, rows, 3 * units), np.float32)
-        d_hidden, d_cell, product = np.zeros((3, count, rows, units), np.float32)
-        transposed = np.ascontiguousarray(recurrent.transpose(0, 2, 1))
-        for step in reversed(range(steps)):
-            i, f, o, candidate = (gates[step][..., n * units : (n + 1) * units] for n in range(4))
-            for d, place in enumerate(_places(step, steps, count)):
-                d_hidden[d] += upstream[:, place, d]
-            d_cell += np.multiply(
-                self._slope(active[step], product), np.multiply(d_hidden, o, out=change[..., :units]), out=product
-            )
-            self._cut(d_cell, step, lengths, steps)
-            sigmoids = gates[step][..., : 3 * units]
-            np.subtract(2, np.multiply(sigmoids, 2, out=slope), out=slope)  # Of the halved input, hence twice.
-            slope *= sigmoids
-            np.multiply(d_cell, candidate, out=change[..., :units])
-            np.multiply(d_cell, cells[step], out=change[..., units : 2 * units])
-            np.multiply(d_hidden, active[step], out=change[..., 2 * units : 3 * units])
-            change[..., : 3 * units] *= slope
-            np.multiply(d_cell, i, out=change[..., 3 * units :])
-            change[..., 3 * units :] *= self._slope(candidate, product)
-            d_cell *= f
-            np.matmul(change, transposed, out=d_hidden)
-            for d, place in enumerate(_places(step, steps, count)):
-                changes[:, place, d] = change[d]
-        return changes.reshape(rows, steps, -1)
+        changes = np.empty((*upstream.shape[:2], upstream.shape[2] * 4), np.float32)
+        self._run(_backward, upstream, lengths, changes, np.ascontiguousarray(recurrent.transpose(0, 2, 1)))
+        return changes
 
-    def _slope(self, values: Array, out: Array) -> Array:
-        """Return the derivative of the activation, from its values."""
-        if self.relu:
-            return np.greater(values, 0, out=out)
-        return np.subtract(1, np.multiply(values, values, out=out), out=out)
+    def _run(self, function: Callable[..., None], source: Array, lengths: Any, target: Array, weights: Array) -> None:
+        """Run a pass in two threads: a direction each, or half of the rows."""
+        rows, steps, units = *source.shape[:2], min(weights.shape[1:])
+        halves = [(0, rows)] if len(weights) == 2 or rows == 1 else [(0, rows // 2), (rows // 2, rows)]
+        common = (source, lengths, target)
+        calls = [
+            partial(function, *common, weights[d], part[0], d, self.relu, *self._states(d, part, steps, units))
+            for d in range(len(weights))
+            for part in halves
+        ]
+        others = [self.thread.submit(call) for call in calls[1:]]
+        calls[0]()
+        for other in others:
+            other.result()
 
-    def _cut(self, cell: Array, step: int, lengths: npt.NDArray[np.int32], steps: int) -> None:
-        """Set what lies after the end of a row to 0: there the backward direction starts, the forward one ends."""
-        for d, place in enumerate(_places(step, steps, len(cell))):
-            if place >= lengths.min():
-                cell[d] *= (place < lengths)[:, None]
-
-
-def _places(step: int, steps: int, directions: int) -> tuple[int, ...]:
-    return (step, steps - 1 - step)[:directions]
+    def _states(self, direction: int, part: tuple[int, int], steps: int, units: int) -> list[Array]:
+        """Return the gates, cells and active states of some rows; new arrays would be page faults at each step."""
+        rows = part[1] - part[0]
+        shapes = [(steps, rows, 4 * units), (steps + 1, rows, units), (steps, rows, units)]
+        ends = np.cumsum([prod(shape) for shape in shapes])
+        place = (direction, part[0] > 0)
+        if place not in self.buffers or len(self.buffers[place]) < ends[-1]:
+            self.buffers[place] = np.empty(ends[-1], np.float32)
+        arrays = np.split(self.buffers[place][: ends[-1]], ends[:-1])
+        return [array.reshape(shape) for array, shape in zip(arrays, shapes, strict=True)]

@@ -1,7 +1,7 @@
 """Training: seeded per (seed, epoch), early stopping on validation, best weights restored. Loads TensorFlow.
 
 An interrupted training continues after its last finished epoch and ends with the same weights as an uninterrupted one
-(on CPU), because order and dropout depend only on (seed, epoch).
+(on a GPU with `device.use_repeatable_kernels`), because order and dropout depend only on (seed, epoch).
 """
 
 import json

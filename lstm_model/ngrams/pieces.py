@@ -1,10 +1,9 @@
 """Texts -> pieces -> n-grams, each named by a 64-bit key. A server loads this: it needs numpy and tokenizers.
 
 A piece is what stands between white space. Words and character n-grams never cross white space, so what a text
-contains is the sum over its pieces, and a piece that was seen before is looked up, not read again. Only word runs (two
-or three neighbours) and joints cross it: where two pieces meet, the last 1, 2 and 3 characters of one with as many first
-ones of the other.
-Keys are hashes: two of a million n-grams share one with a probability of 3e-8.
+contains is the sum over its pieces, and a piece that was seen before is looked up, not read again. Only runs of two and
+three words cross it, and joints: where two pieces meet, the last 1, 2 and 3 characters of one with as many first ones
+of the other. Keys are hashes: two of a million n-grams share one with a probability of 3e-8.
 """
 
 import re
