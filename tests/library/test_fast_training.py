@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import keras
+import numba
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from lstm_model.config.model import ModelConfig
 from lstm_model.config.training import TrainingConfig
+from lstm_model.network import lstm_loop
 from lstm_model.network.lstm_loop import fast_lstm
 from lstm_model.network.network import build_network
 from lstm_model.network.optimizer import Optimizer
@@ -40,7 +42,7 @@ def loss(network: keras.Model, token_ids: Any, label_ids: Any) -> Any:
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(label_ids, logits))
 
 
-@pytest.mark.parametrize("changes", [{}, RELU, RELU | {"bidirectional": False}])
+@pytest.mark.parametrize("changes", [{}, {"bidirectional": False}, RELU, RELU | {"bidirectional": False}])
 def test_the_fast_loop_gives_the_loss_and_gradients_of_keras(changes: dict[str, Any]) -> None:
     network = build(**changes)
 
@@ -60,6 +62,30 @@ def test_the_fast_loop_gives_the_loss_and_gradients_of_keras(changes: dict[str, 
         data = batch(rng, rows=rows, tokens=tokens)
         for found, expected in zip(fast_loop(*data), keras_loop(*data), strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_loop_is_compiled_each_time_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_function = numba.njit
+
+    def without_cache(*, cache: bool = False, **options: Any) -> Any:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available for file")
+        return compile_function(**options)
+
+    def double(values: Any) -> None:
+        for n in range(len(values)):
+            values[n] *= 2
+
+    monkeypatch.setattr(lstm_loop.numba, "njit", without_cache)
+    values = np.array([1, 2], np.float32)
+    lstm_loop._compiled(double)(values)
+    assert values.tolist() == [2, 4]
+
+
+def test_hyperbolic_tangents_are_those_of_numpy_to_float32() -> None:
+    values = np.concatenate([np.linspace(-10, 10, 20_001), [0, 1e-20, 1e9, -1e9]]).astype(np.float32)
+    found = np.array([lstm_loop._tanh(value) for value in values])
+    np.testing.assert_allclose(found, np.tanh(values.astype(np.float64)), rtol=0, atol=4e-7)
 
 
 def test_the_fast_loop_leaves_the_network_as_it_was() -> None:
