@@ -23,7 +23,7 @@ def count_ngrams(
     """Return keys: uint64[F], sorted, and counts: float32[N, F]; with `wanted`, of these keys only.
 
     words: single words and runs of two and three. characters: 1 to 5 characters without inner white space, and joints.
-    least: how often runs of words must occur in all; most occur once, and dropping them early halves the memory.
+    least: how often a run of words must occur in all. Most occur once, and are dropped before they take memory.
     """
     codes, distinct, widths = _number_pieces(texts)
     if kind == "words":
@@ -70,9 +70,11 @@ def _word_ngrams(codes: Int64, distinct: Sequence[str], widths: Int64, least: in
     keys, bounds = words_of(distinct).of_texts(codes, widths)
     found = [(keys, np.repeat(np.arange(len(widths)), np.diff(bounds)))]
     for runs, owners in word_runs(keys, bounds):
-        numbers = pd.factorize(runs)[0]
-        kept = np.bincount(numbers)[numbers] >= least
-        found.append((runs[kept], owners[kept]))
+        if least > 1:
+            numbers = pd.factorize(runs)[0]
+            kept = np.bincount(numbers)[numbers] >= least
+            runs, owners = runs[kept], owners[kept]
+        found.append((runs, owners))
     all_keys, all_owners = map(np.concatenate, zip(*found, strict=True))
     return all_keys, all_owners
 

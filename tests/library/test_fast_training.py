@@ -82,6 +82,15 @@ def test_the_loop_is_compiled_each_time_where_nothing_can_be_kept(monkeypatch: p
     assert values.tolist() == [2, 4]
 
 
+@pytest.mark.parametrize("relu", [True, False])
+def test_a_training_that_diverges_is_seen(relu: bool) -> None:
+    loop = lstm_loop._Loop(relu=relu)
+    inputs = np.zeros((3, 4, 8), np.float32)
+    inputs[1, 2] = np.nan
+    outputs = loop._forward(np.ones((1, 2, 8), np.float32), np.full(3, 4, np.int32), inputs)
+    assert np.isnan(outputs[1, 2:]).all() and np.isfinite(outputs[[0, 2]]).all() and np.isfinite(outputs[1, :2]).all()
+
+
 def test_hyperbolic_tangents_are_those_of_numpy_to_float32() -> None:
     values = np.concatenate([np.linspace(-10, 10, 20_001), [0, 1e-20, 1e9, -1e9]]).astype(np.float32)
     found = np.array([lstm_loop._tanh(value) for value in values])
