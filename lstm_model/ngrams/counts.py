@@ -8,7 +8,16 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from lstm_model.ngrams.pieces import UInt64, character_ngrams, edges_of, joints_of, split_pieces, word_runs, words_of
+from lstm_model.ngrams.pieces import (
+    Owners,
+    UInt64,
+    character_ngrams,
+    edges_of,
+    joints_of,
+    split_pieces,
+    word_runs,
+    words_of,
+)
 from lstm_model.tokens.text_encoder import CHUNK_TEXTS, Int64, Numbering, starts_of
 
 Kind = Literal["words", "characters"]
@@ -27,7 +36,7 @@ def count_ngrams(
     """
     codes, distinct, widths = _number_pieces(texts)
     if kind == "words":
-        return _matrix(*_word_ngrams(codes, distinct, widths, least), len(texts), wanted)
+        return _count_words(codes, distinct, widths, wanted, least)
     blocks = [
         (keys, owners + first)
         for first in range(0, len(distinct), BLOCK_PIECES)
@@ -65,36 +74,45 @@ def _number_pieces(texts: Sequence[str]) -> tuple[Int64, list[str], Int64]:
     return np.concatenate(codes), known.new, np.concatenate(widths)
 
 
-def _word_ngrams(codes: Int64, distinct: Sequence[str], widths: Int64, least: int) -> tuple[UInt64, Int64]:
-    """Return the keys of all words and of their runs, and the text of each."""
-    keys, bounds = words_of(distinct).of_texts(codes, widths)
-    found = [(keys, np.repeat(np.arange(len(widths)), np.diff(bounds)))]
-    for runs, owners in word_runs(keys, bounds):
-        if least > 1:
-            numbers = pd.factorize(runs)[0]
-            kept = np.bincount(numbers)[numbers] >= least
-            runs, owners = runs[kept], owners[kept]
-        found.append((runs, owners))
-    all_keys, all_owners = map(np.concatenate, zip(*found, strict=True))
-    return all_keys, all_owners
+def _count_words(
+    codes: Int64, distinct: Sequence[str], widths: Int64, wanted: UInt64 | None, least: int
+) -> tuple[UInt64, Csr]:
+    """Return keys and counts of words and their runs, counted one length after the other, which takes less memory."""
+    words, bounds = words_of(distinct).of_texts(codes, widths)
+    owners: Owners = np.repeat(np.arange(len(widths), dtype=np.int32), np.diff(bounds))
+    parts = [_matrix(words, owners, len(widths), wanted)]
+    for runs, owners in word_runs(words, bounds):
+        keys, counts = _matrix(runs, owners, len(widths), wanted)
+        if wanted is None and least > 1:
+            kept = np.flatnonzero(np.bincount(counts.indices, counts.data, len(keys)) >= least)
+            keys, counts = keys[kept], counts[:, kept]
+        parts.append((keys, counts))
+    if wanted is not None:
+        return wanted, sum(counts for _, counts in parts)
+    keys = np.concatenate([keys for keys, _ in parts])
+    order = np.argsort(keys)
+    return keys[order], _spread(sparse.hstack([counts for _, counts in parts], "csr"), keys, keys[order])
 
 
-def _matrix(keys: UInt64, owners: Int64, rows: int, wanted: UInt64 | None) -> tuple[UInt64, Csr]:
+def _matrix(keys: UInt64, owners: Owners, rows: int, wanted: UInt64 | None) -> tuple[UInt64, Csr]:
     """Return the sorted keys and how often each occurs in each row."""
     if wanted is None:
         # For 20 million keys, np.unique, which sorts them all, takes 6 times as long and 0.4 GB more.
         found, wanted = pd.factorize(keys)
         order = np.argsort(wanted)
-        wanted, columns = wanted[order], np.argsort(order)[found]
+        places = np.empty(len(order), np.int32)  # As SciPy keeps them; 64 bits would be copied.
+        places[order] = np.arange(len(order))
+        wanted = wanted[order]
+        columns: Owners = places[found]
     else:
         columns = np.searchsorted(wanted, keys)
         inside = np.flatnonzero(wanted[np.minimum(columns, len(wanted) - 1)] == keys) if len(wanted) else columns[:0]
         owners, columns = owners[inside], columns[inside]
-    places = (np.ones(len(columns), np.float32), (owners, columns))
-    return wanted, sparse.coo_matrix(places, shape=(rows, len(wanted))).tocsr()
+    ones = np.ones(len(columns), np.float32)
+    return wanted, sparse.coo_matrix((ones, (owners, columns)), shape=(rows, len(wanted))).tocsr()
 
 
 def _spread(counts: Csr, keys: UInt64, wanted: UInt64) -> Csr:
     """Return counts of `wanted`, sorted keys that contain `keys`."""
-    columns = np.searchsorted(wanted, keys)
+    columns = np.searchsorted(wanted, keys).astype(np.int32)
     return sparse.csr_matrix((counts.data, columns[counts.indices], counts.indptr), (counts.shape[0], len(wanted)))

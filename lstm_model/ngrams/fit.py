@@ -26,8 +26,7 @@ from lstm_model.ngrams.ngram_model import table_files
 from lstm_model.ngrams.pieces import UInt64
 
 MOST_NUMBERS = 25_000_000  # Of 4 bytes in the files of a part: 100 MB. The most frequent n-grams stay.
-# N-grams of texts; fitting takes about 65 bytes for one of words, 50 for one of characters. A larger file is sampled.
-MOST_NONZEROS: dict[Kind, float] = {"words": 28e6, "characters": 20e6}
+MOST_NONZEROS = 20_000_000  # N-grams of texts: fitting takes about 50 bytes each. A larger file is sampled.
 MEASURED_ROWS = 500
 # What benchmarks/ngrams.py compares (docs/results.md).
 LEAST_TEXTS: dict[Kind, int] = {"words": 2, "characters": 1}  # That an n-gram stands in. A single word stays.
@@ -110,14 +109,13 @@ def fit_ngrams(texts: Sequence[str], label_ids: Int32, *, kind: Kind, num_classe
 def sample_rows(texts: Sequence[str], label_ids: Int32, kinds: Sequence[Kind]) -> npt.NDArray[np.int64]:
     """Return the rows to fit, in order: all, or a stratified sample with about MOST_NONZEROS n-grams."""
     measured = [texts[row] for row in np.linspace(0, len(texts) - 1, min(len(texts), MEASURED_ROWS)).astype(int)]
-    shares = sum(count_ngrams(measured, kind)[1].nnz / MOST_NONZEROS[kind] for kind in kinds)
-    excess = shares / max(1, len(measured)) * len(texts)
-    if excess <= 1:
+    found = sum(count_ngrams(measured, kind)[1].nnz for kind in kinds) / max(1, len(measured)) * len(texts)
+    if found <= MOST_NONZEROS:
         return np.arange(len(texts))
     order = np.random.default_rng(0).permutation(len(texts))
     order = order[np.argsort(label_ids[order], kind="stable")]
     # Evenly spaced in rows that are sorted by label.
-    return np.sort(order[np.arange(0, len(order), excess).astype(np.int64)])
+    return np.sort(order[np.arange(0, len(order), found / MOST_NONZEROS).astype(np.int64)])
 
 
 def _fit_labels(counts: Csr, idf: Float64, label_ids: Int32, num_classes: int) -> tuple[Float32, Float32, Float64]:

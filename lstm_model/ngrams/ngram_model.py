@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstm_model.ngrams.pieces import (
+    Owners,
     UInt64,
     Words,
     character_ngrams,
@@ -59,7 +60,7 @@ class NgramTable:
         places = np.flatnonzero(self.keys[rows] == keys)
         return places, rows[places]
 
-    def sums(self, keys: UInt64, owners: Int64, size: int) -> Float32:
+    def sums(self, keys: UInt64, owners: Owners, size: int) -> Float32:
         """Return the sum of the keys' rows for each owner, which must be in order: float32[size, C + 1]."""
         places, rows = self.find(keys)
         return sum_runs(self.rows[rows], np.bincount(owners[places], minlength=size))
@@ -115,7 +116,7 @@ class NgramModel:
             start = stop
         return sums
 
-    def _across(self, name: str, numbers: Int64, widths: Int64) -> Iterator[tuple[UInt64, Int64]]:
+    def _across(self, name: str, numbers: Int64, widths: Int64) -> Iterator[tuple[UInt64, Owners]]:
         """Yield the keys of a part's n-grams across pieces, and the text of each; numbers: of the pieces, in order."""
         # Nothing may refer to the arrays afterwards: they could not shrink.
         if name == "words":

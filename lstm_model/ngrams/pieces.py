@@ -15,7 +15,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from lstm_model.tokens.text_encoder import Int64, places_of, starts_of
+from lstm_model.tokens.text_encoder import Int32, Int64, places_of, starts_of
 from lstm_model.tokens.words import INVISIBLE, split_words
 
 LONGEST = 5  # Characters of an n-gram; the spaces around a piece count.
@@ -30,6 +30,7 @@ _LENGTHS = np.arange(1, JOINT + 1, dtype=np.uint64)
 _OUTER = (np.uint64(1) << np.uint64(CHARACTER_BITS) * _LENGTHS) - np.uint64(1)  # The outer 1, 2 and 3 characters.
 
 UInt64 = npt.NDArray[np.uint64]
+Owners = Int32 | Int64  # The text or piece of each n-gram.
 
 
 def split_pieces(texts: Sequence[str]) -> tuple[list[str], Int64]:
@@ -74,12 +75,12 @@ def words_of(pieces: Sequence[str]) -> Words:
     return Words(_mix(sums), starts)
 
 
-def word_runs(keys: UInt64, starts: Int64) -> Iterator[tuple[UInt64, Int64]]:
+def word_runs(keys: UInt64, starts: Int64) -> Iterator[tuple[UInt64, Owners]]:
     """Yield, for two and for three neighbouring words, the keys of the runs and the text of each, in order.
 
     Text i has the words keys[starts[i]:starts[i+1]].
     """
-    owners, runs = np.repeat(np.arange(len(starts) - 1), np.diff(starts)), keys
+    owners, runs = np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts)), keys
     for length in range(2, LONGEST_RUN + 1):
         runs = _mix(runs[:-1] * ODD + keys[length - 1 :])
         inside = owners[length - 1 :] == owners[: len(runs)]

@@ -8,7 +8,7 @@ import pytest
 from lstm_model.evaluation import baseline
 from lstm_model.evaluation.baseline import answer_with_baseline
 from lstm_model.ngrams import fit
-from lstm_model.ngrams.counts import KINDS, Kind, count_ngrams
+from lstm_model.ngrams.counts import Kind, count_ngrams
 
 TEXTS = ["the cat purrs", "a cat sleeps", "the dog barks", "a dog sleeps"]
 LABELS = ["cat", "cat", "dog", "dog"]
@@ -76,8 +76,7 @@ def test_answers_are_those_of_each_text_alone(monkeypatch: pytest.MonkeyPatch) -
 
 def test_models_that_are_fitted_on_different_samples_use_their_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     texts, labels = [f"{label} word{n}" for n in range(200) for label in ("cat", "dog")], ["cat", "dog"] * 200
-    # All rows for words, a sample for characters, a smaller one for both.
-    monkeypatch.setattr(fit, "MOST_NONZEROS", dict.fromkeys(KINDS, 1_300))
+    monkeypatch.setattr(fit, "MOST_NONZEROS", 1_300)  # All rows for words, a sample for characters, a smaller for both.
     read: list[tuple[str, int]] = []
 
     def count(texts: list[str], kind: Kind, *wanted: Any, least: int = 1) -> Any:

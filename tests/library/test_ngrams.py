@@ -219,7 +219,7 @@ def test_counts_do_not_depend_on_how_many_texts_are_split_at_once(monkeypatch: p
 def test_many_ngrams_are_fitted_on_a_sample_with_every_label(monkeypatch: pytest.MonkeyPatch) -> None:
     texts, label_ids = [f"word{n} cat" for n in range(400)], np.arange(400, dtype=np.int32) % 4
     assert len(sample_rows(texts, label_ids, ["words"])) == 400
-    monkeypatch.setitem(fit.MOST_NONZEROS, "words", 300)  # Of 1,200: two words and a pair in each row.
+    monkeypatch.setattr(fit, "MOST_NONZEROS", 300)  # Of 1,200: two words and a pair in each row.
     rows = sample_rows(texts, label_ids, ["words"])
     assert np.bincount(label_ids[rows]).tolist() == [25] * 4 and (np.diff(rows) > 0).all()
     assert fitted("words", texts, label_ids, 4).fitted_rows == 100
