@@ -118,6 +118,7 @@ def _tf_idf(train: Sequence[str], chosen: bytes, kind: Kind, *, most: int) -> tu
     columns = most_frequent(frequency, kept, most)
     if not columns.size:
         return None
-    counts = counts[:, columns].astype(np.float64)
+    counts = counts[:, columns]
+    counts = counts.astype(np.float64)  # By itself: all counts are gone by now.
     weighting = TfidfTransformer(sublinear_tf=True).fit(counts)
     return weighting.transform(counts, copy=False), _Terms(kind, keys[columns], weighting)
