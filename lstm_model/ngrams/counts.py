@@ -1,6 +1,8 @@
 """Texts -> sparse counts of n-grams, for fitting."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 from typing import Any, Literal
 
 import numpy as np
@@ -46,11 +48,8 @@ def count_ngrams(
     keys, in_pieces = _matrix(keys, owners, len(distinct), wanted)
     starts = starts_of(widths)
     inner = sparse.csr_matrix((np.ones(len(codes), np.float32), codes, starts), (len(texts), len(distinct))) @ in_pieces
-    joint_keys, joints = _matrix(*joints_of(edges_of(distinct)[codes], starts), len(texts), wanted)
-    if wanted is None:
-        wanted = np.union1d(keys, joint_keys)
-        inner, joints = _spread(inner, keys, wanted), _spread(joints, joint_keys, wanted)
-    return wanted, inner + joints
+    joints = _matrix(*joints_of(edges_of(distinct)[codes], starts), len(texts), wanted)
+    return _added([(keys, inner), joints], wanted)
 
 
 def first_words(texts: Sequence[str]) -> UInt64:
@@ -87,11 +86,7 @@ def _count_words(
             kept = np.flatnonzero(np.bincount(counts.indices, counts.data, len(keys)) >= least)
             keys, counts = keys[kept], counts[:, kept]
         parts.append((keys, counts))
-    if wanted is not None:
-        return wanted, sum(counts for _, counts in parts)
-    keys = np.concatenate([keys for keys, _ in parts])
-    order = np.argsort(keys)
-    return keys[order], _spread(sparse.hstack([counts for _, counts in parts], "csr"), keys, keys[order])
+    return _added(parts, wanted)
 
 
 def _matrix(keys: UInt64, owners: Owners, rows: int, wanted: UInt64 | None) -> tuple[UInt64, Csr]:
@@ -110,6 +105,14 @@ def _matrix(keys: UInt64, owners: Owners, rows: int, wanted: UInt64 | None) -> t
         owners, columns = owners[inside], columns[inside]
     ones = np.ones(len(columns), np.float32)
     return wanted, sparse.coo_matrix((ones, (owners, columns)), shape=(rows, len(wanted))).tocsr()
+
+
+def _added(parts: Sequence[tuple[UInt64, Csr]], wanted: UInt64 | None) -> tuple[UInt64, Csr]:
+    """Return the keys of all parts and the sum of their counts; with `wanted`, all parts have these keys."""
+    if wanted is None:
+        wanted = reduce(np.union1d, [keys for keys, _ in parts])
+        parts = [(wanted, _spread(counts, keys, wanted)) for keys, counts in parts]
+    return wanted, reduce(add, [counts for _, counts in parts])
 
 
 def _spread(counts: Csr, keys: UInt64, wanted: UInt64) -> Csr:
