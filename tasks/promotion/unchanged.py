@@ -7,7 +7,7 @@ from lstm_model.config.pipeline import PipelineConfig
 from tasks.promotion.outcome import TrainingOutcome
 from tasks.registry.aliases import list_versions
 from tasks.registry.version_files import find_damage
-from tasks.runs.overdue_runs import cancel_overdue_runs
+from tasks.runs.flow_run import cancel_overdue_runs
 from tasks.runs.training_run import digest_inputs, latest_run, resume_key
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.state.local_state import use_local_state

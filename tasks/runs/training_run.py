@@ -5,7 +5,7 @@ stages and epochs that are done are not repeated, and what the run has already i
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import NoReturn
 
 import mlflow
@@ -28,7 +28,7 @@ from lstm_model.digests import digest_json
 from lstm_model.errors import LstmTextError
 from lstm_model.memory import memory_error
 from tasks.runs.flow_run import interruption_in, recorded_flow
-from tasks.runs.sole_process import sole_process
+from tasks.runtime.locks import Check, hold, shared_lock
 from tasks.runtime.provenance import provenance
 from tasks.runtime.retries import mlflow_client, text_of, with_brief_retries, with_retries
 from tasks.runtime.state.credentials import without_credentials
@@ -36,6 +36,7 @@ from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
 from tasks.runtime.state.sqlite_files import release_locks
 from tasks.runtime.tracking import CONFIG_FILE, Run, ensure_experiment
 
+POLL_SECONDS = 2.0
 RUN_NAME_LENGTH = 250  # Of the database's column: PostgreSQL rejects longer names.
 
 
@@ -44,15 +45,17 @@ def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True
     """Open an MLflow run or continue an unfinished one; end it FINISHED, FAILED or KILLED with the reason as a tag."""
     inputs = digest_inputs(config)
     key = resume_key(config, inputs)
-    with recorded_flow(), sole_process(key), _opened_run(config, trigger, key, inputs, use_cache) as run:
-        try:
-            # The settings twice: exactly, to reproduce the run, and as params, to compare runs.
-            mlflow_client().log_text(run.run_id, config.model_dump_json(indent=1) + "\n", CONFIG_FILE)
-            log_params(run, config)
-            publish_link(run)
-            yield run
-        except BaseException as error:  # noqa: BLE001  end_early raises
-            end_early(run, error)
+    with recorded_flow(), sole_process(key):
+        run = _open_run(config, trigger, key, inputs, use_cache)
+        with with_retries(mlflow.start_run, run_id=run.run_id):
+            try:
+                # The settings twice: exactly, to reproduce the run, and as params, to compare runs.
+                mlflow_client().log_text(run.run_id, config.model_dump_json(indent=1) + "\n", CONFIG_FILE)
+                log_params(run, config)
+                publish_link(run)
+                yield run
+            except BaseException as error:  # noqa: BLE001  end_early raises
+                end_early(run, error)
 
 
 def digest_inputs(config: PipelineConfig) -> dict[str, str]:
@@ -84,10 +87,19 @@ def resume_key(config: PipelineConfig, inputs: dict[str, str]) -> str | None:
     return digest_json([list(inputs.values()), kind, settings, code["code_digest"], code.get("lock_digest")])
 
 
-@contextmanager
-def _opened_run(
-    config: PipelineConfig, trigger: str, key: str | None, inputs: dict[str, str], use_cache: bool
-) -> Iterator[Run]:
+def sole_process(key: str | None) -> AbstractContextManager[Check | None]:
+    """Hold the lock of a resume key, if there is one; raises ModelError while another process on any machine holds it.
+
+    A killed process frees a file lock at once. Its Prefect limit expires, and this waits for that.
+    """
+    if key is None:
+        return nullcontext()
+    lock = shared_lock(mlflow.get_tracking_uri(), f"training-{key[:16]}", one_off=True)
+    refusal = "Another process trains on the same data with the same configuration and code; its result is yours too"
+    return hold(lock, seconds=lock.expiry, poll_seconds=POLL_SECONDS, refusal=refusal)
+
+
+def _open_run(config: PipelineConfig, trigger: str, key: str | None, inputs: dict[str, str], use_cache: bool) -> Run:
     experiment_id = with_retries(ensure_experiment, config.registration.experiment_name)
     name = (flow_run.name or config.data.path.stem)[:RUN_NAME_LENGTH]
     tags = run_tags(config, trigger, key)
@@ -97,16 +109,15 @@ def _opened_run(
     if unfinished:
         _continue(unfinished, tags)
     opened = unfinished or with_retries(_create_run, experiment_id, name, tags)
-    with with_retries(mlflow.start_run, run_id=opened.info.run_id):
-        yield Run(
-            run_id=opened.info.run_id,
-            experiment_id=experiment_id,
-            name=opened.info.run_name,
-            data_name=config.data.path.name,
-            resumed=unfinished is not None,
-            stages_since=0.0 if use_cache else opened.info.start_time / 1e3,
-            inputs=inputs,
-        )
+    return Run(
+        run_id=opened.info.run_id,
+        experiment_id=experiment_id,
+        name=opened.info.run_name,
+        data_name=config.data.path.name,
+        resumed=unfinished is not None,
+        stages_since=0.0 if use_cache else opened.info.start_time / 1e3,
+        inputs=inputs,
+    )
 
 
 def latest_run(experiment_id: str, condition: str) -> MlflowRun | None:
@@ -136,16 +147,11 @@ def _continue(unfinished: MlflowRun, tags: dict[str, str]) -> None:
         return
     earlier = [name for name in old_tags.get("prefect.earlier_flow_runs", "").split(",") if name]
     client.set_tag(run_id, "prefect.earlier_flow_runs", ",".join([*earlier, before]))
-    _set_crashed(before)
-
-
-def _set_crashed(flow_run_id: str) -> None:
-    """Set a flow run without a process to Crashed, unless it has ended or this server does not know it."""
-    with get_client(sync_client=True) as prefect, suppress(ObjectNotFound):
-        state = prefect.read_flow_run(flow_run_id).state
+    with get_client(sync_client=True) as prefect, suppress(ObjectNotFound):  # Of another server.
+        state = prefect.read_flow_run(before).state
         if state is None or not state.is_final():
             message = f"Its process is gone; flow run {flow_run.name} continues its work."
-            prefect.set_flow_run_state(flow_run_id, Crashed(message=message), force=True)
+            prefect.set_flow_run_state(before, Crashed(message=message), force=True)
 
 
 def end_early(run: Run, error: BaseException) -> NoReturn:
