@@ -1,11 +1,9 @@
 """Compare two MLflow runs by the artifacts that they logged."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import pandas as pd
-from mlflow.entities import Run
 
 from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.config.registration import RegistrationConfig
@@ -15,8 +13,7 @@ from lstm_model.evaluation.evaluation import resampling_of
 from lstm_model.evaluation.run_comparison import RowCounts, RunComparison, compare_answers, compare_metrics, match_rows
 from tasks.registry.aliases import CHAMPION, PREVIOUS, read_aliases
 from tasks.registry.registered_model import resolve_model
-from tasks.runs.find_run import find_run, known_runs, moment
-from tasks.runs.past_run import EVALUATION, PREDICTIONS, PastRun
+from tasks.runs.past_run import EVALUATION, PREDICTIONS, PastRun, find_run, known_runs, moment
 from tasks.runtime.tracking import mlflow_ui
 
 SHOWN_EXAMPLES = 20
@@ -33,18 +30,19 @@ def compare_runs(run_a: str, run_b: str | None) -> RunComparison:
     (a, role_a), (b, role_b) = _find_both(run_a, run_b)
     labels = _common_labels(a, b)
     rows_a, rows_b, counts = _common_rows(a, b)
-    config = None
-    with suppress(ModelError):  # Another release has settings that this one does not know.
-        config = a.config
-    resampling = resampling_of(config.evaluation if config else EvaluationConfig())
+    try:
+        config = a.config and a.config.evaluation
+    except ModelError:  # Another release has settings that this one does not know.
+        config = None
+    resampling = resampling_of(config or EvaluationConfig())
     metrics, per_class = compare_metrics(rows_a, rows_b, labels, resampling)
     agreement, only_a, only_b = compare_answers(rows_a, rows_b, shown=SHOWN_EXAMPLES)
     settings = _side_by_side(*({name: str(value) for name, value in run.settings.items()} for run in (a, b)))
     return RunComparison(
-        a=_identity(a.run, role_a),
-        b=_identity(b.run, role_b),
+        a=_identity(a, role_a),
+        b=_identity(b, role_b),
         params=[row for row in settings if row[1] != row[2]],
-        recorded=_side_by_side(_recorded(a.run), _recorded(b.run)),
+        recorded=_side_by_side(_recorded(a), _recorded(b)),
         rows=counts,
         manifests_found=a.manifest is not None and b.manifest is not None,
         confidence=resampling.confidence,
@@ -61,13 +59,13 @@ def _find_both(run_a: str, run_b: str | None) -> list[tuple[PastRun, str]]:
     first = find_run(run_a)
     if run_b:
         second = find_run(run_b)
-        if first.info.run_id == second.info.run_id:
-            raise UsageError(f"You named run {first.info.run_id} twice.", f"Name another run. {known_runs()}")
-        return [(PastRun(first), ""), (PastRun(second), "")]
-    name = first.data.tags.get("model_name", RegistrationConfig().model_name)
+        if first.run_id == second.run_id:
+            raise UsageError(f"You named run {first.run_id} twice.", f"Name another run. {known_runs()}")
+        return [(first, ""), (second, "")]
+    name = first.tags.get("model_name", RegistrationConfig().model_name)
     champion = resolve_model(f"models:/{name}@{CHAMPION}")[2]
-    if champion != first.info.run_id:
-        return [(PastRun(first), ""), (PastRun(find_run(champion)), CHAMPION)]
+    if champion != first.run_id:
+        return [(first, ""), (find_run(champion), CHAMPION)]
     version = read_aliases(name).get(PREVIOUS)
     previous = resolve_model(f"models:/{name}/{version}")[2] if version else champion
     if previous == champion:
@@ -75,7 +73,7 @@ def _find_both(run_a: str, run_b: str | None) -> list[tuple[PastRun, str]]:
             f"Run {champion} made the champion of {name}, and there is no previous champion to compare it with.",
             f"Name another run. {known_runs()}",
         )
-    return [(PastRun(first), CHAMPION), (PastRun(find_run(previous)), f"{PREVIOUS} {CHAMPION}")]
+    return [(first, CHAMPION), (find_run(previous), f"{PREVIOUS} {CHAMPION}")]
 
 
 def _common_labels(a: PastRun, b: PastRun) -> list[str]:
@@ -112,23 +110,22 @@ def _trained_on(run: PastRun) -> set[str]:
     return set(run.manifest.loc[run.manifest["split"].isin(SEEN_PARTS), "text_digest"])
 
 
-def _identity(run: Run, role: str) -> dict[str, str]:
-    tags = run.data.tags
+def _identity(run: PastRun, role: str) -> dict[str, str]:
+    info, tags = run.run.info, run.tags
     model = f"{tags['model_name']} {tags.get('model_version', '')}" if "model_name" in tags else "not registered"
     model += f", the {role}" if role else ""
     return {
-        "run_id": run.info.run_id,
-        "name": run.info.run_name or run.info.run_id,
-        "url": f"{mlflow_ui()}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}",
-        "started": moment(run.info.start_time),
+        "run_id": run.run_id,
+        "name": info.run_name or run.run_id,
+        "url": f"{mlflow_ui()}/#/experiments/{info.experiment_id}/runs/{run.run_id}",
+        "started": moment(info.start_time),
         "model": model,
         "data_digest": tags.get("data_digest", ""),
     }
 
 
-def _recorded(run: Run) -> dict[str, float]:
-    metrics = run.data.metrics.items()
-    return {name: value for name, value in metrics if name.startswith(RECORDED) and "/" not in name}
+def _recorded(run: PastRun) -> dict[str, float]:
+    return {name: value for name, value in run.metrics.items() if name.startswith(RECORDED) and "/" not in name}
 
 
 def _side_by_side(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -11,7 +11,7 @@ from lstm_model.pages.report import render_report
 from lstm_model.pages.run_facts import RunFacts
 from tasks.promotion.decision_record import Decision
 from tasks.promotion.register_classifier import RegisteredVersion
-from tasks.runs.find_run import moment
+from tasks.runs.past_run import moment
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import publish_markdown
 from tasks.runtime.retries import mlflow_client
