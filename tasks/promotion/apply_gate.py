@@ -12,7 +12,6 @@ from lstm_model.config.registration import RegistrationConfig
 from lstm_model.digests import digest_file
 from lstm_model.errors import ModelError
 from lstm_model.evaluation import gate_rules
-from lstm_model.evaluation.bootstrap import Int
 from lstm_model.evaluation.champion_comparison import ChampionComparison, compare_with_champion, unseen_rows
 from lstm_model.evaluation.evaluation import resampling_of
 from lstm_model.evaluation.gate_rules import Rule
@@ -91,8 +90,11 @@ def _against_champion(
     rules.append(gate_rules.enough_rows(rows=len(rows), **seen, force=force, config=candidate.promotion))
     if rules[-1].verdict == "failed":
         return _result(rules)
+    champion_ids = ids_of(classifier.labels, labels)  # The champion may have the labels in another order.
+    answers = classifier.predict_probabilities(rows["text"].tolist()).argmax(axis=1)
     comparison = compare_with_champion(
-        **_label_ids(rows, labels, classifier), **seen,
+        label_ids=ids_of(rows["label"], labels), candidate_ids=ids_of(rows["predicted"], labels),
+        champion_ids=champion_ids[answers], **seen,
         labels=labels, resampling=resampling_of(candidate.config), champion_version=version,
     )  # fmt: skip
     rules += gate_rules.relative_rules(comparison, candidate.promotion)
@@ -126,13 +128,3 @@ def _unseen(candidate: Candidate, champion: RegisteredClassifier) -> tuple[pd.Da
     manifests = [candidate.manifest] if manifest is None else [candidate.manifest, manifest]
     kept = unseen_rows(candidate.predictions["text_digest"], manifests)
     return candidate.predictions[kept], manifest is not None
-
-
-def _label_ids(rows: pd.DataFrame, labels: list[str], champion: Classifier) -> dict[str, Int]:
-    """Return int64[N] each: the true labels, the candidate's recorded answers and the champion's answers now."""
-    champion_ids = ids_of(champion.labels, labels)  # The champion may have the labels in another order.
-    return {
-        "label_ids": ids_of(rows["label"], labels),
-        "candidate_ids": ids_of(rows["predicted"], labels),
-        "champion_ids": champion_ids[champion.predict_probabilities(rows["text"].tolist()).argmax(axis=1)],
-    }

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from lstm_model.classifier.answers import probability_columns
 from lstm_model.data.text_columns import split_text
 from tasks.promotion.register_classifier import RegisteredVersion
-from tasks.registry.version_files import DamagedVersion, read_version
+from tasks.registry.version_files import Unservable, read_version
 from tasks.runtime import tracking
 from tasks.runtime.ports import LOOPBACK, free_port
 from tasks.runtime.retries import mlflow_client
@@ -40,10 +40,6 @@ class Servability(BaseModel):
     asked: int = 0
     cold_start_seconds: float | None = None
     p95_milliseconds: float | None = None
-
-
-class _Unservable(Exception):  # noqa: N818  a finding, not a failure of this program
-    """What is wrong with a version, in one line."""
 
 
 def _headline(found: Servability) -> str:
@@ -77,10 +73,10 @@ def find_servability(name: str, version: str, expected: pd.DataFrame | None) -> 
             folder, model, example = read_version(name, version, waiting.folder)
             server = start_server(waiting, folder, host=LOOPBACK, port=free_port())
             if reason := server.wait_until_up(seconds=START_SECONDS):
-                raise _Unservable(reason)
+                raise Unservable(reason)
             inputs = model.signature.inputs.input_names()
             return _ask(server, model.metadata["labels"], inputs, example, expected)
-    except (DamagedVersion, _Unservable) as found:
+    except Unservable as found:
         return Servability(reason=str(found))
 
 
@@ -94,7 +90,7 @@ def _ask(
         records = {"dataframe_records": [split_text(text, inputs) for text in texts]}
         found = _answers(connection, json.dumps(records).encode(), what, labels)
         if len(found) != len(texts):
-            raise _Unservable(f"it gives {len(found)} answers to {len(texts)} rows of {what}")
+            raise Unservable(f"it gives {len(found)} answers to {len(texts)} rows of {what}")
         return found
 
     try:
@@ -115,7 +111,7 @@ def _ask(
     except (OSError, http.client.HTTPException) as error:
         ended = server.process.poll() is not None
         problem = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise _Unservable(server.ending() if ended else f"its server stopped answering: {problem}") from None
+        raise Unservable(server.ending() if ended else f"its server stopped answering: {problem}") from None
     finally:
         connection.close()
     p95 = float(np.percentile(milliseconds, 95))
@@ -128,28 +124,28 @@ def _answers(connection: http.client.HTTPConnection, body: bytes, what: str, lab
     response = connection.getresponse()
     content = response.read().decode("utf-8", "replace")
     if response.status != 200:
-        raise _Unservable(f"it answers {what} with HTTP {response.status}: {' '.join(content.split())[:200]}")
+        raise Unservable(f"it answers {what} with HTTP {response.status}: {' '.join(content.split())[:200]}")
     answers: list[dict[str, Any]] = json.loads(content)["predictions"]
     if not answers:
-        raise _Unservable(f"it gives no answers to {what}")
+        raise Unservable(f"it gives no answers to {what}")
     columns = ["label", "score", *probability_columns(labels)]
     for answer in answers:
         if list(answer) != columns or answer["label"] not in labels:
-            raise _Unservable(f"it answers {what} with {', '.join(answer)} instead of {', '.join(columns)}"[:300])
+            raise Unservable(f"it answers {what} with {', '.join(answer)} instead of {', '.join(columns)}"[:300])
         if not all(isinstance(answer[name], float) and math.isfinite(answer[name]) for name in columns[1:]):
-            raise _Unservable(f"it answers {what} with probabilities that are not finite numbers")
+            raise Unservable(f"it answers {what} with probabilities that are not finite numbers")
     return answers
 
 
 def _compare(answers: list[dict[str, Any]], expected: pd.DataFrame, labels: list[str]) -> None:
     columns = probability_columns(labels)
     if columns != [name for name in expected if name.startswith("probability_")]:
-        raise _Unservable("its labels are not those of the evaluation")
+        raise Unservable("its labels are not those of the evaluation")
     found = pd.DataFrame(answers)
     different = int((found["label"].to_numpy() != expected["predicted"].to_numpy()).sum())
     largest = float(np.abs(found[columns].to_numpy() - expected[columns].to_numpy()).max())
     if different or not largest <= TOLERANCE:
-        raise _Unservable(
+        raise Unservable(
             f"its labels of {different} of {len(expected)} test rows differ from the evaluation, and its probabilities "
             f"by up to {largest:.2g}"
         )

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.entities import LoggedModelStatus
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.models import infer_signature
 from prefect.artifacts import create_link_artifact
 from pydantic import BaseModel, ConfigDict
 
-from lstm_model.classifier.answers import AnswerOptions, probability_columns
+from lstm_model.classifier.answers import AnswerOptions, answer_table
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.data.text_columns import split_text
 from lstm_model.digests import digest_file, digest_json
@@ -111,6 +111,8 @@ def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[s
 
     metadata: its labels and more; the SHA-256 of each file is added, which shows damage in the registry.
     """
+    labels = metadata["labels"]
+    answer = answer_table(np.zeros((1, len(labels)), np.float32), labels)
     with tempfile.TemporaryDirectory() as scratch:
         # MLflow names an artifact after its folder, which in the store is a digest.
         folder = Path(scratch) / "classifier"
@@ -122,26 +124,13 @@ def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[s
             python_model=str(PROJECT / "tasks" / "registry" / "served_model.py"),
             artifacts={"classifier": str(folder)},
             code_paths=[str(PROJECT / "lstm_model")],
-            signature=serving_signature(metadata["labels"], list(example.columns)),
+            # MLflow ignores params that the signature does not name.
+            signature=infer_signature(example, answer, asdict(AnswerOptions())),
             input_example=example,
             pip_requirements=serving_requirements(Path(scratch) / "constraints.txt"),
             metadata={**metadata, "files": {file.name: digest_file(file) for file in files}},
         )
     return str(info.model_uri)
-
-
-def serving_signature(labels: list[str], inputs: list[str]) -> ModelSignature:
-    """Return the signature: string columns -> label, score and a probability per class; AnswerOptions as params.
-
-    MLflow ignores params that the signature does not name.
-    """
-    outputs = [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "score")]
-    outputs += [ColSpec(DataType.double, name) for name in probability_columns(labels)]
-    kinds = {int: DataType.long, float: DataType.double, str: DataType.string}
-    params = [ParamSpec(name, kinds[type(value)], value) for name, value in asdict(AnswerOptions()).items()]
-    return ModelSignature(
-        Schema([ColSpec(DataType.string, name) for name in inputs]), Schema(outputs), ParamSchema(params)
-    )
 
 
 def serving_requirements(constraints: Path) -> list[str]:

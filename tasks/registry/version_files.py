@@ -11,8 +11,8 @@ from mlflow.models.utils import SERVING_INPUT_FILENAME
 from lstm_model.digests import digest_file
 
 
-class DamagedVersion(Exception):  # noqa: N818  a finding, not a failure of this program
-    """What is wrong with the files of a version, in one line."""
+class Unservable(Exception):  # noqa: N818  a finding, not a failure of this program
+    """What is wrong with a version, in one line."""
 
 
 def find_damage(name: str, version: str) -> str | None:
@@ -20,7 +20,7 @@ def find_damage(name: str, version: str) -> str | None:
     with TemporaryDirectory(prefix="lstm-text-files-") as scratch:
         try:
             read_version(name, version, Path(scratch))
-        except DamagedVersion as damage:
+        except Unservable as damage:
             return str(damage)
     return None
 
@@ -28,7 +28,7 @@ def find_damage(name: str, version: str) -> str | None:
 def read_version(name: str, version: str, scratch: Path) -> tuple[Path, Model, bytes]:
     """Download a version to `scratch`; return its folder, its description and its input example.
 
-    Raises DamagedVersion if a file is missing or differs from the registered one.
+    Raises Unservable if a file is missing or differs from the registered one.
     """
     try:
         folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(scratch)))
@@ -36,14 +36,14 @@ def read_version(name: str, version: str, scratch: Path) -> tuple[Path, Model, b
         example = (folder / SERVING_INPUT_FILENAME).read_bytes()
     except (OSError, ValueError, TypeError, MlflowException) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise DamagedVersion(f"its files cannot be read: {reason}") from None
+        raise Unservable(f"its files cannot be read: {reason}") from None
     metadata = model.metadata or {}
     for file, sha256 in metadata.get("files", {}).items():
         path = folder / "artifacts" / "classifier" / file
         if not path.exists():
-            raise DamagedVersion(f"{file} is missing in the registry")
+            raise Unservable(f"{file} is missing in the registry")
         if digest_file(path) != sha256:
-            raise DamagedVersion(f"{file} in the registry is damaged: it is not the file that was registered")
+            raise Unservable(f"{file} in the registry is damaged: it is not the file that was registered")
     if not metadata.get("labels"):
-        raise DamagedVersion("its description in the registry (MLmodel) names no labels")
+        raise Unservable("its description in the registry (MLmodel) names no labels")
     return folder, model, example
