@@ -10,8 +10,7 @@ from lstm_model.config.promotion import PromotionConfig
 from lstm_model.evaluation.gate_rules import Rule
 from tasks.promotion.apply_gate import Candidate, GateResult, apply_gate, servability_rule
 from tasks.promotion.check_servable import Servability
-from tasks.promotion.decision_lock import decision_lock
-from tasks.promotion.decision_record import Decision, carry_out, new_decision, read_decisions
+from tasks.promotion.decision_record import Decision, carry_out, decision_lock, new_decision, read_decisions
 from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.registry.aliases import CANDIDATE, CHAMPION, read_aliases
 from tasks.runtime import tracking

@@ -12,7 +12,7 @@ from tests.team.servers import PROJECT, plain_environment
 COUNT = """
 import sys, time
 from pathlib import Path
-from tasks.promotion.decision_lock import decision_lock
+from tasks.promotion.decision_record import decision_lock
 file, times = Path(sys.argv[1]), int(sys.argv[2])
 for _ in range(times):
     with decision_lock("counted"):
@@ -21,7 +21,7 @@ for _ in range(times):
         file.write_text(str(seen + 1))
 """
 HOLD = """
-from tasks.promotion.decision_lock import decision_lock
+from tasks.promotion.decision_record import decision_lock
 with decision_lock("held"):
     print("held", flush=True)
 """
