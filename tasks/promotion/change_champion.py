@@ -7,7 +7,7 @@ from tasks.promotion.apply_gate import Candidate, servability_rule
 from tasks.promotion.check_servable import Servability, find_servability
 from tasks.promotion.decide_promotion import decide
 from tasks.promotion.decision_record import Decision, Kind, carry_out, decision_lock, new_decision
-from tasks.registry.aliases import CHAMPION, PREVIOUS, list_versions, read_aliases
+from tasks.registry.registered_model import CHAMPION, PREVIOUS, list_versions, read_aliases
 from tasks.runs.past_run import EVALUATION, MANIFEST, PREDICTIONS, PastRun
 from tasks.runtime.locks import Check
 from tasks.runtime.retries import mlflow_client

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from lstm_model.classifier.answers import probability_columns
 from lstm_model.data.text_columns import split_text
 from tasks.promotion.register_classifier import RegisteredVersion
-from tasks.registry.version_files import Unservable, read_version
+from tasks.registry.registered_model import Unservable, read_version
 from tasks.runtime import tracking
 from tasks.runtime.ports import LOOPBACK, free_port
 from tasks.runtime.retries import mlflow_client

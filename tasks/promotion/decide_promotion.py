@@ -12,7 +12,7 @@ from tasks.promotion.apply_gate import Candidate, GateResult, apply_gate, servab
 from tasks.promotion.check_servable import Servability
 from tasks.promotion.decision_record import Decision, carry_out, decision_lock, new_decision, read_decisions
 from tasks.promotion.register_classifier import RegisteredVersion
-from tasks.registry.aliases import CANDIDATE, CHAMPION, read_aliases
+from tasks.registry.registered_model import CANDIDATE, CHAMPION, read_aliases
 from tasks.runtime import tracking
 from tasks.runtime.artifacts import plain_table
 from tasks.runtime.retries import mlflow_client

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from lstm_model.digests import digest_text
 from lstm_model.evaluation.champion_comparison import ChampionComparison
 from lstm_model.evaluation.gate_rules import Rule
-from tasks.registry.aliases import CHAMPION, PREVIOUS, list_versions
+from tasks.registry.registered_model import CHAMPION, PREVIOUS, list_versions
 from tasks.runtime.locks import Check, hold, shared_lock
 from tasks.runtime.provenance import current_user
 from tasks.runtime.retries import mlflow_client

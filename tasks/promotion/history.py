@@ -3,7 +3,7 @@
 from typing import Any
 
 from tasks.promotion.decision_record import read_decisions
-from tasks.registry.aliases import CANDIDATE, CHAMPION, PREVIOUS, read_aliases
+from tasks.registry.registered_model import CANDIDATE, CHAMPION, PREVIOUS, read_aliases
 from tasks.runtime.artifacts import plain_table
 
 HEADER = [

@@ -6,8 +6,7 @@ from pydantic import BaseModel
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.evaluation.gate_rules import Rule
 from tasks.promotion.decision_record import Decision, Kind
-from tasks.registry.aliases import list_versions
-from tasks.registry.version_files import find_damage
+from tasks.registry.registered_model import find_damage, list_versions
 from tasks.runs.flow_run import cancel_overdue_runs
 from tasks.runs.training_run import digest_inputs, latest_run, resume_key
 from tasks.runtime.retries import mlflow_client

@@ -20,7 +20,7 @@ from lstm_model.classifier.answers import AnswerOptions, answer_table
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.data.text_columns import split_text
 from lstm_model.digests import digest_file, digest_json
-from tasks.registry.version_files import find_damage
+from tasks.registry.registered_model import find_damage
 from tasks.runtime import tracking
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord, retried_task

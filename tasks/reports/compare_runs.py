@@ -11,8 +11,7 @@ from lstm_model.errors import ModelError, UsageError
 from lstm_model.evaluation.champion_comparison import SEEN_PARTS
 from lstm_model.evaluation.evaluation import resampling_of
 from lstm_model.evaluation.run_comparison import RowCounts, RunComparison, compare_answers, compare_metrics, match_rows
-from tasks.registry.aliases import CHAMPION, PREVIOUS, read_aliases
-from tasks.registry.registered_model import resolve_model
+from tasks.registry.registered_model import CHAMPION, PREVIOUS, read_aliases, resolve_model
 from tasks.runs.past_run import EVALUATION, PREDICTIONS, PastRun, find_run, known_runs, moment
 from tasks.runtime.tracking import mlflow_ui
 

@@ -27,7 +27,7 @@ from tasks.promotion.check_servable import Servability
 from tasks.promotion.decide_promotion import decide
 from tasks.promotion.decision_record import Decision, decision_lock, read_decisions
 from tasks.promotion.history import history_text, read_history
-from tasks.registry.aliases import list_versions, read_aliases
+from tasks.registry.registered_model import list_versions, read_aliases
 from tasks.runtime.locks import hold, shared_lock
 from tests.evaluated import BALANCED_SEEDS, ROWS, SERVABLE, answers_of, candidate, register_evaluated, relabelled
 from tests.models import register, write_classifier
