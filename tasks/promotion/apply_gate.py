@@ -102,7 +102,6 @@ def _against_champion(
 
 
 def servability_rule(servable: Servability) -> Rule:
-    """Return the result of the servability check as a rule."""
     verdict = "failed" if servable.reason else "passed"
     return Rule(name="servability", verdict=verdict, text=servable.reason or "served from the registry, it answers")
 

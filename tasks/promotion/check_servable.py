@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from mlflow.models import Model
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
@@ -74,17 +75,15 @@ def find_servability(name: str, version: str, expected: pd.DataFrame | None) -> 
             server = start_server(waiting, folder, host=LOOPBACK, port=free_port())
             if reason := server.wait_until_up(seconds=START_SECONDS):
                 raise Unservable(reason)
-            inputs = model.signature.inputs.input_names()
-            return _ask(server, model.metadata["labels"], inputs, example, expected)
+            return _ask(server, model, example, expected)
     except Unservable as found:
         return Servability(reason=str(found))
 
 
-def _ask(
-    server: ModelServer, labels: list[str], inputs: list[str], example: bytes, expected: pd.DataFrame | None
-) -> Servability:
+def _ask(server: ModelServer, model: Model, example: bytes, expected: pd.DataFrame | None) -> Servability:
     """Send the model's input example, odd texts and the expected rows, compare, and time requests of one row."""
     connection = server.connect(timeout=ANSWER_SECONDS)
+    labels, inputs = model.metadata["labels"], model.signature.inputs.input_names()
 
     def answers(texts: list[str], what: str) -> list[dict[str, Any]]:
         records = {"dataframe_records": [split_text(text, inputs) for text in texts]}

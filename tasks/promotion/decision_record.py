@@ -150,6 +150,5 @@ def _tag_value(decision: Decision) -> str:
         content["difference"] = {"macro_f1": compared.difference.macro_f1, "interval": compared.difference.interval}
         content["compared_rows"] = compared.rows
     else:
-        floor = [rule.figure for rule in decision.rules if rule.name == "macro_f1_floor"]
-        content["macro_f1"] = floor[0] if floor else None
+        content["macro_f1"] = next((rule.figure for rule in decision.rules if rule.name == "macro_f1_floor"), None)
     return json.dumps(content, ensure_ascii=False)

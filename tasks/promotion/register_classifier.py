@@ -35,8 +35,6 @@ SERVING_PACKAGES = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "tokenize
 
 
 class RegisteredVersion(BaseModel):
-    """A version in the registry."""
-
     model_config = ConfigDict(frozen=True)
 
     name: str
@@ -59,9 +57,8 @@ def register_classifier(
     crash, or because nothing that matters has changed.
     """
     client, name = mlflow_client(), config.model_name
-    digest = digest_json(
-        [{file: classifier.files[file] for file in sorted(registered_files(classifier))}, reference.files]
-    )
+    files = {file: classifier.files[file] for file in sorted(registered_files(classifier))}
+    digest = digest_json([files, reference.files])
     version = _registered(name, digest)
     if version is None:
         version = _log_and_register(classifier, reference, splits, name, run)

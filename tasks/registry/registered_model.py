@@ -64,7 +64,6 @@ def read_aliases(name: str) -> dict[str, str]:
 
 
 def list_versions(name: str) -> list[ModelVersion]:
-    """Return all versions of a model."""
     return with_retries(mlflow.search_model_versions, filter_string=f"name = '{name}'")
 
 
@@ -126,10 +125,9 @@ def download_version(name: str, version: str) -> RegisteredClassifier:
     with TemporaryDirectory(dir=root, prefix=".downloading-") as scratch:
         with whole_version(name, version):
             model = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=scratch))
-        downloaded = model / "artifacts" / "classifier"
-        if not downloaded.exists():
-            check_ours(name, version)
-        with whole_version(name, version):
+            downloaded = model / "artifacts" / "classifier"
+            if not downloaded.exists():
+                check_ours(name, version)
             digest = _digest_folder(downloaded, version)
         folder = root / digest
         if folder.exists() and _digest_folder(folder, version) != digest:

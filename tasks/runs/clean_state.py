@@ -77,7 +77,6 @@ def _old(folders: Iterator[Path], before: float) -> Iterator[Path]:
 
 
 def size_of(folder: Path) -> int:
-    """Return the bytes of all files in a folder."""
     total = 0
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):  # Another process removed it.

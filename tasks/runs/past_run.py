@@ -84,8 +84,7 @@ class PastRun:
             return None if self._settings is None else read_recorded(self._settings)
         except ValidationError as error:
             first = error.errors()[0]
-            problem = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-        raise self._unknown_settings(problem)
+            raise self._unknown_settings(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
     def exact_config(self) -> PipelineConfig:
         """Return the settings; raises ModelError if they are missing or now mean something else."""

@@ -71,10 +71,7 @@ def digest_inputs(config: PipelineConfig) -> dict[str, str]:
 
 
 def resume_key(config: PipelineConfig, inputs: dict[str, str]) -> str | None:
-    """Return a digest over data, config and code; None if the data cannot be read, which a stage reports.
-
-    inputs: from `digest_inputs`.
-    """
+    """Return a digest over inputs, config and code; None if the data cannot be read, which a stage reports."""
     if not inputs:
         return None
     try:
@@ -192,7 +189,6 @@ def run_tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str,
 
 
 def log_params(run: Run, config: BaseModel, *, prefix: str = "") -> None:
-    """Log settings as params."""
     params = [Param(key, str(value)[:6_000]) for key, value in flatten(config, prefix).items()]
     mlflow_client().log_batch(run.run_id, params=params)
 
