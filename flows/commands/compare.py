@@ -28,8 +28,7 @@ def run(settings: Settings) -> int:
         check_writable(settings.html, overwrite=settings.overwrite)
 
     from lstm_model.pages.comparison_page import render_comparison
-    from tasks.reports.compare_runs import compare_runs
-    from tasks.reports.comparison_text import comparison_text
+    from tasks.reports.compare_runs import compare_runs, comparison_text
 
     compared = compare_runs(settings.run_a, settings.run_b)
     print(comparison_text(compared))

@@ -41,7 +41,6 @@ class TrainingOutcome(BaseModel):
 def training_outcome(
     run: Run, examples: StageRecord, splits: StageRecord, evaluation: StageRecord, decision: Decision
 ) -> TrainingOutcome:
-    """Gather the outcome from the stages' records and the run's metrics."""
     logged = mlflow_client().get_run(run.run_id).data.metrics.items()
     return TrainingOutcome(
         **dict(decision),
@@ -58,10 +57,7 @@ def training_outcome(
 
 
 def unchanged_state(config: PipelineConfig, *, trigger: str, force_retrain: bool) -> State[TrainingOutcome] | None:
-    """Return the state in which a scheduled flow run ends early, or None.
-
-    It does so if data, config and code are those of the last run with a decision.
-    """
+    """Return the state in which a scheduled run that would repeat the last decided one ends early, or None."""
     if trigger != "schedule" or force_retrain:
         return None
     use_local_state()

@@ -12,7 +12,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, get_model_info
 from mlflow.models.model import ModelInfo
 from mlflow.models.utils import SERVING_INPUT_FILENAME
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from lstm_model.digests import digest_file, digest_json, digest_sources
 from lstm_model.errors import ModelError
@@ -31,7 +30,7 @@ class Unservable(Exception):  # noqa: N818  a finding, not a failure of this pro
 def is_missing(error: MlflowException) -> bool:
     """Return whether the registry says that there is no such model, version or alias."""
     text = str(error).lower()
-    return error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST) or ("alias" in text and "not found" in text)
+    return error.error_code == "RESOURCE_DOES_NOT_EXIST" or ("alias" in text and "not found" in text)
 
 
 def resolve_model(model_uri: str) -> tuple[str, str, str]:

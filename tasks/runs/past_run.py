@@ -137,10 +137,7 @@ def _table(content: bytes) -> pd.DataFrame:
 
 
 def find_run(reference: str) -> PastRun:
-    """Return the run with this id, start of an id, or name.
-
-    Raises ModelError if there is none or more than one; the error lists runs.
-    """
+    """Return the run with this id, start of an id, or name. Raises ModelError, which lists runs, unless one has it."""
     runs = _search(f"attributes.run_id LIKE '{reference}%'") if ID_PREFIX.fullmatch(reference) else []
     quote = "'" if '"' in reference else '"'
     if not runs and quote not in reference:

@@ -43,7 +43,6 @@ class Reproduction(BaseModel):
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def difference(self) -> DifferenceError | None:
-        """Return the error that names what differs, or None."""
         names = ", ".join(item.name for item in self.items if not item.equal)
         remedy = "See the table; docs/reproduce.md says what each item depends on."
         return DifferenceError(f"The rerun of run {self.run_id} differs in {names}.", remedy) if names else None

@@ -194,6 +194,5 @@ def log_params(run: Run, config: BaseModel, *, prefix: str = "") -> None:
 
 
 def publish_link(run: Run) -> None:
-    """Show a link to the run on the flow run's page."""
     text = f"MLflow run {run.name}"
     create_link_artifact(link=run.url, link_text=text, key="mlflow-run", description="The run's page in MLflow")
