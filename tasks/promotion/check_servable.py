@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lstm_model.classifier.answers import probability_columns
 from lstm_model.data.text_columns import split_text
+from lstm_model.evaluation.gate_rules import Rule
 from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.registry.registered_model import Unservable, read_version
 from tasks.runtime import tracking
@@ -41,6 +42,12 @@ class Servability(BaseModel):
     asked: int = 0
     cold_start_seconds: float | None = None
     p95_milliseconds: float | None = None
+
+    @property
+    def rule(self) -> Rule:
+        """The result of the check as a rule of the gate."""
+        verdict = "failed" if self.reason else "passed"
+        return Rule(name="servability", verdict=verdict, text=self.reason or "served from the registry, it answers")
 
 
 def _headline(found: Servability) -> str:

@@ -57,9 +57,8 @@ def cancel_overdue_runs() -> None:
     Prefect plans runs ahead and starts all that are due when a worker comes back. The limit with CANCEL_NEW cancels
     those that a worker starts at the same time, but a worker with `--limit 1` starts one after the other.
     """
-    context = FlowRunContext.get()
-    flow_run = context.flow_run if context else None
-    if flow_run is None or flow_run.deployment_id is None or not flow_run.auto_scheduled:
+    flow_run = FlowRunContext.get().flow_run
+    if flow_run.deployment_id is None or not flow_run.auto_scheduled:
         return
     due = filters.FlowRunFilter(
         deployment_id=filters.FlowRunFilterDeploymentId(any_=[flow_run.deployment_id]),
@@ -92,8 +91,6 @@ def wait_until_recorded() -> None:
     ends too: task runs are missing in the UI, and tracebacks are printed.
     """
     context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        return
     expected = sum(int(key) + 1 if isinstance(key, int) else 1 for key in context.task_run_dynamic_keys.values())
     wanted = filters.FlowRunFilter(id=filters.FlowRunFilterId(any_=[context.flow_run.id]))
     deadline = time.monotonic() + RECORDED_SECONDS

@@ -21,9 +21,8 @@ from mlflow import MlflowClient
 
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.errors import ModelError
-from tasks.promotion.apply_gate import Candidate
 from tasks.promotion.change_champion import promote_version, roll_back
-from tasks.promotion.decide_promotion import decide
+from tasks.promotion.decide_promotion import Candidate, decide
 from tasks.promotion.history import read_history
 from tasks.registry.registered_model import download_version, list_versions, read_aliases
 from tasks.reports.compare_runs import compare_runs
