@@ -18,11 +18,10 @@ from lstm_model.data.text_columns import split_text
 from lstm_model.evaluation.gate_rules import Rule
 from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.registry.registered_model import Unservable, read_version
-from tasks.runtime import tracking
 from tasks.runtime.ports import LOOPBACK, free_port
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_metrics, timed
 from tasks.serving.model_server import ModelServer, start_server, waiting_server
 
 COMPARED_ROWS = 100
@@ -56,14 +55,14 @@ def _headline(found: Servability) -> str:
     return f"answers {found.asked} texts over HTTP; 95% of single requests within {found.p95_milliseconds:.1f} ms"
 
 
-@tracking.timed(_headline)
+@timed(_headline)
 @task(name="check-servable", cache_policy=NO_CACHE)
 def check_servable(version: RegisteredVersion, evaluation: StageRecord, run: Run) -> Servability:
     """Serve the version on a loopback port, send it test rows and odd texts, log its speed and return the result."""
     expected = pd.read_parquet(evaluation.file("predictions.parquet"))
     found = find_servability(version.name, version.version, expected)
     speed = found.model_dump(include={"cold_start_seconds", "p95_milliseconds"}, exclude_none=True)
-    tracking.log_metrics(run, {f"servability.{name}": value for name, value in speed.items()})
+    log_metrics(run, {f"servability.{name}": value for name, value in speed.items()})
     return found
 
 

@@ -24,10 +24,9 @@ from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.registry.registered_model import CANDIDATE, CHAMPION, download_version, read_aliases, whole_version
 from tasks.runs.past_run import PastRun
-from tasks.runtime import tracking
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord, retried_task
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_metrics, timed
 from tasks.training.evaluation_report import read_evaluation
 from tasks.training.export_classifier import SERVED_FILES
 
@@ -66,7 +65,7 @@ class GateResult:
     comparison: ChampionComparison | None = None
 
 
-@tracking.timed(lambda decision: f"{decision.kind}: {decision.reason}")
+@timed(lambda decision: f"{decision.kind}: {decision.reason}")
 @retried_task(name="decide-promotion")
 def decide_promotion(
     version: RegisteredVersion,
@@ -87,7 +86,7 @@ def decide_promotion(
     tags = mlflow_client().get_run(run.run_id).data.tags
     flow_run_id = tags.get("prefect.flow_run_id") or None
     decision = decide(candidate, run_id=run.run_id, trigger=tags.get("trigger", "manual"), flow_run_id=flow_run_id)
-    tracking.log_metrics(run, {"promoted": float(decision.promoted)})
+    log_metrics(run, {"promoted": float(decision.promoted)})
     return decision
 
 

@@ -21,11 +21,10 @@ from lstm_model.config.registration import RegistrationConfig
 from lstm_model.data.text_columns import split_text
 from lstm_model.digests import digest_file, digest_json
 from tasks.registry.registered_model import find_damage
-from tasks.runtime import tracking
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord, retried_task
 from tasks.runtime.state.local_state import PROJECT
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, mlflow_ui, set_tags, timed
 from tasks.training.export_classifier import registered_files
 from tasks.training.split_examples import read_rows
 
@@ -41,7 +40,7 @@ class RegisteredVersion(BaseModel):
     version: str
 
 
-@tracking.timed(lambda registered: f"{registered.name} version {registered.version}")
+@timed(lambda registered: f"{registered.name} version {registered.version}")
 @retried_task(name="register-classifier")
 def register_classifier(
     classifier: StageRecord,
@@ -65,9 +64,9 @@ def register_classifier(
         client.set_model_version_tag(name, version, DIGEST_TAG, digest)
     for metric, value in evaluation.facts["metrics"].items():
         client.set_model_version_tag(name, version, f"test_{metric}", f"{value:.6g}")
-    tracking.set_tags(run, {"model_name": name, "model_version": version})
+    set_tags(run, {"model_name": name, "model_version": version})
     create_link_artifact(
-        link=f"{tracking.mlflow_ui()}/#/models/{name}/versions/{version}",
+        link=f"{mlflow_ui()}/#/models/{name}/versions/{version}",
         link_text=f"{name} version {version}",
         key="registered-model",
         description="The version in MLflow's registry",

@@ -9,8 +9,7 @@ from tempfile import TemporaryDirectory
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, get_model_info
-from mlflow.models.model import ModelInfo
+from mlflow.models.model import Model, ModelInfo, get_model_info
 from mlflow.models.utils import SERVING_INPUT_FILENAME
 
 from lstm_model.digests import digest_file, digest_json, digest_sources

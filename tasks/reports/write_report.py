@@ -12,11 +12,10 @@ from lstm_model.pages.run_facts import RunFacts
 from tasks.promotion.decision_record import Decision
 from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.runs.past_run import moment
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import publish_markdown
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord, read_json, retried_task
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, timed
 from tasks.training.evaluation_report import DIAGRAMS, read_evaluation
 
 REPORT = "report.html"
@@ -25,7 +24,7 @@ CURVES = ("train_loss", "train_accuracy", "validation_log_loss", "validation_acc
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "onnxruntime", "tokenizers", "numpy", "mlflow", "prefect")
 
 
-@tracking.timed(lambda address: address)
+@timed(lambda address: address)
 @retried_task(name="write-report")
 def write_report(
     version: RegisteredVersion, evaluation: StageRecord, decision: Decision, config: PipelineConfig, run: Run

@@ -9,8 +9,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from typing import NoReturn
 
 import mlflow
-from mlflow.entities import Param
-from mlflow.entities import Run as MlflowRun
 from prefect import get_run_logger
 from prefect.artifacts import create_link_artifact
 from prefect.client.orchestration import get_client
@@ -117,21 +115,21 @@ def _open_run(config: PipelineConfig, trigger: str, key: str | None, inputs: dic
     )
 
 
-def latest_run(experiment_id: str, condition: str) -> MlflowRun | None:
+def latest_run(experiment_id: str, condition: str) -> mlflow.entities.Run | None:
     """Return the run of an experiment that started last among those that meet the condition; None if none does."""
     latest = ["attributes.start_time DESC"]
     runs = mlflow_client().search_runs([experiment_id], condition, order_by=latest, max_results=1)
     return runs[0] if runs else None
 
 
-def _create_run(experiment_id: str, name: str, tags: dict[str, str]) -> MlflowRun:
+def _create_run(experiment_id: str, name: str, tags: dict[str, str]) -> mlflow.entities.Run:
     """Create the run, unless an earlier try did and its answer was lost."""
     wanted = f"tags.`prefect.flow_run_id` = '{tags['prefect.flow_run_id']}' and attributes.status = 'RUNNING'"
     run = latest_run(experiment_id, wanted)
     return run or mlflow_client().create_run(experiment_id, run_name=name, tags=tags)
 
 
-def _continue(unfinished: MlflowRun, tags: dict[str, str]) -> None:
+def _continue(unfinished: mlflow.entities.Run, tags: dict[str, str]) -> None:
     """Link the run with this flow run, and set the flow run that had it to Crashed in Prefect."""
     client, run_id, old_tags = mlflow_client(), unfinished.info.run_id, unfinished.data.tags
     get_run_logger().info("Continuing run %s, which has status %s.", run_id, unfinished.info.status.lower())
@@ -189,7 +187,7 @@ def run_tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str,
 
 
 def log_params(run: Run, config: BaseModel, *, prefix: str = "") -> None:
-    params = [Param(key, str(value)[:6_000]) for key, value in flatten(config, prefix).items()]
+    params = [mlflow.entities.Param(key, str(value)[:6_000]) for key, value in flatten(config, prefix).items()]
     mlflow_client().log_batch(run.run_id, params=params)
 
 
