@@ -1,20 +1,18 @@
 """Commands of this environment as child processes, stopped with all that they started when their block ends."""
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import IO, ParamSpec
 
 from lstm_model.errors import ModelError
 from tasks.runtime.interrupts import exit_code_of, hangup_interrupts
-from tasks.runtime.streams import child_encoding
 
 STOP_SECONDS = 10.0
 BIN = Path(sys.executable).parent
@@ -42,7 +40,9 @@ def child_process(
     # MLflow runs `uvicorn` from PATH: this environment's bin folder goes first, activated or not.
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
     tie = [sys.executable, "-I", "-S", "-c", _TIED] if sys.platform == "linux" else []
-    variables = {**os.environ, "PATH": path, "PYTHONIOENCODING": child_encoding(), **environment}
+    # It writes to our streams or to a file: in our encoding, without errors.
+    encoding = f"{getattr(sys.stderr, 'encoding', None) or 'utf-8'}:replace"
+    variables = {**os.environ, "PATH": path, "PYTHONIOENCODING": encoding, **environment}
     process = subprocess.Popen(
         [*tie, *command],
         env={name: value for name, value in variables.items() if value is not None},
@@ -113,7 +113,7 @@ def _stop(process: Process) -> None:
 
 def _group_lives(process: Process) -> bool:
     if process.poll() is not None:
-        with contextlib.suppress(ChildProcessError):  # As process 1 of a container we inherit its children.
+        with suppress(ChildProcessError):  # As process 1 of a container we inherit its children.
             os.waitpid(-process.pid, os.WNOHANG)
     return _signal_group(process, 0)
 
