@@ -88,9 +88,8 @@ def mlflow_client() -> MlflowClient:
 
 
 def _log_retry(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    wait = state.next_action.sleep if state.next_action else 0.0
-    text = text_of(error)[:200] if error else ""
+    error = state.outcome.exception()
     get_logger("lstm_text").warning(
-        "Attempt %d failed, retrying in %.1f s: %s: %s", state.attempt_number, wait, type(error).__name__, text
-    )
+        "Attempt %d failed, retrying in %.1f s: %s: %s",
+        state.attempt_number, state.next_action.sleep, type(error).__name__, text_of(error)[:200],
+    )  # fmt: skip

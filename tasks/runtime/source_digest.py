@@ -4,6 +4,7 @@ import dis
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import distributions
+from itertools import pairwise
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -64,13 +65,10 @@ def _blocks(code: CodeType) -> Iterator[CodeType]:
 def _imported(blocks: Iterable[CodeType]) -> set[str]:
     """Return the names that the imports anywhere in the file may import as modules."""
     names = set()
-    for block in blocks:
-        before: Any = None
-        for instruction in dis.get_instructions(block):
-            if instruction.opname == "IMPORT_NAME":  # After the names that `from` imports, or None.
-                module, imported = instruction.argval, before or ()
-                names |= {module, *(f"{module}.{name}" for name in imported)}
-            before = instruction.argval
+    for before, instruction in (pair for block in blocks for pair in pairwise(dis.get_instructions(block))):
+        if instruction.opname == "IMPORT_NAME":  # After the names that `from` imports, or None.
+            module = instruction.argval
+            names |= {module, *(f"{module}.{name}" for name in before.argval or ())}
     return names
 
 
