@@ -89,14 +89,9 @@ def use_local_state() -> None:
         os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"  # Of a line per stage.
     for name in UNWANTED:
         os.environ.pop(name, None)
-    _use_default_warnings()
     move_credentials()
     bypass_proxies_on_loopback()
-
-
-def _use_default_warnings() -> None:
-    """Undo PYTHONWARNINGS and -W in this process: with `error`, a warning of MLflow ends a run."""
-    if sys.warnoptions:
+    if sys.warnoptions:  # PYTHONWARNINGS or -W, undone in this process: with `error`, a warning of MLflow ends a run.
         warnings.resetwarnings()
         for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
             warnings.simplefilter("ignore", kind)

@@ -9,6 +9,7 @@ import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lstm_model.errors import ModelError
@@ -108,9 +109,7 @@ def _rewrite(database: sqlite3.Connection, former: set[Path], root: Path) -> lis
     for table, column in (pair for pair in LOCATIONS if _has(database, *pair)):
         for row, value in database.execute(f"SELECT rowid, {column} FROM {table}").fetchall():
             location = _location_in(value)
-            old = _local(location)
-            new = _moved(old, former, root) if old else None
-            if location and old and new:
+            if (old := _local(location)) and (new := _moved(old, former, root)):
                 # In the form that it had: a URI or a path, alone or in a JSON object.
                 text = new.as_uri() if location.startswith("file:") else str(new)
                 value = text if location == value else json.dumps({**json.loads(value), "uri": text})
@@ -119,14 +118,12 @@ def _rewrite(database: sqlite3.Connection, former: set[Path], root: Path) -> lis
     return rewritten
 
 
-def _location_in(value: str | None) -> str | None:
-    """Return the location in a column's value; a dataset's is in a JSON object."""
-    if not value or not value.startswith("{"):
-        return value
-    with suppress(ValueError):
-        location = json.loads(value).get("uri")
-        return location if isinstance(location, str) else None
-    return None
+def _location_in(value: str | None) -> Any:
+    """Return what may be the location in a column's value; a dataset's is in a JSON object."""
+    if value and value.startswith("{"):
+        with suppress(ValueError):
+            return json.loads(value).get("uri")
+    return value
 
 
 def _moved(path: Path, former: set[Path], root: Path) -> Path | None:
@@ -136,11 +133,13 @@ def _moved(path: Path, former: set[Path], root: Path) -> Path | None:
     return root / path.relative_to(deepest) if deepest != root else None
 
 
-def _local(location: str | None) -> Path | None:
-    """Return a location in this machine's file system as a path; None for others."""
-    if location and location.startswith("file:"):
+def _local(location: Any) -> Path | None:
+    """Return a location in this machine's file system as a path; None for anything else."""
+    if not isinstance(location, str):
+        return None
+    if location.startswith("file:"):
         return Path(unquote(urlsplit(location).path, errors="surrogateescape"))
-    return Path(location) if location and Path(location).is_absolute() else None
+    return Path(location) if Path(location).is_absolute() else None
 
 
 def _same_place(one: Path, other: Path) -> bool:

@@ -9,8 +9,6 @@ from pathlib import Path
 from lstm_model.errors import UsageError
 
 WRITTEN = ("artifacts", "mlflow.db", "prefect", "prefect/prefect.db", "stages")
-# httpx (Prefect) reads the first for every server, also for http on this machine; requests (MLflow) the others.
-CERTIFICATES = ("SSL_CERT_FILE",)
 CERTIFICATES_FOR_HTTPS = (
     "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_CLIENT_CERT_PATH"
 )  # fmt: skip
@@ -27,7 +25,8 @@ def check_surroundings(root: Path) -> None:
             "Set TMPDIR to a folder that you can write to.",
         ) from None
     https = os.environ.get("MLFLOW_TRACKING_URI", "").startswith("https:")
-    for variable in (*CERTIFICATES, *(CERTIFICATES_FOR_HTTPS if https else ())):
+    # httpx (Prefect) reads the first for every server, also for http on this machine; requests (MLflow) the others.
+    for variable in ("SSL_CERT_FILE", *(CERTIFICATES_FOR_HTTPS if https else ())):
         if (path := os.environ.get(variable)) and not Path(path).exists():
             raise UsageError(f"{variable} is {path!r}, which does not exist.", f"Correct or unset {variable}.")
 
