@@ -68,8 +68,7 @@ def follow_move(path: Path, root: Path) -> None:
 def relocate(path: Path, root: Path) -> Relocation:
     """Rewrite, in one transaction, each location below a folder that this state was in before."""
     with transaction(path, write=True) as database:
-        known = _remembered(database)
-        former = _former_roots(database, root) | ({known} if known and not _same_place(known, root) else set())
+        former = _former_roots(database, root)
         rewritten = _rewrite(database, former, root) if former else []
         remember_root(database, root)
     left = sum(old.exists() and not new.exists() for old, new in rewritten)
@@ -89,8 +88,8 @@ def _remembered(database: sqlite3.Connection) -> Path | None:
 
 
 def _former_roots(database: sqlite3.Connection, root: Path) -> set[Path]:
-    """Return the other folders that the database gives for runs and models whose files are below root."""
-    former = set()
+    """Return the other folders that the database gives for itself, and for runs and models with files below root."""
+    former = {known} if (known := _remembered(database)) else set()
     for table, key, column, folder in [
         ("runs", "run_uuid", "artifact_uri", "artifacts"),
         ("logged_models", "model_id", "artifact_location", "artifacts/models"),
