@@ -108,7 +108,12 @@ def _rewrite(database: sqlite3.Connection, former: set[Path], root: Path) -> lis
     for table, column in (pair for pair in LOCATIONS if _has(database, *pair)):
         for row, value in database.execute(f"SELECT rowid, {column} FROM {table}").fetchall():
             location = _location_in(value)
-            if (old := _local(location)) and (new := _moved(old, former, root)):
+            old = _local(location)
+            holding = [folder for folder in {*former, root} if old and old.is_relative_to(folder)]
+            # One folder may be inside another: the deepest one counts.
+            deepest = max(holding, key=lambda folder: len(folder.parts), default=root)
+            if deepest != root:
+                new = root / old.relative_to(deepest)
                 # In the form that it had: a URI or a path, alone or in a JSON object.
                 text = new.as_uri() if location.startswith("file:") else str(new)
                 value = text if location == value else json.dumps({**json.loads(value), "uri": text})
@@ -123,13 +128,6 @@ def _location_in(value: str | None) -> Any:
         with suppress(ValueError):
             return json.loads(value).get("uri")
     return value
-
-
-def _moved(path: Path, former: set[Path], root: Path) -> Path | None:
-    """Return where a path is now; None where it stays. One folder may be inside another: the deepest one counts."""
-    holding = [folder for folder in {*former, root} if path.is_relative_to(folder)]
-    deepest = max(holding, key=lambda folder: len(folder.parts), default=root)
-    return root / path.relative_to(deepest) if deepest != root else None
 
 
 def _local(location: Any) -> Path | None:
