@@ -53,8 +53,14 @@ def child_process(
     )
     try:
         yield process
-    finally:
-        _stop(process)
+    finally:  # Ask the group to end, wait for all of it, and kill the rest.
+        _signal_group(process, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while _group_lives(process) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if _group_lives(process):
+            _signal_group(process, signal.SIGKILL)
+        process.wait()
 
 
 def ending(code: int | None) -> str:
@@ -98,17 +104,6 @@ def until_interrupted(serve: Callable[P, int]) -> Callable[P, int]:
                 return exit_code_of(stopped)
 
     return call
-
-
-def _stop(process: Process) -> None:
-    """Ask the group to end, wait for all of it, and kill the rest."""
-    _signal_group(process, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while _group_lives(process) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    if _group_lives(process):
-        _signal_group(process, signal.SIGKILL)
-    process.wait()
 
 
 def _group_lives(process: Process) -> bool:

@@ -22,7 +22,6 @@ def state_root() -> Path:
 
 
 def stages_root() -> Path:
-    """Return the folder of the stage store."""
     return state_root() / "stages"
 
 

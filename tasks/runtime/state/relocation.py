@@ -76,7 +76,6 @@ def relocate(path: Path, root: Path) -> Relocation:
 
 
 def remember_root(database: sqlite3.Connection, root: Path) -> None:
-    """Record the folder in the database."""
     statement = "INSERT OR REPLACE INTO experiment_tags (key, value, experiment_id) VALUES (?, ?, 0)"
     database.execute(statement, (TAG, root.as_uri()))
 
