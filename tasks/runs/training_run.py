@@ -159,8 +159,9 @@ def end_early(run: Run, error: BaseException) -> NoReturn:
     else:
         release_locks(error)
     try:
-        mlflow_client().set_tag(run.run_id, "failure_reason", reason[:4_000])
-        mlflow_client().set_terminated(run.run_id, status)
+        client = mlflow_client(brief=True)
+        client.set_tag(run.run_id, "failure_reason", reason[:4_000])
+        client.set_terminated(run.run_id, status)
     except Exception as problem:  # noqa: BLE001  a full disk, a database that is gone: what ended the run counts more
         get_run_logger().warning("MLflow could not record that the run is %s: %s", status, text_of(problem))
     with suppress(Exception):  # In any case it is no longer the active run.

@@ -15,6 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 from tasks.runtime.state.credentials import without_password
 
 RETRY_FOR_SECONDS = 90.0  # A database server restarts in less.
+BRIEF_SECONDS = 2.0  # To record that something else failed.
 PASSING_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT}
 # MLflow's text for an answer that is not JSON: a server that refuses the login (401, 403) or has no such page (404).
 REFUSED = re.compile(r"API request to endpoint \S+ failed with error code 4(?!08|29)\d\d ")
@@ -53,10 +54,14 @@ def text_of(error: BaseException) -> str:
 
 def with_retries(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Return call(*args, **kwargs), retried with growing waits for RETRY_FOR_SECONDS; then raise its last error."""
+    return _retry(RETRY_FOR_SECONDS, call, *args, **kwargs)
+
+
+def _retry(seconds: float, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     retrying = Retrying(
         retry=retry_if_exception(may_pass),
         wait=wait_exponential(multiplier=0.5, max=10),
-        stop=stop_after_delay(RETRY_FOR_SECONDS),
+        stop=stop_after_delay(seconds),
         before_sleep=_log_retry,
         reraise=True,
     )
@@ -68,13 +73,16 @@ def with_retries(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 class _RetryingClient:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
     def __getattr__(self, name: str) -> Any:
-        return partial(with_retries, getattr(MlflowClient(), name))
+        return partial(_retry, self.seconds, getattr(MlflowClient(), name))
 
 
-def mlflow_client() -> MlflowClient:
-    """Return an MLflow client that retries each request for RETRY_FOR_SECONDS while its error may pass."""
-    return cast(MlflowClient, _RetryingClient())
+def mlflow_client(*, brief: bool = False) -> MlflowClient:
+    """Return an MLflow client that retries each request for RETRY_FOR_SECONDS, or briefly, while its error may pass."""
+    return cast(MlflowClient, _RetryingClient(BRIEF_SECONDS if brief else RETRY_FOR_SECONDS))
 
 
 def _log_retry(state: RetryCallState) -> None:

@@ -66,7 +66,9 @@ def _imported(constants: set[Any]) -> set[str]:
     """Return the names that the imports anywhere in the file may import as modules."""
     names = set()
     for code in (constant for constant in constants if isinstance(constant, CodeType)):
-        for before, instruction in pairwise(dis.get_instructions(code)):
+        # EXTENDED_ARG stands before an instruction with more than 255 names or constants before its own.
+        instructions = (found for found in dis.get_instructions(code) if found.opname != "EXTENDED_ARG")
+        for before, instruction in pairwise(instructions):
             if instruction.opname == "IMPORT_NAME":  # After the names that `from` imports, or None.
                 module = instruction.argval
                 names |= {module, *(f"{module}.{name}" for name in before.argval or ())}
