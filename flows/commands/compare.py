@@ -1,5 +1,6 @@
 """`lstm-text compare`: show two training runs side by side."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic_settings import CliPositionalArg
@@ -36,4 +37,4 @@ def run(settings: Settings) -> int:
     if settings.html:
         settings.html.write_text(render_page("comparison.html", compared=compared), encoding="utf-8")
         print(f"\n{settings.html}")
-    return finish(settings, compared.as_json())
+    return finish(settings, asdict(compared))
