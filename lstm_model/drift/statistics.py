@@ -71,29 +71,23 @@ def compare_profiles(
             alike = f", worth {max(1, round(size)):,} different rows" if size < 0.99 * rows else ""
             few = f"the {name} has {rows:,} with a text{alike}; at least {config.min_rows} are needed"
             return DriftComparison("not judged", f"Too few rows to compare: {few}.", *sizes, [])
-    statistics = _statistics(reference, batch, config, token_name)
-    beyond = [f"{one.what} {one.value:.2f} (limit {one.threshold:.2f})" for one in statistics if one.drifted]
-    if beyond:
-        return DriftComparison("drifted", f"Beyond their limits: {', '.join(beyond)}.", *sizes, statistics)
-    return DriftComparison("stable", f"All {STATISTICS} statistics are within their limits.", *sizes, statistics)
-
-
-def _statistics(
-    reference: Profile, batch: Profile, config: DriftConfig, token_name: Callable[[int], str]
-) -> list[Statistic]:
     alarm = config.false_alarm_rate / STATISTICS  # Split evenly among the statistics.
     whole = (reference.effective_rows(), batch.effective_rows())
     sampled = (reference.effective_rows(len(reference.digests)), batch.effective_rows(len(batch.digests)))
     longest = int(max(reference.lengths.max(), batch.lengths.max()))
     lengths = [np.bincount(profile.lengths, minlength=longest + 1) for profile in (reference, batch)]
     index = partial(_stability_statistic, limit=config.max_psi, alarm=alarm)
-    return [
+    statistics = [
         index("classes", "predicted labels", (reference.classes, batch.classes, batch.labels), whole),
         index("confidence", "confidence", _grouped(reference.confidence, batch.confidence, _scores), whole),
         index("length", "length in tokens", _grouped(lengths[0], lengths[1], _tokens), sampled),
         _unknown_words(reference, batch, sampled, config.max_unknown_change, alarm),
         _words(reference, batch, sampled, config.max_word_auc, alarm, token_name),
     ]
+    beyond = [f"{one.what} {one.value:.2f} (limit {one.threshold:.2f})" for one in statistics if one.drifted]
+    if beyond:
+        return DriftComparison("drifted", f"Beyond their limits: {', '.join(beyond)}.", *sizes, statistics)
+    return DriftComparison("stable", f"All {STATISTICS} statistics are within their limits.", *sizes, statistics)
 
 
 def stability_index(reference: Float, batch: Float) -> Float:
