@@ -172,15 +172,15 @@ def _unknown_words(reference: Profile, batch: Profile, sizes: Sizes, limit: floa
 def _words(
     reference: Profile, batch: Profile, sizes: Sizes, limit: float, alarm: float, token_name: Callable[[int], str]
 ) -> Statistic:
-    shift = word_shift(reference, batch)
+    auc, words = word_shift(reference, batch)
     chance = 0.5 + NormalDist().inv_cdf(1 - alarm) * chance_spread(*sizes)
     threshold = max(limit, chance)
     text = (
-        f"Words: given one text of each set, a classifier picks the new one in {shift.auc:.0%} of cases "
-        f"(50% is guessing), {_relation(shift.auc, threshold)} {threshold:.0%}."
+        f"Words: given one text of each set, a classifier picks the new one in {auc:.0%} of cases "
+        f"(50% is guessing), {_relation(auc, threshold)} {threshold:.0%}."
     )
-    parts = [Part(token_name(token), before, now) for token, before, now in shift.words]
-    return Statistic("words", "words", shift.auc, threshold, chance, text, parts)
+    parts = [Part(token_name(token), before, now) for token, before, now in words]
+    return Statistic("words", "words", auc, threshold, chance, text, parts)
 
 
 def _relation(value: float, threshold: float) -> str:

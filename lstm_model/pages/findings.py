@@ -9,6 +9,7 @@ from lstm_model.pages.html import gain_text, interval_text, metric_text, sure_te
 from lstm_model.tokens.tokenizer import MOST_HARDLY_READ
 
 Tone = Literal["good", "warn", "bad", "plain"]
+SHOWN_CONFUSIONS = 10
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def weak_slices(evaluation: Evaluation) -> list[Slice]:
     return sorted(weak, key=lambda part: part.accuracy)
 
 
-def confusions(matrix: Sequence[Sequence[int]], labels: Sequence[str], limit: int) -> list[dict[str, Any]]:
+def confusions(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> list[dict[str, Any]]:
     """Return the most frequent mistakes: label, predicted, rows, and the share of the label's rows."""
     pairs: list[dict[str, Any]] = [
         {"label": labels[i], "predicted": labels[j], "rows": count, "share": count / sum(row)}
@@ -98,4 +99,4 @@ def confusions(matrix: Sequence[Sequence[int]], labels: Sequence[str], limit: in
         for j, count in enumerate(row)
         if i != j and count
     ]
-    return sorted(pairs, key=lambda pair: -pair["rows"])[:limit]
+    return sorted(pairs, key=lambda pair: -pair["rows"])[:SHOWN_CONFUSIONS]

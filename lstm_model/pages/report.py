@@ -17,7 +17,6 @@ from lstm_model.pages.findings import Finding
 from lstm_model.pages.html import metric_text, render_page
 from lstm_model.pages.plots import CURVES, plot_curves
 
-SHOWN_CONFUSIONS = 10
 MATRIX_LABELS = 30  # A larger confusion matrix is unreadable; only its largest cells are listed.
 MAX_CHARACTERS = 5_000  # MLflow's column for a version's description.
 LISTED = (12, 8, 4, 1)  # Labels and settings on the card: the most that fit.
@@ -82,7 +81,7 @@ def render_report(
     return render_page(
         "report.html",
         **_shared_values(evaluation, decision, run),
-        confusions=findings.confusions(matrix, labels, SHOWN_CONFUSIONS),
+        confusions=findings.confusions(matrix, labels),
         matrix=matrix if len(labels) <= MATRIX_LABELS else None,
         diagrams=[(Markup(drawn), caption) for drawn, caption in diagrams],
         curves=[_curve(run, panel) for panel in CURVES if run.epochs],
