@@ -156,7 +156,7 @@ def _check_kind(name: str, tried: Any) -> None:
         return
     for place, value in enumerate(tried):
         if isinstance(value, bool) and kind is not bool:
-            raise _space_error(f"has {str(value).lower()} for {name}, which is not true or false")
+            raise _space_error(f"has {str(value).lower()} for {name}, which takes no true or false")
         if value in tried[:place]:
             raise _space_error(f"has {value!r} twice for {name}. Leave one out")
 
