@@ -6,9 +6,7 @@ from importlib.metadata import distributions, version
 from prefect.artifacts import create_link_artifact
 
 from lstm_model.config.pipeline import PipelineConfig
-from lstm_model.pages.model_card import render_model_card
-from lstm_model.pages.report import render_report
-from lstm_model.pages.run_facts import RunFacts
+from lstm_model.pages.report import RunFacts, render_model_card, render_report
 from tasks.promotion.decision_record import Decision
 from tasks.promotion.register_classifier import RegisteredVersion
 from tasks.runs.past_run import moment

@@ -17,8 +17,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from pydantic import ValidationError
 
-from lstm_model.config.pipeline import PipelineConfig
-from lstm_model.config.recorded import flat_settings, read_recorded, removed_settings
+from lstm_model.config.pipeline import PipelineConfig, flat_settings, read_recorded, removed_settings
 from lstm_model.errors import ModelError
 from lstm_model.evaluation.record import Evaluation
 from tasks.registry.registered_model import is_missing

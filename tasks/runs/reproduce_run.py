@@ -10,8 +10,7 @@ from typing import Any
 from mlflow import MlflowClient
 from pydantic import BaseModel
 
-from lstm_model.config.pipeline import PipelineConfig
-from lstm_model.config.recorded import ADDED, REMOVED
+from lstm_model.config.pipeline import ADDED, REMOVED, PipelineConfig
 from lstm_model.data.parts import digest_input, find_parts
 from lstm_model.errors import DifferenceError, ModelError, UsageError
 from lstm_model.evaluation.reproduction import Item, compare_tables, compare_values

@@ -28,7 +28,7 @@ from lstm_model.memory import memory_error
 from tasks.runs.flow_run import interruption_in, recorded_flow
 from tasks.runtime.locks import Check, hold, shared_lock
 from tasks.runtime.provenance import provenance
-from tasks.runtime.retries import mlflow_client, text_of, with_brief_retries, with_retries
+from tasks.runtime.retries import mlflow_client, text_of, with_retries
 from tasks.runtime.state.credentials import without_credentials
 from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
 from tasks.runtime.state.sqlite_files import release_locks
@@ -160,8 +160,9 @@ def end_early(run: Run, error: BaseException) -> NoReturn:
     else:
         release_locks(error)
     try:
-        with_brief_retries(mlflow_client().set_tag, run.run_id, "failure_reason", reason[:4_000])
-        with_brief_retries(mlflow_client().set_terminated, run.run_id, status)
+        client = mlflow_client(brief=True)
+        client.set_tag(run.run_id, "failure_reason", reason[:4_000])
+        client.set_terminated(run.run_id, status)
     except Exception as problem:  # noqa: BLE001  a full disk, a database that is gone: what ended the run counts more
         get_run_logger().warning("MLflow could not record that the run is %s: %s", status, text_of(problem))
     with suppress(Exception):  # In any case it is no longer the active run.
