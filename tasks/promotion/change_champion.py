@@ -6,7 +6,7 @@ from lstm_model.errors import ModelError
 from tasks.promotion.check_servable import Servability, find_servability
 from tasks.promotion.decide_promotion import Candidate, decide
 from tasks.promotion.decision_record import Decision, Kind, carry_out, decision_lock, new_decision
-from tasks.registry.registered_model import CHAMPION, PREVIOUS, list_versions, read_aliases
+from tasks.registry.registered_model import CHAMPION, PREVIOUS, is_missing, list_versions, read_aliases
 from tasks.runs.past_run import EVALUATION, MANIFEST, PREDICTIONS, PastRun
 from tasks.runtime.locks import Check
 from tasks.runtime.retries import mlflow_client
@@ -92,8 +92,10 @@ def _past_run(name: str, version: str) -> PastRun | None:
         return None
     try:
         past = PastRun(mlflow_client().get_run(run_ids[version]))
-    except MlflowException:
-        return None
+    except MlflowException as error:
+        if is_missing(error):
+            return None
+        raise
     return past if past.run.info.lifecycle_stage == "active" else None
 
 

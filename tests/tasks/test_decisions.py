@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import mlflow
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 
@@ -264,6 +266,16 @@ def test_a_run_of_an_earlier_release_can_be_forced_but_not_judged(
     with pytest.raises(ModelError, match=r"has no evaluation/predictions\.parquet that this release reads"):
         promote_version("early", version, force=False, note="x")
     assert promote_version("early", version, force=True, note="x").kind == "forced"
+
+
+def test_a_server_that_fails_is_no_run_that_is_gone(
+    models: list[Path], truth: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(models[0], "unreachable", truth)
+    failed = MlflowException("API request failed", error_code=INTERNAL_ERROR)
+    monkeypatch.setattr(MlflowClient, "get_run", Mock(side_effect=failed))
+    with pytest.raises(MlflowException, match="API request failed"):
+        promote_version("unreachable", "1", force=True, note="")
 
 
 def test_a_run_that_is_deleted_does_not_hinder_a_rollback(models: list[Path], truth: list[str]) -> None:
