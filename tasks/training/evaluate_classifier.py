@@ -40,11 +40,7 @@ def _cases_read(data: DataConfig, config: EvaluationConfig, run: Run, **others: 
     return [path.name, file_format(path), run.sha256_of(path)] if path else None
 
 
-def _headline(facts: dict[str, Any]) -> str:
-    return f"test accuracy {facts['metrics']['accuracy']:.4f}, macro-F1 {facts['metrics']['macro_f1']:.4f}"
-
-
-@stage("evaluation", report=report_evaluation, headline=_headline, reads=_cases_read)
+@stage("evaluation", report=report_evaluation, reads=_cases_read)
 def evaluate_classifier(
     folder: Path,
     classifier: StageRecord,

@@ -13,12 +13,13 @@ EVALUATION = "evaluation.json"
 DIAGRAMS = "diagrams.json"  # Drawn for the run's report, which is logged as a whole.
 
 
-def report_evaluation(record: StageRecord, run: Run) -> None:
-    """Log metrics, plots and files to the run."""
+def report_evaluation(record: StageRecord, run: Run) -> str:
+    """Log metrics, plots and files to the run; return the two main metrics as text."""
     evaluation = read_evaluation(record)
     tracking.log_metrics(run, evaluation_metrics(evaluation) | {"likely_label_errors": record.facts["label_errors"]})
     for name in sorted(record.files.keys() - {DIAGRAMS}):
         tracking.log_file(run, record.file(name), "figures" if name.endswith(".png") else "evaluation")
+    return f"test accuracy {evaluation.candidate.accuracy:.4f}, macro-F1 {evaluation.candidate.macro_f1:.4f}"
 
 
 def read_evaluation(record: StageRecord) -> Evaluation:

@@ -41,22 +41,19 @@ def registered_files(classifier: StageRecord) -> list[str]:
     return [*SERVED_FILES, *ngram_files(classifier.facts["mixture"]["weights"]), "model.keras"]
 
 
-def _report(record: StageRecord, run: Run) -> None:
-    facts = record.facts
+def _report(record: StageRecord, run: Run) -> str:
+    facts, shares = record.facts, record.facts["mixture"]["shares"]
     metrics = {"max_difference": facts["max_difference"], "bytes": facts["bytes"], **facts["calibration"]}
-    metrics |= {f"share_{name}": share for name, share in facts["mixture"]["shares"].items()}
+    metrics |= {f"share_{name}": share for name, share in shares.items()}
     metrics["naive_bayes"] = facts["mixture"]["bayes"]
     tracking.log_metrics(run, {f"export.{name}": value for name, value in metrics.items()})
-    if facts["mixture"]["shares"][LSTM] < SMALL_SHARE:
+    if shares[LSTM] < SMALL_SHARE:
         get_run_logger().warning("On validation rows the LSTM adds next to nothing to the n-grams.")
+    listed = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    return f"{facts['bytes'] / 1e6:.1f} MB; share of the answer: {listed}"
 
 
-def _headline(facts: dict[str, Any]) -> str:
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in facts["mixture"]["shares"].items())
-    return f"{facts['bytes'] / 1e6:.1f} MB; share of the answer: {shares}"
-
-
-@stage("classifier", report=_report, headline=_headline)
+@stage("classifier", report=_report)
 def export_classifier(
     folder: Path,
     trained: StageRecord,

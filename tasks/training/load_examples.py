@@ -21,17 +21,14 @@ def _contents(config: DataConfig, run: Run | None = None, **others: Any) -> list
     return [file_format(config.path), run.sha256_of(config.path) if run else digest_input(config.path)]
 
 
-def _report(record: StageRecord, run: Run) -> None:
+def _report(record: StageRecord, run: Run) -> str:
     facts = record.facts
     tracking.set_tags(run, {"data_digest": facts["sha256"]})
     tracking.log_metrics(run, {"rows.read": facts["rows"]})
-
-
-def _headline(facts: dict[str, Any]) -> str:
     return f"{facts['rows']:,} rows" + (f" ({facts['lines']})" if facts["lines"] else "")
 
 
-@stage("raw", report=_report, headline=_headline, reads=_contents)
+@stage("raw", report=_report, reads=_contents)
 def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str], run: Run) -> dict[str, Any]:
     """Read the labelled file into raw.parquet, all strings.
 

@@ -20,7 +20,7 @@ from tasks.runtime.tracking import Run
 LEFT_OUT = "left_out"
 
 
-def _report(record: StageRecord, run: Run) -> None:
+def _report(record: StageRecord, run: Run) -> str:
     facts = record.facts
     tracking.log_metrics(run, {f"rows.{name}": facts["rows"][name] for name in (*SPLITS, LEFT_OUT)})
     tracking.log_file(run, record.file("splits.parquet"), "split")
@@ -29,13 +29,10 @@ def _report(record: StageRecord, run: Run) -> None:
     table = markdown_table(["label", *SPLITS], rows)
     since = "".join(f"\n\n{name} begins at {first}" for name, first in facts["since"].items())
     publish_markdown("split", f"{table}\n\n{left_out}{since}", "Rows of each label in each part")
-
-
-def _headline(facts: dict[str, Any]) -> str:
     return ", ".join(f"{facts['rows'][name]:,} {name}" for name in SPLITS) + " rows"
 
 
-@stage("splits", report=_report, headline=_headline)
+@stage("splits", report=_report)
 def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> dict[str, Any]:
     """Assign each row to a part, with equal texts in the same part: as a column says, by groups, by time or by label.
 

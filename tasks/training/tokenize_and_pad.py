@@ -19,26 +19,22 @@ from tasks.training.split_examples import read_texts
 PROGRESS_ROWS = 20_000
 
 
-def _report(record: StageRecord, run: Run) -> None:
+def _report(record: StageRecord, run: Run) -> str:
     facts = record.facts
     metrics = {"tokens.vocab_size": facts["vocab_size"]}
     for name, part in facts["parts"].items():
         metrics |= {f"tokens.{name}_{key}": part[key] for key in ("unknown_rate", "mean_length", "hardly_read")}
     tracking.log_metrics(run, metrics)
-    share = facts["parts"]["validation"]["hardly_read"]
+    share, unknown = (facts["parts"]["validation"][key] for key in ("hardly_read", "unknown_rate"))
     if share > MOST_HARDLY_READ:
         get_run_logger().warning(
             "%.0f %% of the validation texts are mostly unknown words or one long word.", 100 * share
         )
-
-
-def _headline(facts: dict[str, Any]) -> str:
-    unknown = facts["parts"]["validation"]["unknown_rate"]
     parts = ", parts of words," if facts["kind"] == "bpe" else ""
     return f"{facts['vocab_size']:,} tokens{parts} in the vocabulary; {unknown:.1%} of validation tokens are unknown"
 
 
-@stage("encoded", report=_report, headline=_headline)
+@stage("encoded", report=_report)
 def tokenize_and_pad(folder: Path, splits: StageRecord, config: TokenizationConfig) -> dict[str, Any]:
     """Fit the tokenizer on train texts; write tokenizer.json and the encoded train and validation rows."""
     labels = splits.facts["labels"]

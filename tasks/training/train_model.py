@@ -41,9 +41,11 @@ def log_training(record: StageRecord, run: Run) -> dict[str, float]:
     return best
 
 
-def _report(record: StageRecord, run: Run) -> None:
+def _report(record: StageRecord, run: Run) -> str:
     log_training(record, run)
     tracking.log_file(run, record.file("curves.png"), "figures")
+    facts = record.facts
+    return f"epoch {facts['best_epoch']} of {facts['epochs']} was the best; {facts['parameters']:,} parameters"
 
 
 def _check_vectors(model: ModelConfig, **others: Any) -> None:
@@ -51,11 +53,7 @@ def _check_vectors(model: ModelConfig, **others: Any) -> None:
         check_word_vectors(model.word_vectors, embedding_dim=model.embedding_dim)
 
 
-def _headline(facts: dict[str, Any]) -> str:
-    return f"epoch {facts['best_epoch']} of {facts['epochs']} was the best; {facts['parameters']:,} parameters"
-
-
-@stage("trained", report=_report, headline=_headline, reads=_check_vectors)
+@stage("trained", report=_report, reads=_check_vectors)
 def train_model(
     folder: Path,
     encoded: StageRecord,

@@ -34,7 +34,7 @@ SHOWN = ("unexpected", "meaning")
 SHOWN_ROWS = 20
 
 
-def _report(record: StageRecord, run: Run) -> None:
+def _report(record: StageRecord, run: Run) -> str:
     facts, reports = record.facts, record.folder / "validation"
     counts = {"valid": "rows", "quarantined": "quarantined", "duplicate": "copies", "cut": "cut"}
     tracking.log_metrics(run, {f"rows.{name}": facts[fact] for name, fact in counts.items()})
@@ -47,13 +47,10 @@ def _report(record: StageRecord, run: Run) -> None:
     if facts["quarantined"]:
         get_run_logger().warning("The rows set aside are listed in %s", reports / "bad_rows.csv")
     _publish_rules(reports, "Which rules the rows keep")
-
-
-def _headline(facts: dict[str, Any]) -> str:
     return f"{facts['rows']:,} rows of {len(facts['labels'])} labels; {facts['quarantined']:,} rows set aside"
 
 
-@stage("examples", report=_report, headline=_headline)
+@stage("examples", report=_report)
 def validate_examples(folder: Path, raw: StageRecord, config: DataConfig, run: Run) -> dict[str, Any]:
     """Check the rows against the rules; write those that training may use to examples.parquet."""
     rows, alike, merged = _read_rows(raw, config)
