@@ -28,8 +28,7 @@ from tasks.runtime.interrupts import stop_if_signalled
 from tasks.runtime.stage_store import StageRecord, build
 from tasks.runtime.tracking import Run
 from tasks.training.train_model import checkpoint_folder, fit_network, log_training, train_model
-from tasks.tuning.mlflow_runs import trial_run
-from tasks.tuning.study import START, Search, trial_settings
+from tasks.tuning.study import START, Search, trial_run, trial_settings
 
 MAX_ATTEMPTS = 3  # A trial that ended its process this often, for example out of memory, fails.
 
