@@ -1,5 +1,7 @@
 """The network that training starts from: the champion's if `training.warm_start` says so."""
 
+from contextlib import suppress
+
 from prefect import get_run_logger
 
 from lstm_model.config.registration import RegistrationConfig
@@ -25,16 +27,12 @@ def fetch_start(training: TrainingConfig, registration: RegistrationConfig, run:
     """
     if training.warm_start == "none":
         return None
-    version = mlflow_client().get_run(run.run_id).data.tags.get(TAG) or _champion(registration.model_name)
+    version = mlflow_client().get_run(run.run_id).data.tags.get(TAG)
+    if version is None:
+        with suppress(ModelError):  # No version is registered yet.
+            version = read_aliases(registration.model_name).get(CHAMPION)
     if version is None:
         get_run_logger().warning("%s has no champion: training starts with fresh weights.", registration.model_name)
         return None
     tracking.set_tags(run, {TAG: version})
     return download_version(registration.model_name, version)
-
-
-def _champion(name: str) -> str | None:
-    try:
-        return read_aliases(name).get(CHAMPION)
-    except ModelError:  # No version is registered yet.
-        return None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger
+from tokenizers import Tokenizer
 
 from lstm_model.config.model import ModelConfig
 from lstm_model.config.training import TrainingConfig
@@ -20,21 +21,23 @@ from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, read_json, stage, write_json
 from tasks.runtime.tracking import Run
 
-VALIDATED = ("log_loss", "accuracy", "macro_f1")
+EPOCH = (
+    "  Epoch {epoch}: train loss {train_loss:.4f}; validation log loss {validation_log_loss:.4f}, "
+    "accuracy {validation_accuracy:.4f}, macro f1 {validation_macro_f1:.4f} ({progress})"
+)
 
 
 def log_training(record: StageRecord, run: Run) -> dict[str, float]:
     """Log the curves and the best epoch's metrics, and return the latter."""
-    history = read_json(record.file("history.json"))
-    epochs, best_epoch = history["epochs"], history["best_epoch"]
+    facts, epochs = record.facts, read_json(record.file("history.json"))["epochs"]
     tracking.log_curves(run, epochs)
-    best: dict[str, float] = epochs[best_epoch - 1]
-    metrics = {"best_epoch": best_epoch, "epochs": len(epochs), "parameters": record.facts["parameters"]}
+    best: dict[str, float] = epochs[facts["best_epoch"] - 1]
+    metrics = {name: facts[name] for name in ("best_epoch", "epochs", "parameters")}
     metrics |= {f"best_{name}": value for name, value in best.items()}
-    tracking.set_tags(run, {"device": record.facts["device"]})
-    if taken := record.facts["warm_start"]:
+    tracking.set_tags(run, {"device": facts["device"]})
+    if taken := facts["warm_start"]:
         metrics |= {"warm_start.tokens": taken["tokens"], "warm_start.layers": len(taken["layers"])}
-    if vectors := record.facts["word_vectors"]:
+    if vectors := facts["word_vectors"]:
         metrics |= {f"word_vectors.{name}": vectors[name] for name in ("vocabulary_share", "token_share")}
         tracking.set_tags(run, {"word_vectors_digest": vectors["sha256"]})
     tracking.log_metrics(run, metrics)
@@ -66,9 +69,11 @@ def train_model(
 
     start: the registered version whose weights it starts from, where the two have parts in common.
     """
+    from lstm_model.network.training import History, patience
+
     rows = encoded.facts["parts"]["train"]["rows"]
     progress = Progress("training-progress", "training", total=rows * training.epochs, unit="rows", bound="at most")
-    describe = _describe_epochs(rows, training)
+    history, most = History(), patience(rows, training)
 
     def on_batch(epoch: int, done: int, total: int) -> None:
         what = f"training, epoch {epoch} of at most {training.epochs}"
@@ -76,7 +81,10 @@ def train_model(
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         tracking.log_curves_epoch(run, epoch, metrics)
-        get_run_logger().info("%s", describe(epoch, metrics))
+        best = history.add(metrics, training.monitor)
+        waited = f"{history.since_best()} of {most} epochs without a better {training.monitor.replace('_', ' ')}"
+        described = EPOCH.format(epoch=epoch, progress="the best so far" if best else waited, **metrics)
+        get_run_logger().info("%s", described)
 
     checkpoint = checkpoint_folder(folder)
     if checkpoint.exists() and checkpoint.stat().st_mtime < run.stages_since:
@@ -87,23 +95,6 @@ def train_model(
     )
     progress.close()
     return facts
-
-
-def _describe_epochs(rows: int, training: TrainingConfig) -> Callable[[int, dict[str, float]], str]:
-    """Return a function that describes each epoch in turn, with how far the training is from stopping early."""
-    from lstm_model.network.training import History, patience
-
-    history, monitor = History(), training.monitor.replace("_", " ")
-
-    def describe(epoch: int, metrics: dict[str, float]) -> str:
-        best = history.add(metrics, training.monitor)
-        values = f"train loss {metrics['train_loss']:.4f}; validation " + ", ".join(
-            f"{name.replace('_', ' ')} {metrics[f'validation_{name}']:.4f}" for name in VALIDATED
-        )
-        waited = f"{history.since_best()} of {patience(rows, training)} epochs without a better {monitor}"
-        return f"  Epoch {epoch}: {values} ({'the best so far' if best else waited})"
-
-    return describe
 
 
 def fit_network(
@@ -164,8 +155,6 @@ def _read_vectors(
     """Return the rows of model.word_vectors, and their coverage with the SHA-256 of the file."""
     if (path := model.word_vectors) is None:
         return None, None
-    from tokenizers import Tokenizer
-
     tokenizer = Tokenizer.from_file(str(encoded.file("tokenizer.json")))
     sha256 = sha256 or digest_file(path)
     with unchanged_file(path, sha256):
@@ -181,7 +170,6 @@ def _read_vectors(
 def _take_over(network: Any, start: RegisteredClassifier, encoded: StageRecord) -> dict[str, Any]:
     """Copy the version's weights to the network; return the version and the tokens and layers that were copied."""
     import keras
-    from tokenizers import Tokenizer
 
     from lstm_model.network.warm_start import take_over
 
