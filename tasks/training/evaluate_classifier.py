@@ -60,12 +60,11 @@ def evaluate_classifier(
         answers["baseline_predicted"] = pd.read_parquet(baseline.file(BASELINE_ANSWERS))["baseline_predicted"]
     evaluation = {"labels": labels, **evaluate_answers(answers, labels=labels, config=config)}
     if baseline is not None:
-        evaluation["baseline"] |= {name: baseline.facts[name] for name in ("name", "seconds", "validation_accuracy")}
-    evaluation["parts"] = _parts(parts, classifier.facts["mixture"], answers["label"], labels)
+        evaluation["baseline"] |= baseline.facts
+    label_ids = ids_of(answers["label"], labels)
+    evaluation["parts"] = _parts(parts, classifier.facts["mixture"], label_ids, labels)
     evaluation["coverage"] = evaluate_coverage(answers)
-    before = reliability(
-        label_ids=ids_of(answers["label"], labels), probabilities=softmax(logits), bins=config.calibration_bins
-    )
+    before = reliability(label_ids=label_ids, probabilities=softmax(logits), bins=config.calibration_bins)
     evaluation["calibration"] = _calibration(classifier.facts["calibration"], before, evaluation["candidate"])
     evaluation["slices"] = evaluate_slices(answers, labels=labels, config=config)
     evaluation["behaviour"] = _behaviour(served, answers, find_cases(data, config), config, run)
@@ -87,13 +86,10 @@ def _draw(folder: Path, evaluation: Evaluation, before: dict[str, Any]) -> None:
     """Draw the plots here, not in the report, which also runs when the stage is cached."""
     candidate, calibration = evaluation.candidate.model_dump(), evaluation.calibration
     uncalibrated = before if calibration and calibration.kept else None
-    plots = {
-        "confusion_matrix": plot_confusion(candidate["confusion_matrix"], evaluation.labels),
-        "per_class": plot_per_class(candidate["per_class"]),
-        "reliability": plot_reliability(candidate["reliability"], candidate["calibration_error"], before=uncalibrated),
-    }
-    for name, plot in plots.items():
-        plot.savefig(folder / f"{name}.png")
+    plot_confusion(candidate["confusion_matrix"], evaluation.labels).savefig(folder / "confusion_matrix.png")
+    plot_per_class(candidate["per_class"]).savefig(folder / "per_class.png")
+    diagram = plot_reliability(candidate["reliability"], candidate["calibration_error"], before=uncalibrated)
+    diagram.savefig(folder / "reliability.png")
     write_json(folder / DIAGRAMS, draw_diagrams(candidate["reliability"], uncalibrated))
 
 
@@ -117,20 +113,18 @@ def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[
 
 
 def _parts(
-    parts: dict[str, Logits], mixture: dict[str, Any], given: pd.Series, labels: list[str]
+    parts: dict[str, Logits], mixture: dict[str, Any], label_ids: npt.NDArray[np.int64], labels: list[str]
 ) -> dict[str, dict[str, Any]]:
     """Return the share and the metrics of the LSTM alone and of the n-grams alone."""
-    shares = mixture["shares"]
     weights = {name: weight for name, weight in mixture["weights"].items() if name != LSTM}
-    alone = {LSTM: parts[LSTM]}
+    alone = {LSTM: (mixture["shares"][LSTM], parts[LSTM])}
     if weights:
-        alone["ngrams"] = np.sum([weight * parts[name] for name, weight in weights.items()], axis=0)
-    label_ids, found = ids_of(given, labels), {}
-    for name, logits in alone.items():
-        metrics = label_metrics(label_ids=label_ids, predicted_ids=logits.argmax(axis=1), labels=labels)
-        share = shares[LSTM] if name == LSTM else sum(shares[kind] for kind in weights)
-        found[name] = {"share": share, "accuracy": metrics["accuracy"], "macro_f1": metrics["macro_f1"]}
-    return found
+        mixed = np.sum([weight * parts[name] for name, weight in weights.items()], axis=0)
+        alone["ngrams"] = (sum(mixture["shares"][name] for name in weights), mixed)
+    return {
+        name: {"share": share, **label_metrics(label_ids=label_ids, predicted_ids=logits.argmax(axis=1), labels=labels)}
+        for name, (share, logits) in alone.items()
+    }
 
 
 def _table(served: Classifier, rows: pd.DataFrame, logits: Logits) -> pd.DataFrame:
