@@ -9,9 +9,8 @@ import pandas as pd
 from lstm_model.classifier.answers import probability_columns
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.drift.profile import SUMMARY, ProfileBuilder, Reference
-from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, stage
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_file
 from tasks.training.export_classifier import VALIDATION_LOGITS
 from tasks.training.split_examples import read_rows
 
@@ -19,7 +18,7 @@ CHUNK_ROWS = 10_000  # Bounds memory.
 
 
 def _report(record: StageRecord, run: Run) -> str:
-    tracking.log_file(run, record.file(SUMMARY), "reference")
+    log_file(run, record.file(SUMMARY), "reference")
     return f"profile of {record.facts['rows']:,} held-out rows, for drift"
 
 

@@ -2,10 +2,9 @@
 
 from lstm_model.evaluation.bootstrap import Interval
 from lstm_model.evaluation.record import Evaluation
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import plain_table
 from tasks.runtime.stage_store import StageRecord, read_json
-from tasks.runtime.tracking import Run, label_key
+from tasks.runtime.tracking import Run, label_key, log_file, log_metrics
 
 HEADLINE = ("accuracy", "macro_f1", "log_loss", "calibration_error", "majority_accuracy")
 MOST_LABELS, WORST_LABELS, LONGEST_LABEL = 20, 10, 60  # In the terminal.
@@ -16,9 +15,9 @@ DIAGRAMS = "diagrams.json"  # Drawn for the run's report, which is logged as a w
 def report_evaluation(record: StageRecord, run: Run) -> str:
     """Log metrics, plots and files to the run; return the two main metrics as text."""
     evaluation = read_evaluation(record)
-    tracking.log_metrics(run, evaluation_metrics(evaluation) | {"likely_label_errors": record.facts["label_errors"]})
+    log_metrics(run, evaluation_metrics(evaluation) | {"likely_label_errors": record.facts["label_errors"]})
     for name in sorted(record.files.keys() - {DIAGRAMS}):
-        tracking.log_file(run, record.file(name), "figures" if name.endswith(".png") else "evaluation")
+        log_file(run, record.file(name), "figures" if name.endswith(".png") else "evaluation")
     return f"test accuracy {evaluation.candidate.accuracy:.4f}, macro-F1 {evaluation.candidate.macro_f1:.4f}"
 
 

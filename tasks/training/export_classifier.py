@@ -21,9 +21,8 @@ from lstm_model.evaluation.record import SMALL_SHARE
 from lstm_model.ngrams.fit import save_served, split_margins
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable, table_files
 from lstm_model.tokens.encoded_rows import EncodedRows
-from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, stage
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_metrics
 from tasks.training.fit_ngram_models import TRAIN_FIT
 from tasks.training.split_examples import read_texts
 
@@ -46,7 +45,7 @@ def _report(record: StageRecord, run: Run) -> str:
     metrics = {"max_difference": facts["max_difference"], "bytes": facts["bytes"], **facts["calibration"]}
     metrics |= {f"share_{name}": share for name, share in shares.items()}
     metrics["naive_bayes"] = facts["mixture"]["bayes"]
-    tracking.log_metrics(run, {f"export.{name}": value for name, value in metrics.items()})
+    log_metrics(run, {f"export.{name}": value for name, value in metrics.items()})
     if shares[LSTM] < SMALL_SHARE:
         get_run_logger().warning("On validation rows the LSTM adds next to nothing to the n-grams.")
     listed = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())

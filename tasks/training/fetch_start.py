@@ -10,15 +10,14 @@ from lstm_model.errors import ModelError
 from tasks.registry.aliases import CHAMPION, read_aliases
 from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.registry.registered_model import download_version
-from tasks.runtime import tracking
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import retried_task
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, set_tags, timed
 
 TAG = "warm_start_version"
 
 
-@tracking.timed(lambda start: start and f"weights of version {start.version}")
+@timed(lambda start: start and f"weights of version {start.version}")
 @retried_task(name="fetch-start")
 def fetch_start(training: TrainingConfig, registration: RegistrationConfig, run: Run) -> RegisteredClassifier | None:
     """Return the current champion; None without training.warm_start, or if there is no champion yet.
@@ -34,5 +33,5 @@ def fetch_start(training: TrainingConfig, registration: RegistrationConfig, run:
     if version is None:
         get_run_logger().warning("%s has no champion: training starts with fresh weights.", registration.model_name)
         return None
-    tracking.set_tags(run, {TAG: version})
+    set_tags(run, {TAG: version})
     return download_version(registration.model_name, version)

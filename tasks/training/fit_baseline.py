@@ -7,9 +7,8 @@ from typing import Any
 import pandas as pd
 
 from lstm_model.evaluation.baseline import answer_with_baseline
-from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, stage
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, set_tags
 from tasks.training.split_examples import read_rows
 
 ANSWERS = "baseline.parquet"
@@ -17,7 +16,7 @@ ANSWERS = "baseline.parquet"
 
 def _report(record: StageRecord, run: Run) -> str:
     name, accuracies = record.facts["name"], record.facts["validation_accuracy"]
-    tracking.set_tags(run, {"baseline": name})
+    set_tags(run, {"baseline": name})
     return f"{name} is the best on validation rows: accuracy {max(accuracies.values()):.4f}"
 
 

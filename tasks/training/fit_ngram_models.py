@@ -12,9 +12,8 @@ from prefect import get_run_logger
 from lstm_model.config.ngrams import NgramsConfig
 from lstm_model.ngrams.counts import KINDS
 from lstm_model.ngrams.fit import fit_ngrams
-from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, stage
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_metrics
 from tasks.training.split_examples import read_texts
 
 TRAIN_FIT = "train_"  # Before the names of the tables that were fitted on train rows alone.
@@ -23,7 +22,7 @@ TRAIN_FIT = "train_"  # Before the names of the tables that were fitted on train
 def _report(record: StageRecord, run: Run) -> str:
     parts = record.facts["parts"]
     for kind, part in parts.items():
-        tracking.log_metrics(run, {f"ngrams.{kind}_{name}": value for name, value in part.items()})
+        log_metrics(run, {f"ngrams.{kind}_{name}": value for name, value in part.items()})
     return f"linear models over n-grams of {' and '.join(parts)}" if parts else "left out"
 
 

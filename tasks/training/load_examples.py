@@ -10,16 +10,15 @@ from lstm_model.data.columns import check_columns, wanted_columns
 from lstm_model.data.reading import file_format, read_chunks, unchanged_file
 from lstm_model.data.texts import BLANK
 from lstm_model.errors import ContentError
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, stage
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_metrics, set_tags
 
 
 def _report(record: StageRecord, run: Run) -> str:
     facts = record.facts
-    tracking.set_tags(run, {"data_digest": facts["sha256"]})
-    tracking.log_metrics(run, {"rows.read": facts["rows"]})
+    set_tags(run, {"data_digest": facts["sha256"]})
+    log_metrics(run, {"rows.read": facts["rows"]})
     return f"{facts['rows']:,} rows" + (f" ({facts['lines']})" if facts["lines"] else "")
 
 

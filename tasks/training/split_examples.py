@@ -12,18 +12,17 @@ from lstm_model.data.splitting import SPLITS, honour_given_split, split_counts, 
 from lstm_model.data.time_split import read_times, split_times
 from lstm_model.digests import digest_text
 from lstm_model.tokens.text_encoder import Int32
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.stage_store import StageRecord, stage
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_file, log_metrics
 
 LEFT_OUT = "left_out"
 
 
 def _report(record: StageRecord, run: Run) -> str:
     facts = record.facts
-    tracking.log_metrics(run, {f"rows.{name}": facts["rows"][name] for name in (*SPLITS, LEFT_OUT)})
-    tracking.log_file(run, record.file("splits.parquet"), "split")
+    log_metrics(run, {f"rows.{name}": facts["rows"][name] for name in (*SPLITS, LEFT_OUT)})
+    log_file(run, record.file("splits.parquet"), "split")
     rows = [[label, *counts] for label, counts in facts["table"].items()]
     left_out = f"Left out as copies of held-out texts: {facts['rows'][LEFT_OUT]:,}"
     table = markdown_table(["label", *SPLITS], rows)

@@ -10,10 +10,9 @@ from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.tokens.encoded_rows import EncodedRows
 from lstm_model.tokens.text_encoder import TextEncoder, starts_of
 from lstm_model.tokens.tokenizer import MOST_HARDLY_READ, fit_tokenizer, hardly_read, unknown_rate, unknown_rates
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, stage
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_metrics
 from tasks.training.split_examples import read_texts
 
 PROGRESS_ROWS = 20_000
@@ -24,7 +23,7 @@ def _report(record: StageRecord, run: Run) -> str:
     metrics = {"tokens.vocab_size": facts["vocab_size"]}
     for name, part in facts["parts"].items():
         metrics |= {f"tokens.{name}_{key}": part[key] for key in ("unknown_rate", "mean_length", "hardly_read")}
-    tracking.log_metrics(run, metrics)
+    log_metrics(run, metrics)
     share, unknown = (facts["parts"]["validation"][key] for key in ("hardly_read", "unknown_rate"))
     if share > MOST_HARDLY_READ:
         get_run_logger().warning(

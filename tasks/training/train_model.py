@@ -16,10 +16,9 @@ from lstm_model.pages.plots import plot_curves
 from lstm_model.tokens.encoded_rows import EncodedRows
 from lstm_model.tokens.word_vectors import WordVectors, check_word_vectors, read_word_vectors
 from tasks.registry.registered_classifier import RegisteredClassifier
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, read_json, stage, write_json
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_curves, log_curves_epoch, log_file, log_metrics, set_tags
 
 EPOCH = (
     "  Epoch {epoch}: train loss {train_loss:.4f}; validation log loss {validation_log_loss:.4f}, "
@@ -30,23 +29,23 @@ EPOCH = (
 def log_training(record: StageRecord, run: Run) -> dict[str, float]:
     """Log the curves and the best epoch's metrics, and return the latter."""
     facts, epochs = record.facts, read_json(record.file("history.json"))["epochs"]
-    tracking.log_curves(run, epochs)
+    log_curves(run, epochs)
     best: dict[str, float] = epochs[facts["best_epoch"] - 1]
     metrics = {name: facts[name] for name in ("best_epoch", "epochs", "parameters")}
     metrics |= {f"best_{name}": value for name, value in best.items()}
-    tracking.set_tags(run, {"device": facts["device"]})
+    set_tags(run, {"device": facts["device"]})
     if taken := facts["warm_start"]:
         metrics |= {"warm_start.tokens": taken["tokens"], "warm_start.layers": len(taken["layers"])}
     if vectors := facts["word_vectors"]:
         metrics |= {f"word_vectors.{name}": vectors[name] for name in ("vocabulary_share", "token_share")}
-        tracking.set_tags(run, {"word_vectors_digest": vectors["sha256"]})
-    tracking.log_metrics(run, metrics)
+        set_tags(run, {"word_vectors_digest": vectors["sha256"]})
+    log_metrics(run, metrics)
     return best
 
 
 def _report(record: StageRecord, run: Run) -> str:
     log_training(record, run)
-    tracking.log_file(run, record.file("curves.png"), "figures")
+    log_file(run, record.file("curves.png"), "figures")
     facts = record.facts
     return f"epoch {facts['best_epoch']} of {facts['epochs']} was the best; {facts['parameters']:,} parameters"
 
@@ -80,7 +79,7 @@ def train_model(
         progress.set(int(rows * (epoch - 1 + done / total)), what=what)
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
-        tracking.log_curves_epoch(run, epoch, metrics)
+        log_curves_epoch(run, epoch, metrics)
         best = history.add(metrics, training.monitor)
         waited = f"{history.since_best()} of {most} epochs without a better {training.monitor.replace('_', ' ')}"
         described = EPOCH.format(epoch=epoch, progress="the best so far" if best else waited, **metrics)

@@ -23,11 +23,10 @@ from lstm_model.data.splitting import name_splits
 from lstm_model.data.text_columns import cut_texts
 from lstm_model.data.texts import BLANK
 from lstm_model.errors import ContentError
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.stage_store import StageRecord, read_json, stage, write_json
 from tasks.runtime.state.local_state import state_root
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_dataset, log_file, log_metrics, set_tags
 from tasks.training.expectations import run_expectations
 
 SHOWN = ("unexpected", "meaning")
@@ -37,11 +36,11 @@ SHOWN_ROWS = 20
 def _report(record: StageRecord, run: Run) -> str:
     facts, reports = record.facts, record.folder / "validation"
     counts = {"valid": "rows", "quarantined": "quarantined", "duplicate": "copies", "cut": "cut"}
-    tracking.log_metrics(run, {f"rows.{name}": facts[fact] for name, fact in counts.items()})
+    log_metrics(run, {f"rows.{name}": facts[fact] for name, fact in counts.items()})
     labels = json.dumps(facts["labels"], ensure_ascii=False)
-    tracking.set_tags(run, {"labels": labels[:5_000], "data_remarks": "\n".join(facts["remarks"])[:5_000]})
-    tracking.log_file(run, reports, "validation")
-    tracking.log_dataset(run, record.file("examples.parquet"), name=run.data_name, digest=facts["sha256"])
+    set_tags(run, {"labels": labels[:5_000], "data_remarks": "\n".join(facts["remarks"])[:5_000]})
+    log_file(run, reports, "validation")
+    log_dataset(run, record.file("examples.parquet"), name=run.data_name, digest=facts["sha256"])
     for remark in facts["remarks"]:
         get_run_logger().warning("%s", remark)
     if facts["quarantined"]:
@@ -109,7 +108,7 @@ def _publish_refusal(reports: Path, refused: Path, run: Run) -> None:
     """Keep the reports where the stage's folder, which is removed, is not: in the state folder and in the run."""
     shutil.rmtree(refused, ignore_errors=True)  # From an earlier process of this run, perhaps with other rules.
     shutil.copytree(reports, refused)
-    tracking.log_file(run, refused, "validation")
+    log_file(run, refused, "validation")
     _publish_rules(refused, "Why the rows were refused")
 
 

@@ -17,11 +17,11 @@ from lstm_model.evaluation.evaluation import resampling_of
 from lstm_model.evaluation.metrics import macro_f1
 from lstm_model.tokens.encoded_rows import EncodedRows
 from tasks.registry.registered_classifier import RegisteredClassifier
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.state.local_state import state_root
+from tasks.runtime.tracking import log_file, log_metrics
 from tasks.tuning.study import Search, best_trial, trial_settings
 from tasks.tuning.trials import build_trained
 
@@ -173,7 +173,7 @@ def _log(search: Search, outcome: TuningOutcome) -> None:
     metrics = {"trials": sum(outcome.trials.values()), "best_trial": outcome.best_trial}
     for name, measured in (("start", outcome.start), ("best", outcome.best)):
         metrics |= {f"{name}.{key}": value for key, value in measured.items()}
-    tracking.log_metrics(run, metrics)
-    tracking.log_file(run, outcome.config_path, "tuning")
+    log_metrics(run, metrics)
+    log_file(run, outcome.config_path, "tuning")
     mlflow_client().log_text(run.run_id, f"{tables}\n", "tuning/trials.md")
     publish_markdown("tuning", tables, "The result of the search")

@@ -22,11 +22,10 @@ from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.tuning import with_settings
 from lstm_model.errors import ModelError
 from tasks.registry.registered_classifier import RegisteredClassifier
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import ask_once
 from tasks.runtime.interrupts import stop_if_signalled
 from tasks.runtime.stage_store import StageRecord, build
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_curves_epoch, log_metrics, set_tags
 from tasks.training.train_model import checkpoint_folder, fit_network, log_training, train_model
 from tasks.tuning.study import START, Search, trial_run, trial_settings
 
@@ -66,12 +65,12 @@ def run_trial(search: Search, trial: optuna.Trial, encoded: StageRecord, start: 
         return
     with trial_run(trial, config, parent=search.run) as run:
         state, metrics = _train(search, trial, config, run, encoded, start)
-        tracking.set_tags(run, {"trial_state": state.name.lower()})
+        set_tags(run, {"trial_state": state.name.lower()})
     trial.set_user_attr("figures", metrics)
     if state is TrialState.COMPLETE:
         value = metrics[search.monitor]
         search.study.tell(trial, value)
-        tracking.log_metrics(search.run, {f"trial_{search.monitor}": value}, step=trial.number)
+        log_metrics(search.run, {f"trial_{search.monitor}": value}, step=trial.number)
         logger.info("trial %d: %s %.4f", trial.number, search.monitor.replace("_", " "), value)
     else:
         search.study.tell(trial, state=state)
@@ -121,7 +120,7 @@ def _train(
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
         stop_if_signalled()
-        tracking.log_curves_epoch(run, epoch, metrics)
+        log_curves_epoch(run, epoch, metrics)
         reported = search.study.trials[trial.number].intermediate_values
         if epoch not in reported and math.isfinite(metrics[search.monitor]):
             trial.report(metrics[search.monitor], epoch)
