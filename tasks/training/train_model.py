@@ -88,9 +88,8 @@ def train_model(
     checkpoint = checkpoint_folder(folder)
     if checkpoint.exists() and checkpoint.stat().st_mtime < run.stages_since:
         shutil.rmtree(checkpoint)
-    sha256 = run.sha256_of(model.word_vectors) if model.word_vectors else None
     facts = fit_network(
-        folder, encoded, start, model, training, vectors_sha256=sha256, on_batch=on_batch, on_epoch=on_epoch
+        folder, encoded, start, model, training, sha256_of=run.sha256_of, on_batch=on_batch, on_epoch=on_epoch
     )
     progress.close()
     return facts
@@ -103,12 +102,12 @@ def fit_network(
     model: ModelConfig,
     training: TrainingConfig,
     *,
-    vectors_sha256: str | None = None,
+    sha256_of: Callable[[Path], str] = digest_file,
     **listeners: Callable[..., None],
 ) -> dict[str, Any]:
     """Write network.keras, history.json and curves.png; return the stage's facts.
 
-    vectors_sha256: what model.word_vectors must have; None if it was not taken yet. listeners: of `train_network`.
+    sha256_of: returns what model.word_vectors must have. listeners: of `train_network`.
     """
     # Imported here: TensorFlow takes 4 s, and a cached stage does not need it.
     from lstm_model.network.device import device_name, use_repeatable_kernels
@@ -119,7 +118,7 @@ def fit_network(
     vocab_size, num_classes = encoded.facts["vocab_size"], len(encoded.facts["labels"])
     use_repeatable_kernels()
     network = build_network(model, vocab_size=vocab_size, num_classes=num_classes, seed=training.seed)
-    vectors, coverage = _read_vectors(model, encoded, train, seed=training.seed, sha256=vectors_sha256)
+    vectors, coverage = _read_vectors(model, encoded, train, seed=training.seed, sha256_of=sha256_of)
     if vectors:
         network.get_layer("embedding").set_weights([vectors.rows])
     taken = _take_over(network, start, encoded) if start is not None else None
@@ -149,13 +148,13 @@ def checkpoint_folder(folder: Path) -> Path:
 
 
 def _read_vectors(
-    model: ModelConfig, encoded: StageRecord, train: EncodedRows, *, seed: int, sha256: str | None
+    model: ModelConfig, encoded: StageRecord, train: EncodedRows, *, seed: int, sha256_of: Callable[[Path], str]
 ) -> tuple[WordVectors | None, dict[str, Any] | None]:
     """Return the rows of model.word_vectors, and their coverage with the SHA-256 of the file."""
     if (path := model.word_vectors) is None:
         return None, None
     tokenizer = Tokenizer.from_file(str(encoded.file("tokenizer.json")))
-    sha256 = sha256 or digest_file(path)
+    sha256 = sha256_of(path)
     with unchanged_file(path, sha256):
         vectors = read_word_vectors(path, tokenizer, embedding_dim=model.embedding_dim, seed=seed)
     coverage = {"vocabulary_share": vectors.vocabulary_share, "token_share": vectors.token_share(train.token_ids)}

@@ -144,8 +144,7 @@ def _table_error(results: list[dict[str, Any]], config: DataConfig) -> ContentEr
     """Return the error for the first broken rule on the table as a whole, or None."""
     for result in results:
         if result["table"] and not result["success"]:
-            message = f"{config.path} needs {result['meaning']}. It has {result['found']}."
-            return ContentError(message, result["remedy"])
+            return ContentError(f"{config.path} needs {result['meaning']}. It has {result['found']}.", result["remedy"])
     return None
 
 

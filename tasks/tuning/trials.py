@@ -8,6 +8,8 @@ finished epoch, and a later training with the best settings finds the stage done
 import math
 import shutil
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +65,15 @@ def run_trial(search: Search, trial: optuna.Trial, encoded: StageRecord, start: 
         logger.info("trial %d: %s", trial.number, error.errors()[0]["msg"])
         search.study.tell(trial, state=TrialState.PRUNED)
         return
+    state, metrics = TrialState.PRUNED, {}
     with trial_run(trial, config, parent=search.run) as run:
-        state, metrics = _train(search, trial, config, run, encoded, start)
+        started = time.monotonic()
+        with suppress(optuna.TrialPruned):
+            record = build_trained(encoded, start, config, on_epoch=partial(_see_epoch, search, trial, run))
+            metrics = {**log_training(record, run), **record.facts}
+            # Not a number: the weights diverged, for example with a high learning rate.
+            state = TrialState.COMPLETE if math.isfinite(metrics[search.monitor]) else TrialState.FAIL
+        metrics["seconds"] = time.monotonic() - started
         set_tags(run, {"trial_state": state.name.lower()})
     trial.set_user_attr("figures", metrics)
     if state is TrialState.COMPLETE:
@@ -75,6 +84,17 @@ def run_trial(search: Search, trial: optuna.Trial, encoded: StageRecord, start: 
     else:
         search.study.tell(trial, state=state)
         logger.info("trial %d: %s", trial.number, "stopped early" if state is TrialState.PRUNED else "not a number")
+
+
+def _see_epoch(search: Search, trial: optuna.Trial, run: Run, epoch: int, metrics: dict[str, float]) -> None:
+    """Record an epoch of a trial; raises TrialPruned to cut the trial short."""
+    stop_if_signalled()
+    log_curves_epoch(run, epoch, metrics)
+    reported = search.study.trials[trial.number].intermediate_values
+    if epoch not in reported and math.isfinite(metrics[search.monitor]):
+        trial.report(metrics[search.monitor], epoch)
+    if START not in trial.user_attrs and trial.should_prune():
+        raise optuna.TrialPruned
 
 
 def build_trained(
@@ -109,28 +129,3 @@ def _next_trial(search: Search) -> optuna.Trial | None:
         return None
     trial.set_user_attr("attempts", attempts + 1)
     return trial
-
-
-def _train(
-    search: Search, trial: optuna.Trial, config: PipelineConfig, run: Run,
-    encoded: StageRecord, start: RegisteredClassifier | None,
-) -> tuple[TrialState, dict[str, Any]]:  # fmt: skip
-    """Return the trial's state, the metrics of its best epoch on validation rows, the stage's facts, and seconds."""
-    started = time.monotonic()
-
-    def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
-        stop_if_signalled()
-        log_curves_epoch(run, epoch, metrics)
-        reported = search.study.trials[trial.number].intermediate_values
-        if epoch not in reported and math.isfinite(metrics[search.monitor]):
-            trial.report(metrics[search.monitor], epoch)
-        if START not in trial.user_attrs and trial.should_prune():
-            raise optuna.TrialPruned
-
-    try:
-        record = build_trained(encoded, start, config, on_epoch=on_epoch)
-    except optuna.TrialPruned:
-        return TrialState.PRUNED, {"seconds": time.monotonic() - started}
-    metrics = {**log_training(record, run), **record.facts, "seconds": time.monotonic() - started}
-    # Not a number: the weights diverged, for example with a high learning rate.
-    return (TrialState.COMPLETE if math.isfinite(metrics[search.monitor]) else TrialState.FAIL), metrics
