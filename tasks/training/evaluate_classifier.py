@@ -97,16 +97,16 @@ def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[
     """Return the rows with the classifier's answers, and the answers of each part: float32[N, C]."""
     texts = rows["text"].tolist()
     progress = Progress("evaluate-test", "answering test rows", total=len(texts), unit="rows")
-    parts, counts = [], []
+    parts, tokens, unknown = [], [], []
     for first in range(0, len(texts), PROGRESS_ROWS):
         chunk = texts[first : first + PROGRESS_ROWS]
         token_ids, offsets = served.encoder.encode(chunk)
         parts.append(served.predict_parts(chunk, (token_ids, offsets)))
-        counts.append((np.diff(offsets), unknown_rates(token_ids, offsets)))
+        tokens.append(np.diff(offsets))
+        unknown.append(unknown_rates(token_ids, offsets))
         progress.set(min(first + PROGRESS_ROWS, len(texts)))
     progress.close()
-    tokens, unknown = (np.concatenate(arrays) for arrays in zip(*counts, strict=True))
-    rows = rows.assign(tokens=tokens, unknown_rate=unknown)
+    rows = rows.assign(tokens=np.concatenate(tokens), unknown_rate=np.concatenate(unknown))
     rows.insert(2, "text_digest", rows["text"].map(digest_text))
     joined = {name: np.concatenate([chunk[name] for chunk in parts]) for name in parts[0]}
     return _table(served, rows, mix(joined, served.description.mixture)), joined

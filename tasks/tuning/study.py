@@ -35,8 +35,6 @@ from tasks.training.tokenize_and_pad import tokenize_and_pad
 from tasks.training.train_model import train_model
 from tasks.training.validate_examples import validate_examples
 
-START = "start"  # Marks the trial of the configuration that the search starts from.
-
 
 @dataclass(frozen=True)
 class Search:
@@ -76,7 +74,7 @@ def open_search(base: PipelineConfig, tuning: TuningConfig) -> Iterator[Search]:
             load_if_exists=True,
         )
         if not study.trials:
-            study.enqueue_trial({}, user_attrs={START: True})
+            study.enqueue_trial({})  # Trial 0: the configuration that the search starts from.
         with _search_run(base, tuning, earlier=study.user_attrs.get("run_id")) as run:
             study.set_user_attr("run_id", run.run_id)
             yield Search(study, base, tuning, run)
@@ -89,9 +87,9 @@ def best_trial(search: Search) -> FrozenTrial:
 
 
 def trial_settings(search: Search, trial: FrozenTrial | optuna.Trial) -> dict[str, Any]:
-    """Return the settings of the trial, drawn if it is new; none for the configuration that the search starts from."""
+    """Return the settings of the trial, drawn if it is new; none for trial 0."""
     has_settings = isinstance(trial, optuna.Trial) or bool(trial.params)  # A trial may fail before they are drawn.
-    return suggest_settings(trial, search.tuning) if has_settings and START not in trial.user_attrs else {}
+    return suggest_settings(trial, search.tuning) if has_settings and trial.number else {}
 
 
 def search_key(base: PipelineConfig, tuning: TuningConfig) -> str:

@@ -29,7 +29,7 @@ from tasks.runtime.interrupts import stop_if_signalled
 from tasks.runtime.stage_store import StageRecord, build
 from tasks.runtime.tracking import Run, log_curves_epoch, log_metrics, set_tags
 from tasks.training.train_model import checkpoint_folder, fit_network, log_training, train_model
-from tasks.tuning.study import START, Search, trial_run, trial_settings
+from tasks.tuning.study import Search, trial_run, trial_settings
 
 MAX_ATTEMPTS = 3  # A trial that ended its process this often, for example out of memory, fails.
 
@@ -93,7 +93,7 @@ def _see_epoch(search: Search, trial: optuna.Trial, run: Run, epoch: int, metric
     reported = search.study.trials[trial.number].intermediate_values
     if epoch not in reported and math.isfinite(metrics[search.monitor]):
         trial.report(metrics[search.monitor], epoch)
-    if START not in trial.user_attrs and trial.should_prune():
+    if trial.number and trial.should_prune():  # Trial 0 is what the others are compared with.
         raise optuna.TrialPruned
 
 
