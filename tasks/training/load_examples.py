@@ -51,9 +51,7 @@ def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str
     remarks = []
     if guessed and (frame["example_id"].duplicated() | (frame["example_id"].fillna("").str.strip(BLANK) == "")).any():
         del frame["example_id"]
-        remarks.append(
-            "Column 'id' repeats or has blanks, so rows are numbered; --data.id-column id would insist on it."
-        )
+        remarks = ["Column 'id' repeats or has blanks, so rows are numbered; --data.id-column id would insist on it."]
     if "example_id" not in frame:
         frame.insert(0, "example_id", pd.Series(map(str, range(1, rows + 1)), dtype=object))
     frame.to_parquet(folder / "raw.parquet", index=False)

@@ -88,9 +88,8 @@ def train_model(
     checkpoint = checkpoint_folder(folder)
     if checkpoint.exists() and checkpoint.stat().st_mtime < run.stages_since:
         shutil.rmtree(checkpoint)
-    facts = fit_network(
-        folder, encoded, start, model, training, sha256_of=run.sha256_of, on_batch=on_batch, on_epoch=on_epoch
-    )
+    listeners = {"on_batch": on_batch, "on_epoch": on_epoch}
+    facts = fit_network(folder, encoded, start, model, training, sha256_of=run.sha256_of, **listeners)
     progress.close()
     return facts
 

@@ -10,15 +10,7 @@ from prefect import get_run_logger
 
 from lstm_model.config.data import DataConfig
 from lstm_model.data.labels import describe_alike, find_alike, merges, shorten
-from lstm_model.data.row_rules import (
-    RARE,
-    RowRule,
-    Sifted,
-    derive_columns,
-    rare_labels_error,
-    row_rules,
-    sift_rows,
-)
+from lstm_model.data.row_rules import RARE, RowRule, Sifted, derive_columns, rare_labels_error, row_rules, sift_rows
 from lstm_model.data.splitting import name_splits
 from lstm_model.data.text_columns import cut_texts
 from lstm_model.data.texts import BLANK
@@ -154,10 +146,9 @@ def _row_error(
     """Return the error for rows that must not be set aside, or None. refused: the folder with the list of them."""
     bad = sifted.bad
     count, broken = bad["row"].nunique(), _count_rules(bad)
-    ids = bad["rule"].isin(["id_is_unique", "id_is_given"]).any()
-    fix = f"Fix the rows listed in {refused / 'bad_rows.csv'}, " + (
-        "pass --data.id-column none if there are no ids, " if ids else ""
-    )
+    fix = f"Fix the rows listed in {refused / 'bad_rows.csv'}, "
+    if bad["rule"].isin(["id_is_unique", "id_is_given"]).any():
+        fix += "pass --data.id-column none if there are no ids, "
     if count and config.on_bad_rows == "stop":
         return ContentError(
             f"{config.path} has {count:,} bad rows: {broken}.",
