@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lstm_model.classifier.answers import answer_table
+from lstm_model.classifier.calibration import Float, Int
 from lstm_model.classifier.classifier import LSTM, Classifier, mix, softmax
 from lstm_model.config.data import DataConfig
 from lstm_model.config.evaluation import EvaluationConfig
@@ -31,8 +31,6 @@ from tasks.training.fit_baseline import ANSWERS as BASELINE_ANSWERS
 from tasks.training.split_examples import read_rows
 
 PROGRESS_ROWS = 10_000
-
-Logits = npt.NDArray[np.float32]
 
 
 def _cases_read(data: DataConfig, config: EvaluationConfig, run: Run, **others: Any) -> list[str] | None:
@@ -93,7 +91,7 @@ def _draw(folder: Path, evaluation: Evaluation, before: dict[str, Any]) -> None:
     write_json(folder / DIAGRAMS, draw_diagrams(candidate["reliability"], uncalibrated))
 
 
-def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Logits]]:
+def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Float]]:
     """Return the rows with the classifier's answers, and the answers of each part: float32[N, C]."""
     texts = rows["text"].tolist()
     progress = Progress("evaluate-test", "answering test rows", total=len(texts), unit="rows")
@@ -112,9 +110,7 @@ def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[
     return _table(served, rows, mix(joined, served.description.mixture)), joined
 
 
-def _parts(
-    parts: dict[str, Logits], mixture: dict[str, Any], label_ids: npt.NDArray[np.int64], labels: list[str]
-) -> dict[str, dict[str, Any]]:
+def _parts(parts: dict[str, Float], mixture: dict[str, Any], label_ids: Int, labels: list[str]) -> dict[str, Any]:
     """Return the share and the metrics of the LSTM alone and of the n-grams alone."""
     weights = {name: weight for name, weight in mixture["weights"].items() if name != LSTM}
     alone = {LSTM: (mixture["shares"][LSTM], parts[LSTM])}
@@ -127,7 +123,7 @@ def _parts(
     }
 
 
-def _table(served: Classifier, rows: pd.DataFrame, logits: Logits) -> pd.DataFrame:
+def _table(served: Classifier, rows: pd.DataFrame, logits: Float) -> pd.DataFrame:
     """Return the rows with the predicted label, its score and the probabilities."""
     table = answer_table(served.scale(logits), served.labels).rename(columns={"label": "predicted"})
     return pd.concat([rows, table], axis=1)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from prefect import get_run_logger
 
-from lstm_model.classifier.calibration import calibrate
+from lstm_model.classifier.calibration import Float, calibrate
 from lstm_model.classifier.classifier import DESCRIPTION, LSTM, Classifier, ClassifierDescription, mix, softmax
 from lstm_model.classifier.mixture import add_bayes, fit_mixture
 from lstm_model.config.export import ExportConfig
@@ -106,9 +105,7 @@ def export_classifier(
     }
 
 
-def _compare_with_keras(
-    network: Any, rows: EncodedRows, logits: npt.NDArray[np.float32], config: ExportConfig
-) -> float:
+def _compare_with_keras(network: Any, rows: EncodedRows, logits: Float, config: ExportConfig) -> float:
     """Return the largest difference between two probabilities; raises ModelError if it is too large."""
     from lstm_model.network.device import full_precision
     from lstm_model.network.training import predict_logits

@@ -39,15 +39,15 @@ def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> 
     slice), and splits.parquet (example_id, text_digest, label, split).
     """
     rows = pd.read_parquet(examples.file("examples.parquet"))
-    labels, digests = rows["label"], rows["text"].map(digest_text)
-    split, left_out = _split(rows, labels, digests, config)
+    digests = rows["text"].map(digest_text)
+    split, left_out = _split(rows, digests, config)
     manifest = rows[["example_id", "label"]].assign(split=split.fillna(LEFT_OUT))
     manifest.insert(1, "text_digest", digests)
     manifest.to_parquet(folder / "splits.parquet", index=False)
     kept = rows[["example_id", "text", "label", *rows.columns.intersection(["slice"])]]
     for name in SPLITS:
         kept[split == name].to_parquet(folder / f"{name}.parquet", index=False)
-    table = split_counts(split, labels)
+    table = split_counts(split, rows["label"])
     return {
         "rows": {**{name: int(table[name].sum()) for name in SPLITS}, LEFT_OUT: left_out},
         "table": {str(label): [int(count) for count in counts] for label, *counts in table.itertuples()},
@@ -58,11 +58,9 @@ def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> 
     }
 
 
-def _split(
-    rows: pd.DataFrame, labels: pd.Series, text_digests: pd.Series, config: SplitConfig
-) -> tuple[pd.Series, int]:
+def _split(rows: pd.DataFrame, text_digests: pd.Series, config: SplitConfig) -> tuple[pd.Series, int]:
     """Return the part of each row and how many rows are in none, as the split column or the config says."""
-    known = {"text_digests": text_digests, "labels": labels, "config": config}
+    known = {"text_digests": text_digests, "labels": rows["label"], "config": config}
     if "split" in rows:
         return honour_given_split(given=rows["split"], **known)
     if config.time_column:
