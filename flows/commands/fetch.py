@@ -37,9 +37,10 @@ def run(settings: Settings) -> int:
     print(f"{data.title} ({data.megabytes} MB)\n  from     {data.homepage}\n  license  {data.license}")
     print(f"  cite     {data.citation}\n  text     {data.text}\n", flush=True)
     fetched = fetch_dataset(settings.name, output, overwrite=settings.overwrite)
-    parts = ", ".join(f"{count:,} {split}" for split, count in fetched.rows.items())
-    print(f"{fetched.path}: {parts} rows, {fetched.labels} labels\n\nNext:\n  {_train_command(settings.name, output)}")
-    return finish(settings, {**asdict(fetched), "license": data.license, "homepage": data.homepage})
+    parts = ", ".join(f"{count:,} {split}" for split, count in fetched["rows"].items())
+    print(f"{output}: {parts} rows, {fetched['labels']} labels\n\nNext:\n  {_train_command(settings.name, output)}")
+    written = {"name": settings.name, "path": str(output), **fetched}
+    return finish(settings, {**written, "license": data.license, "homepage": data.homepage})
 
 
 def _list(settings: Settings) -> int:

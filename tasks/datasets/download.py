@@ -1,5 +1,6 @@
 """Download one file that has a published checksum: retried, continued where it was cut, checked whole."""
 
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,6 @@ import requests
 from lstm_model.data.public.catalogue import PublicFile
 from lstm_model.digests import digest_file
 from lstm_model.errors import ModelError, UsageError, causes
-from tasks.datasets.progress import MB, Progress, say
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.proxies import named_proxies
 
@@ -19,11 +19,16 @@ FIRST_WAIT_SECONDS = 1.0
 TIMEOUT_SECONDS = (10, 30)  # To connect; between two pieces.
 CHUNK_BYTES = 1 << 14  # What a cut connection may lose.
 PASSING_STATUS = (408, 425, 429, 500, 502, 503, 504)
-PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+# HTTPError: raised in `_check` alone, for an answer that may be another one a little later.
+PASSING = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, requests.HTTPError)
+TERMINAL_SECONDS, PLAIN_SECONDS = 0.2, 5.0  # Between two lines of progress.
+MB = 1e6
 
 
-class _PassingError(Exception):
-    """A server's answer that may be another one a little later."""
+def say(line: str) -> None:
+    """Print a line for the person who waits."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def download(file: PublicFile, folder: Path) -> Path:
@@ -76,17 +81,14 @@ def _receive(file: PublicFile, url: str, path: Path) -> bool:
         have = _size(path)
         try:
             return _request(file, url, path, have)
-        except (*PASSING, _PassingError) as error:
-            if isinstance(error, requests.exceptions.SSLError):
-                raise _unreachable(url, path, error) from None
+        except requests.RequestException as error:
             failures = 1 if _size(path) > have else failures + 1
-            if failures == ATTEMPTS:
+            passing = isinstance(error, PASSING) and not isinstance(error, requests.exceptions.SSLError)
+            if not passing or failures == ATTEMPTS:
                 raise _unreachable(url, path, error) from None
             wait = FIRST_WAIT_SECONDS * 2 ** (failures - 1)
             say(f"{file.name}: {_reason(error)}; continuing in {wait:.0f} s")
             time.sleep(wait)
-        except requests.RequestException as error:
-            raise _unreachable(url, path, error) from None
 
 
 def _request(file: PublicFile, url: str, path: Path, have: int) -> bool:
@@ -114,9 +116,9 @@ def _check(response: requests.Response, url: str, path: Path) -> None:
     status = response.status_code
     if status == 416:  # Nothing is missing, and yet it is not the file.
         path.unlink(missing_ok=True)
-        raise _PassingError("the server's file is shorter than what was there")
+        raise requests.HTTPError("the server's file is shorter than what was there")
     if status in PASSING_STATUS:
-        raise _PassingError(f"{urlsplit(url).netloc} answers HTTP {status}")
+        raise requests.HTTPError(f"{urlsplit(url).netloc} answers HTTP {status}")
     if status not in (200, 206):
         raise ModelError(f"{url} answers HTTP {status}.", _by_hand(url, path))
     if response.headers.get("Content-Type", "").startswith("text/html"):
@@ -148,3 +150,35 @@ def _unreachable(url: str, path: Path, error: Exception) -> ModelError:
 
 def _by_hand(url: str, path: Path) -> str:
     return f"You can also open {url} in a browser, save it as {path} and run the same command again."
+
+
+class Progress:
+    """How far a download is, on stderr: a line that is rewritten on a terminal, otherwise one every few seconds."""
+
+    def __init__(self, name: str, *, start: int, total: int | None) -> None:
+        self.name, self.start, self.total, self.have = name, start, total, start
+        self.terminal = sys.stderr.isatty()
+        self.began = self.shown = time.monotonic()
+
+    def add(self, count: int) -> None:
+        """Count bytes, and show them if it is time."""
+        self.have += count
+        if time.monotonic() - self.shown >= (TERMINAL_SECONDS if self.terminal else PLAIN_SECONDS):
+            self._show()
+
+    def _show(self) -> None:
+        """Show the bytes there are, the speed since the start and the time left."""
+        self.shown = time.monotonic()
+        speed = (self.have - self.start) / max(self.shown - self.began, 1e-3)
+        of_total = f" of {self.total / MB:.1f}" if self.total else ""
+        line = f"{self.name}: {self.have / MB:.1f}{of_total} MB, {speed / MB:.1f} MB/s"
+        if self.total and speed and self.have < self.total:
+            line += f", {(self.total - self.have) / speed:.0f} s left"
+        sys.stderr.write(f"\r{line:<78}" if self.terminal else f"{line}\n")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Show the end of it, on a line that stays."""
+        self._show()
+        if self.terminal:
+            sys.stderr.write("\n")

@@ -1,43 +1,31 @@
 """Download a public data set and write it as one Parquet file that `lstm-text train` reads."""
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from lstm_model.data.public.catalogue import CATALOGUE
 from lstm_model.data.public.readers import READERS
 from lstm_model.errors import UsageError
-from tasks.datasets.download import download
-from tasks.datasets.progress import say
+from tasks.datasets.download import download, say
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """A data set that was written. rows: those of each value of the column `split`."""
-
-    name: str
-    path: str
-    rows: dict[str, int]
-    labels: int
-
-
-def fetch_dataset(name: str, output: Path, *, overwrite: bool) -> Fetched:
+def fetch_dataset(name: str, output: Path, *, overwrite: bool) -> dict[str, Any]:
     """Download what is missing, check it, and write `output`, which appears whole or not at all.
 
+    Returns `rows`, by the value of their column `split`, and how many `labels` there are.
     The downloaded files lie in the folder OUTPUT.download until then, so that the same command continues.
     """
     if output.suffix != ".parquet":
         raise UsageError(f"{output} is no name for a Parquet file.", "Choose an output that ends in .parquet.")
-    if not overwrite:
-        _refuse_existing(output)
+    _check_overwrite(output, overwrite)
     folder = output.with_name(f"{output.name}.download")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock", timeout=0):
-            if not overwrite:  # Another process may have written it and freed the lock just now.
-                _refuse_existing(output)
+            _check_overwrite(output, overwrite)  # Another process may have written it and freed the lock just now.
             fetched = _fetch(name, output, folder)
             shutil.rmtree(folder, ignore_errors=True)
     except Timeout:
@@ -50,12 +38,12 @@ def fetch_dataset(name: str, output: Path, *, overwrite: bool) -> Fetched:
     return fetched
 
 
-def _refuse_existing(output: Path) -> None:
-    if output.exists():
+def _check_overwrite(output: Path, overwrite: bool) -> None:
+    if output.exists() and not overwrite:
         raise UsageError(f"{output} exists.", "Train on it, add --overwrite, or choose another output.")
 
 
-def _fetch(name: str, output: Path, folder: Path) -> Fetched:
+def _fetch(name: str, output: Path, folder: Path) -> dict[str, Any]:
     for file in CATALOGUE[name].files:
         download(file, folder)
     say("checksums are right; converting")
@@ -65,4 +53,4 @@ def _fetch(name: str, output: Path, folder: Path) -> Fetched:
     writing.replace(output)
     counts = rows["split"].value_counts()
     parts = {part: int(counts[part]) for part in ("train", "validation", "test") if part in counts}
-    return Fetched(name, str(output), parts, rows["label"].nunique())
+    return {"rows": parts, "labels": rows["label"].nunique()}

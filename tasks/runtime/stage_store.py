@@ -56,15 +56,14 @@ class StageRecord(BaseModel, frozen=True):
 def stage(
     name: str,
     *,
-    report: Callable[[StageRecord, Run], None],
-    headline: Callable[[dict[str, Any]], str],
+    report: Callable[[StageRecord, Run], str],
     reads: Callable[..., Any] = lambda **inputs: None,
 ) -> Callable[[Write], Callable[..., StageRecord]]:
     """Make `write(folder, *inputs)` a stage: called as `write(*inputs, run=run)`, it returns a StageRecord.
 
     write: fills the folder and returns the record's facts; it may take `run`, which is no part of the digest.
-    report(record, run): logs to MLflow and publishes Prefect artifacts; it also runs when the stage is cached.
-    headline(facts): what the terminal and Prefect's log say of the record.
+    report(record, run): logs to MLflow and publishes Prefect artifacts, also when the stage is cached; it returns what
+    the terminal and Prefect's log say of the record.
     reads(**inputs): what the stage depends on outside its inputs (`run` included), as a JSON value.
     """
 
@@ -103,8 +102,7 @@ def stage(
             with timing(run, write.__name__) as done:
                 state = staged(**inputs, return_state=True)
                 record: StageRecord = state.result()
-                report(record, run)
-                done.headline = ("cached: " if state.name == "Cached" else "") + headline(record.facts)
+                done.headline = ("cached: " if state.name == "Cached" else "") + report(record, run)
             return record
 
         call.digest_of = digest_of  # type: ignore[attr-defined]  # For callers of `build`.

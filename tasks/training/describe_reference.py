@@ -9,19 +9,20 @@ import pandas as pd
 from lstm_model.classifier.answers import probability_columns
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.drift.profile import SUMMARY, ProfileBuilder, Reference
-from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, stage
+from tasks.runtime.tracking import Run, log_file
 from tasks.training.export_classifier import VALIDATION_LOGITS
 from tasks.training.split_examples import read_rows
 
 CHUNK_ROWS = 10_000  # Bounds memory.
 
 
-@stage(
-    "reference",
-    report=lambda record, run: tracking.log_file(run, record.file(SUMMARY), "reference"),
-    headline=lambda facts: f"profile of {facts['rows']:,} held-out rows, for drift",
-)
+def _report(record: StageRecord, run: Run) -> str:
+    log_file(run, record.file(SUMMARY), "reference")
+    return f"profile of {record.facts['rows']:,} held-out rows, for drift"
+
+
+@stage("reference", report=_report)
 def describe_reference(
     folder: Path, classifier: StageRecord, evaluation: StageRecord, splits: StageRecord
 ) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lstm_model.classifier.answers import answer_table
+from lstm_model.classifier.calibration import Float, Int
 from lstm_model.classifier.classifier import LSTM, Classifier, mix, softmax
 from lstm_model.config.data import DataConfig
 from lstm_model.config.evaluation import EvaluationConfig
@@ -32,19 +32,13 @@ from tasks.training.split_examples import read_rows
 
 PROGRESS_ROWS = 10_000
 
-Logits = npt.NDArray[np.float32]
-
 
 def _cases_read(data: DataConfig, config: EvaluationConfig, run: Run, **others: Any) -> list[str] | None:
     path = find_cases(data, config)
     return [path.name, file_format(path), run.sha256_of(path)] if path else None
 
 
-def _headline(facts: dict[str, Any]) -> str:
-    return f"test accuracy {facts['metrics']['accuracy']:.4f}, macro-F1 {facts['metrics']['macro_f1']:.4f}"
-
-
-@stage("evaluation", report=report_evaluation, headline=_headline, reads=_cases_read)
+@stage("evaluation", report=report_evaluation, reads=_cases_read)
 def evaluate_classifier(
     folder: Path,
     classifier: StageRecord,
@@ -64,12 +58,11 @@ def evaluate_classifier(
         answers["baseline_predicted"] = pd.read_parquet(baseline.file(BASELINE_ANSWERS))["baseline_predicted"]
     evaluation = {"labels": labels, **evaluate_answers(answers, labels=labels, config=config)}
     if baseline is not None:
-        evaluation["baseline"] |= {name: baseline.facts[name] for name in ("name", "seconds", "validation_accuracy")}
-    evaluation["parts"] = _parts(parts, classifier.facts["mixture"], answers["label"], labels)
+        evaluation["baseline"] |= baseline.facts
+    label_ids = ids_of(answers["label"], labels)
+    evaluation["parts"] = _parts(parts, classifier.facts["mixture"], label_ids, labels)
     evaluation["coverage"] = evaluate_coverage(answers)
-    before = reliability(
-        label_ids=ids_of(answers["label"], labels), probabilities=softmax(logits), bins=config.calibration_bins
-    )
+    before = reliability(label_ids=label_ids, probabilities=softmax(logits), bins=config.calibration_bins)
     evaluation["calibration"] = _calibration(classifier.facts["calibration"], before, evaluation["candidate"])
     evaluation["slices"] = evaluate_slices(answers, labels=labels, config=config)
     evaluation["behaviour"] = _behaviour(served, answers, find_cases(data, config), config, run)
@@ -91,53 +84,46 @@ def _draw(folder: Path, evaluation: Evaluation, before: dict[str, Any]) -> None:
     """Draw the plots here, not in the report, which also runs when the stage is cached."""
     candidate, calibration = evaluation.candidate.model_dump(), evaluation.calibration
     uncalibrated = before if calibration and calibration.kept else None
-    plots = {
-        "confusion_matrix": plot_confusion(candidate["confusion_matrix"], evaluation.labels),
-        "per_class": plot_per_class(candidate["per_class"]),
-        "reliability": plot_reliability(candidate["reliability"], candidate["calibration_error"], before=uncalibrated),
-    }
-    for name, plot in plots.items():
-        plot.savefig(folder / f"{name}.png")
+    plot_confusion(candidate["confusion_matrix"], evaluation.labels).savefig(folder / "confusion_matrix.png")
+    plot_per_class(candidate["per_class"]).savefig(folder / "per_class.png")
+    diagram = plot_reliability(candidate["reliability"], candidate["calibration_error"], before=uncalibrated)
+    diagram.savefig(folder / "reliability.png")
     write_json(folder / DIAGRAMS, draw_diagrams(candidate["reliability"], uncalibrated))
 
 
-def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Logits]]:
+def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Float]]:
     """Return the rows with the classifier's answers, and the answers of each part: float32[N, C]."""
     texts = rows["text"].tolist()
     progress = Progress("evaluate-test", "answering test rows", total=len(texts), unit="rows")
-    parts, counts = [], []
+    parts, tokens, unknown = [], [], []
     for first in range(0, len(texts), PROGRESS_ROWS):
         chunk = texts[first : first + PROGRESS_ROWS]
         token_ids, offsets = served.encoder.encode(chunk)
         parts.append(served.predict_parts(chunk, (token_ids, offsets)))
-        counts.append((np.diff(offsets), unknown_rates(token_ids, offsets)))
+        tokens.append(np.diff(offsets))
+        unknown.append(unknown_rates(token_ids, offsets))
         progress.set(min(first + PROGRESS_ROWS, len(texts)))
     progress.close()
-    tokens, unknown = (np.concatenate(arrays) for arrays in zip(*counts, strict=True))
-    rows = rows.assign(tokens=tokens, unknown_rate=unknown)
+    rows = rows.assign(tokens=np.concatenate(tokens), unknown_rate=np.concatenate(unknown))
     rows.insert(2, "text_digest", rows["text"].map(digest_text))
     joined = {name: np.concatenate([chunk[name] for chunk in parts]) for name in parts[0]}
     return _table(served, rows, mix(joined, served.description.mixture)), joined
 
 
-def _parts(
-    parts: dict[str, Logits], mixture: dict[str, Any], given: pd.Series, labels: list[str]
-) -> dict[str, dict[str, Any]]:
+def _parts(parts: dict[str, Float], mixture: dict[str, Any], label_ids: Int, labels: list[str]) -> dict[str, Any]:
     """Return the share and the metrics of the LSTM alone and of the n-grams alone."""
-    shares = mixture["shares"]
     weights = {name: weight for name, weight in mixture["weights"].items() if name != LSTM}
-    alone = {LSTM: parts[LSTM]}
+    alone = {LSTM: (mixture["shares"][LSTM], parts[LSTM])}
     if weights:
-        alone["ngrams"] = np.sum([weight * parts[name] for name, weight in weights.items()], axis=0)
-    label_ids, found = ids_of(given, labels), {}
-    for name, logits in alone.items():
-        metrics = label_metrics(label_ids=label_ids, predicted_ids=logits.argmax(axis=1), labels=labels)
-        share = shares[LSTM] if name == LSTM else sum(shares[kind] for kind in weights)
-        found[name] = {"share": share, "accuracy": metrics["accuracy"], "macro_f1": metrics["macro_f1"]}
-    return found
+        mixed = np.sum([weight * parts[name] for name, weight in weights.items()], axis=0)
+        alone["ngrams"] = (sum(mixture["shares"][name] for name in weights), mixed)
+    return {
+        name: {"share": share, **label_metrics(label_ids=label_ids, predicted_ids=logits.argmax(axis=1), labels=labels)}
+        for name, (share, logits) in alone.items()
+    }
 
 
-def _table(served: Classifier, rows: pd.DataFrame, logits: Logits) -> pd.DataFrame:
+def _table(served: Classifier, rows: pd.DataFrame, logits: Float) -> pd.DataFrame:
     """Return the rows with the predicted label, its score and the probabilities."""
     table = answer_table(served.scale(logits), served.labels).rename(columns={"label": "predicted"})
     return pd.concat([rows, table], axis=1)

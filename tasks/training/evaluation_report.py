@@ -2,10 +2,9 @@
 
 from lstm_model.evaluation.bootstrap import Interval
 from lstm_model.evaluation.record import Evaluation
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import plain_table
 from tasks.runtime.stage_store import StageRecord, read_json
-from tasks.runtime.tracking import Run, label_key
+from tasks.runtime.tracking import Run, label_key, log_file, log_metrics
 
 HEADLINE = ("accuracy", "macro_f1", "log_loss", "calibration_error", "majority_accuracy")
 MOST_LABELS, WORST_LABELS, LONGEST_LABEL = 20, 10, 60  # In the terminal.
@@ -13,12 +12,13 @@ EVALUATION = "evaluation.json"
 DIAGRAMS = "diagrams.json"  # Drawn for the run's report, which is logged as a whole.
 
 
-def report_evaluation(record: StageRecord, run: Run) -> None:
-    """Log metrics, plots and files to the run."""
+def report_evaluation(record: StageRecord, run: Run) -> str:
+    """Log metrics, plots and files to the run; return the two main metrics as text."""
     evaluation = read_evaluation(record)
-    tracking.log_metrics(run, evaluation_metrics(evaluation) | {"likely_label_errors": record.facts["label_errors"]})
+    log_metrics(run, evaluation_metrics(evaluation) | {"likely_label_errors": record.facts["label_errors"]})
     for name in sorted(record.files.keys() - {DIAGRAMS}):
-        tracking.log_file(run, record.file(name), "figures" if name.endswith(".png") else "evaluation")
+        log_file(run, record.file(name), "figures" if name.endswith(".png") else "evaluation")
+    return f"test accuracy {evaluation.candidate.accuracy:.4f}, macro-F1 {evaluation.candidate.macro_f1:.4f}"
 
 
 def read_evaluation(record: StageRecord) -> Evaluation:
@@ -61,31 +61,31 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
 def evaluation_text(evaluation: Evaluation) -> str:
     """Return tables for the terminal: metrics with their intervals, and the labels, or the worst ones of many."""
     candidate, intervals, baseline = evaluation.candidate, evaluation.intervals, evaluation.baseline
-    header = [f"test rows: {candidate.rows:,}", "candidate", f"{intervals.confidence:.0%} interval"]
-    rows = [
-        [name.replace("_", " "), f"{getattr(candidate, name):.4f}", _between(getattr(intervals, name, None))]
-        for name in HEADLINE
-    ]
-    labels = list(candidate.per_class)
+    labels = candidate.per_class
     if len(labels) > MOST_LABELS:
-        labels = sorted(labels, key=lambda label: candidate.per_class[label].f1)[:WORST_LABELS]
-    label_rows = [[_short(label), *_label_cells(evaluation, label)] for label in labels]
-    label_header = ["label", "precision", "recall", "F1", "interval of F1", "rows"]
+        labels = dict(sorted(labels.items(), key=lambda item: item[1].f1)[:WORST_LABELS])
+    metrics = {
+        f"test rows: {candidate.rows:,}": [name.replace("_", " ") for name in HEADLINE],
+        "candidate": [_number(getattr(candidate, name)) for name in HEADLINE],
+        f"{intervals.confidence:.0%} interval": [_between(getattr(intervals, name, None)) for name in HEADLINE],
+    }
+    by_label = {
+        "label": [_short(label) for label in labels],
+        "precision": [_number(found.precision) for found in labels.values()],
+        "recall": [_number(found.recall) for found in labels.values()],
+        "F1": [_number(found.f1) for found in labels.values()],
+        "interval of F1": [_between(intervals.f1[label]) for label in labels],
+        "rows": [f"{found.support:,}" for found in labels.values()],
+    }
+    verdict = []
     if baseline is not None:
-        header.append(baseline.name)
-        rows = [[*row, _number(getattr(baseline, name, None))] for row, name in zip(rows, HEADLINE, strict=True)]
-        label_header.append("baseline F1")
-    tables = [plain_table(header, rows), plain_table(label_header, label_rows)]
-    if left := len(candidate.per_class) - len(labels):
-        tables.append(f"These {len(labels)} labels have the lowest F1; the report has the other {left:,}.")
-    return "\n\n".join([tables[0], *([baseline_verdict(evaluation)] if baseline else []), *tables[1:]])
-
-
-def _label_cells(evaluation: Evaluation, label: str) -> list[str]:
-    found, baseline = evaluation.candidate.per_class[label], evaluation.baseline
-    numbers = [f"{value:.4f}" for value in (found.precision, found.recall, found.f1)]
-    cells = [*numbers, _between(evaluation.intervals.f1[label]), f"{found.support:,}"]
-    return [*cells, f"{baseline.f1[label]:.4f}"] if baseline else cells
+        metrics[baseline.name] = [_number(getattr(baseline, name, None)) for name in HEADLINE]
+        by_label["baseline F1"] = [_number(baseline.f1[label]) for label in labels]
+        verdict = [baseline_verdict(evaluation)]
+    tables = [plain_table(list(table), list(zip(*table.values(), strict=True))) for table in (metrics, by_label)]
+    left = len(candidate.per_class) - len(labels)
+    more = [f"These {len(labels)} labels have the lowest F1; the report has the other {left:,}."] if left else []
+    return "\n\n".join([tables[0], *verdict, tables[1], *more])
 
 
 def _short(label: str) -> str:

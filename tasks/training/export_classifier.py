@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from prefect import get_run_logger
 
-from lstm_model.classifier.calibration import calibrate
+from lstm_model.classifier.calibration import Float, calibrate
 from lstm_model.classifier.classifier import DESCRIPTION, LSTM, Classifier, ClassifierDescription, mix, softmax
 from lstm_model.classifier.mixture import add_bayes, fit_mixture
 from lstm_model.config.export import ExportConfig
@@ -21,9 +20,8 @@ from lstm_model.evaluation.record import SMALL_SHARE
 from lstm_model.ngrams.fit import save_served, split_margins
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable, table_files
 from lstm_model.tokens.encoded_rows import EncodedRows
-from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, stage
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_metrics
 from tasks.training.fit_ngram_models import TRAIN_FIT
 from tasks.training.split_examples import read_texts
 
@@ -41,22 +39,19 @@ def registered_files(classifier: StageRecord) -> list[str]:
     return [*SERVED_FILES, *ngram_files(classifier.facts["mixture"]["weights"]), "model.keras"]
 
 
-def _report(record: StageRecord, run: Run) -> None:
-    facts = record.facts
+def _report(record: StageRecord, run: Run) -> str:
+    facts, shares = record.facts, record.facts["mixture"]["shares"]
     metrics = {"max_difference": facts["max_difference"], "bytes": facts["bytes"], **facts["calibration"]}
-    metrics |= {f"share_{name}": share for name, share in facts["mixture"]["shares"].items()}
+    metrics |= {f"share_{name}": share for name, share in shares.items()}
     metrics["naive_bayes"] = facts["mixture"]["bayes"]
-    tracking.log_metrics(run, {f"export.{name}": value for name, value in metrics.items()})
-    if facts["mixture"]["shares"][LSTM] < SMALL_SHARE:
+    log_metrics(run, {f"export.{name}": value for name, value in metrics.items()})
+    if shares[LSTM] < SMALL_SHARE:
         get_run_logger().warning("On validation rows the LSTM adds next to nothing to the n-grams.")
+    listed = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    return f"{facts['bytes'] / 1e6:.1f} MB; share of the answer: {listed}"
 
 
-def _headline(facts: dict[str, Any]) -> str:
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in facts["mixture"]["shares"].items())
-    return f"{facts['bytes'] / 1e6:.1f} MB; share of the answer: {shares}"
-
-
-@stage("classifier", report=_report, headline=_headline)
+@stage("classifier", report=_report)
 def export_classifier(
     folder: Path,
     trained: StageRecord,
@@ -110,9 +105,7 @@ def export_classifier(
     }
 
 
-def _compare_with_keras(
-    network: Any, rows: EncodedRows, logits: npt.NDArray[np.float32], config: ExportConfig
-) -> float:
+def _compare_with_keras(network: Any, rows: EncodedRows, logits: Float, config: ExportConfig) -> float:
     """Return the largest difference between two probabilities; raises ModelError if it is too large."""
     from lstm_model.network.device import full_precision
     from lstm_model.network.training import predict_logits

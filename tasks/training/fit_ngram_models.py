@@ -12,24 +12,21 @@ from prefect import get_run_logger
 from lstm_model.config.ngrams import NgramsConfig
 from lstm_model.ngrams.counts import KINDS
 from lstm_model.ngrams.fit import fit_ngrams
-from tasks.runtime import tracking
 from tasks.runtime.stage_store import StageRecord, stage
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_metrics
 from tasks.training.split_examples import read_texts
 
 TRAIN_FIT = "train_"  # Before the names of the tables that were fitted on train rows alone.
 
 
-def _report(record: StageRecord, run: Run) -> None:
-    for kind, part in record.facts["parts"].items():
-        tracking.log_metrics(run, {f"ngrams.{kind}_{name}": value for name, value in part.items()})
+def _report(record: StageRecord, run: Run) -> str:
+    parts = record.facts["parts"]
+    for kind, part in parts.items():
+        log_metrics(run, {f"ngrams.{kind}_{name}": value for name, value in part.items()})
+    return f"linear models over n-grams of {' and '.join(parts)}" if parts else "left out"
 
 
-def _headline(facts: dict[str, Any]) -> str:
-    return f"linear models over n-grams of {' and '.join(facts['parts'])}" if facts["parts"] else "left out"
-
-
-@stage("ngrams", report=_report, headline=_headline)
+@stage("ngrams", report=_report)
 def fit_ngram_models(folder: Path, splits: StageRecord, config: NgramsConfig) -> dict[str, Any]:
     """Fit each part that the config names; write its tables for both fits, those of train rows as TRAIN_FIT + NAME."""
     labels, (texts, label_ids) = splits.facts["labels"], read_texts(splits, "train")

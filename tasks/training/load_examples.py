@@ -7,31 +7,22 @@ import pandas as pd
 
 from lstm_model.config.data import DataConfig
 from lstm_model.data.columns import check_columns, wanted_columns
-from lstm_model.data.parts import digest_input
 from lstm_model.data.reading import file_format, read_chunks, unchanged_file
 from lstm_model.data.texts import BLANK
 from lstm_model.errors import ContentError
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, stage
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_metrics, set_tags
 
 
-def _contents(config: DataConfig, run: Run | None = None, **others: Any) -> list[str]:
-    return [file_format(config.path), run.sha256_of(config.path) if run else digest_input(config.path)]
-
-
-def _report(record: StageRecord, run: Run) -> None:
+def _report(record: StageRecord, run: Run) -> str:
     facts = record.facts
-    tracking.set_tags(run, {"data_digest": facts["sha256"]})
-    tracking.log_metrics(run, {"rows.read": facts["rows"]})
-
-
-def _headline(facts: dict[str, Any]) -> str:
+    set_tags(run, {"data_digest": facts["sha256"]})
+    log_metrics(run, {"rows.read": facts["rows"]})
     return f"{facts['rows']:,} rows" + (f" ({facts['lines']})" if facts["lines"] else "")
 
 
-@stage("raw", report=_report, headline=_headline, reads=_contents)
+@stage("raw", report=_report, reads=lambda config, **others: file_format(config.path))
 def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str], run: Run) -> dict[str, Any]:
     """Read the labelled file into raw.parquet, all strings.
 
@@ -58,16 +49,10 @@ def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str
         raise ContentError(f"{config.path} has {what}.", "Check the export.")
     frame = pd.concat(chunks, ignore_index=True)
     remarks = []
-    if guessed and not _tells_rows_apart(frame["example_id"]):
-        del frame["example_id"], wanted["example_id"]
-        remarks.append(
-            "Column 'id' repeats or has blanks, so rows are numbered; --data.id-column id would insist on it."
-        )
-    if "example_id" not in wanted:
+    if guessed and (frame["example_id"].duplicated() | (frame["example_id"].fillna("").str.strip(BLANK) == "")).any():
+        del frame["example_id"]
+        remarks = ["Column 'id' repeats or has blanks, so rows are numbered; --data.id-column id would insist on it."]
+    if "example_id" not in frame:
         frame.insert(0, "example_id", pd.Series(map(str, range(1, rows + 1)), dtype=object))
     frame.to_parquet(folder / "raw.parquet", index=False)
     return {"rows": rows, "columns": columns, "sha256": sha256, "lines": reading.account, "remarks": remarks}
-
-
-def _tells_rows_apart(ids: pd.Series) -> bool:
-    return ids.is_unique and not (ids.fillna("").str.strip(BLANK) == "").any()

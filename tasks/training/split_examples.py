@@ -12,30 +12,26 @@ from lstm_model.data.splitting import SPLITS, honour_given_split, split_counts, 
 from lstm_model.data.time_split import read_times, split_times
 from lstm_model.digests import digest_text
 from lstm_model.tokens.text_encoder import Int32
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.stage_store import StageRecord, stage
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_file, log_metrics
 
 LEFT_OUT = "left_out"
 
 
-def _report(record: StageRecord, run: Run) -> None:
+def _report(record: StageRecord, run: Run) -> str:
     facts = record.facts
-    tracking.log_metrics(run, {f"rows.{name}": facts["rows"][name] for name in (*SPLITS, LEFT_OUT)})
-    tracking.log_file(run, record.file("splits.parquet"), "split")
+    log_metrics(run, {f"rows.{name}": facts["rows"][name] for name in (*SPLITS, LEFT_OUT)})
+    log_file(run, record.file("splits.parquet"), "split")
     rows = [[label, *counts] for label, counts in facts["table"].items()]
     left_out = f"Left out as copies of held-out texts: {facts['rows'][LEFT_OUT]:,}"
     table = markdown_table(["label", *SPLITS], rows)
     since = "".join(f"\n\n{name} begins at {first}" for name, first in facts["since"].items())
     publish_markdown("split", f"{table}\n\n{left_out}{since}", "Rows of each label in each part")
-
-
-def _headline(facts: dict[str, Any]) -> str:
     return ", ".join(f"{facts['rows'][name]:,} {name}" for name in SPLITS) + " rows"
 
 
-@stage("splits", report=_report, headline=_headline)
+@stage("splits", report=_report)
 def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> dict[str, Any]:
     """Assign each row to a part, with equal texts in the same part: as a column says, by groups, by time or by label.
 
@@ -43,15 +39,15 @@ def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> 
     slice), and splits.parquet (example_id, text_digest, label, split).
     """
     rows = pd.read_parquet(examples.file("examples.parquet"))
-    labels, digests = rows["label"], rows["text"].map(digest_text)
-    split, left_out = _split(rows, labels, digests, config)
+    digests = rows["text"].map(digest_text)
+    split, left_out = _split(rows, digests, config)
     manifest = rows[["example_id", "label"]].assign(split=split.fillna(LEFT_OUT))
     manifest.insert(1, "text_digest", digests)
     manifest.to_parquet(folder / "splits.parquet", index=False)
     kept = rows[["example_id", "text", "label", *rows.columns.intersection(["slice"])]]
     for name in SPLITS:
         kept[split == name].to_parquet(folder / f"{name}.parquet", index=False)
-    table = split_counts(split, labels)
+    table = split_counts(split, rows["label"])
     return {
         "rows": {**{name: int(table[name].sum()) for name in SPLITS}, LEFT_OUT: left_out},
         "table": {str(label): [int(count) for count in counts] for label, *counts in table.itertuples()},
@@ -62,11 +58,9 @@ def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> 
     }
 
 
-def _split(
-    rows: pd.DataFrame, labels: pd.Series, text_digests: pd.Series, config: SplitConfig
-) -> tuple[pd.Series, int]:
+def _split(rows: pd.DataFrame, text_digests: pd.Series, config: SplitConfig) -> tuple[pd.Series, int]:
     """Return the part of each row and how many rows are in none, as the split column or the config says."""
-    known = {"text_digests": text_digests, "labels": labels, "config": config}
+    known = {"text_digests": text_digests, "labels": rows["label"], "config": config}
     if "split" in rows:
         return honour_given_split(given=rows["split"], **known)
     if config.time_column:

@@ -10,35 +10,30 @@ from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.tokens.encoded_rows import EncodedRows
 from lstm_model.tokens.text_encoder import TextEncoder, starts_of
 from lstm_model.tokens.tokenizer import MOST_HARDLY_READ, fit_tokenizer, hardly_read, unknown_rate, unknown_rates
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, stage
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_metrics
 from tasks.training.split_examples import read_texts
 
 PROGRESS_ROWS = 20_000
 
 
-def _report(record: StageRecord, run: Run) -> None:
+def _report(record: StageRecord, run: Run) -> str:
     facts = record.facts
     metrics = {"tokens.vocab_size": facts["vocab_size"]}
     for name, part in facts["parts"].items():
         metrics |= {f"tokens.{name}_{key}": part[key] for key in ("unknown_rate", "mean_length", "hardly_read")}
-    tracking.log_metrics(run, metrics)
-    share = facts["parts"]["validation"]["hardly_read"]
+    log_metrics(run, metrics)
+    share, unknown = (facts["parts"]["validation"][key] for key in ("hardly_read", "unknown_rate"))
     if share > MOST_HARDLY_READ:
         get_run_logger().warning(
             "%.0f %% of the validation texts are mostly unknown words or one long word.", 100 * share
         )
-
-
-def _headline(facts: dict[str, Any]) -> str:
-    unknown = facts["parts"]["validation"]["unknown_rate"]
     parts = ", parts of words," if facts["kind"] == "bpe" else ""
     return f"{facts['vocab_size']:,} tokens{parts} in the vocabulary; {unknown:.1%} of validation tokens are unknown"
 
 
-@stage("encoded", report=_report, headline=_headline)
+@stage("encoded", report=_report)
 def tokenize_and_pad(folder: Path, splits: StageRecord, config: TokenizationConfig) -> dict[str, Any]:
     """Fit the tokenizer on train texts; write tokenizer.json and the encoded train and validation rows."""
     labels = splits.facts["labels"]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger
+from tokenizers import Tokenizer
 
 from lstm_model.config.model import ModelConfig
 from lstm_model.config.training import TrainingConfig
@@ -15,35 +16,38 @@ from lstm_model.pages.plots import plot_curves
 from lstm_model.tokens.encoded_rows import EncodedRows
 from lstm_model.tokens.word_vectors import WordVectors, check_word_vectors, read_word_vectors
 from tasks.registry.registered_classifier import RegisteredClassifier
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, read_json, stage, write_json
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_curves, log_curves_epoch, log_file, log_metrics, set_tags
 
-VALIDATED = ("log_loss", "accuracy", "macro_f1")
+EPOCH = (
+    "  Epoch {epoch}: train loss {train_loss:.4f}; validation log loss {validation_log_loss:.4f}, "
+    "accuracy {validation_accuracy:.4f}, macro f1 {validation_macro_f1:.4f} ({progress})"
+)
 
 
 def log_training(record: StageRecord, run: Run) -> dict[str, float]:
     """Log the curves and the best epoch's metrics, and return the latter."""
-    history = read_json(record.file("history.json"))
-    epochs, best_epoch = history["epochs"], history["best_epoch"]
-    tracking.log_curves(run, epochs)
-    best: dict[str, float] = epochs[best_epoch - 1]
-    metrics = {"best_epoch": best_epoch, "epochs": len(epochs), "parameters": record.facts["parameters"]}
+    facts, epochs = record.facts, read_json(record.file("history.json"))["epochs"]
+    log_curves(run, epochs)
+    best: dict[str, float] = epochs[facts["best_epoch"] - 1]
+    metrics = {name: facts[name] for name in ("best_epoch", "epochs", "parameters")}
     metrics |= {f"best_{name}": value for name, value in best.items()}
-    tracking.set_tags(run, {"device": record.facts["device"]})
-    if taken := record.facts["warm_start"]:
+    set_tags(run, {"device": facts["device"]})
+    if taken := facts["warm_start"]:
         metrics |= {"warm_start.tokens": taken["tokens"], "warm_start.layers": len(taken["layers"])}
-    if vectors := record.facts["word_vectors"]:
+    if vectors := facts["word_vectors"]:
         metrics |= {f"word_vectors.{name}": vectors[name] for name in ("vocabulary_share", "token_share")}
-        tracking.set_tags(run, {"word_vectors_digest": vectors["sha256"]})
-    tracking.log_metrics(run, metrics)
+        set_tags(run, {"word_vectors_digest": vectors["sha256"]})
+    log_metrics(run, metrics)
     return best
 
 
-def _report(record: StageRecord, run: Run) -> None:
+def _report(record: StageRecord, run: Run) -> str:
     log_training(record, run)
-    tracking.log_file(run, record.file("curves.png"), "figures")
+    log_file(run, record.file("curves.png"), "figures")
+    facts = record.facts
+    return f"epoch {facts['best_epoch']} of {facts['epochs']} was the best; {facts['parameters']:,} parameters"
 
 
 def _check_vectors(model: ModelConfig, **others: Any) -> None:
@@ -51,11 +55,7 @@ def _check_vectors(model: ModelConfig, **others: Any) -> None:
         check_word_vectors(model.word_vectors, embedding_dim=model.embedding_dim)
 
 
-def _headline(facts: dict[str, Any]) -> str:
-    return f"epoch {facts['best_epoch']} of {facts['epochs']} was the best; {facts['parameters']:,} parameters"
-
-
-@stage("trained", report=_report, headline=_headline, reads=_check_vectors)
+@stage("trained", report=_report, reads=_check_vectors)
 def train_model(
     folder: Path,
     encoded: StageRecord,
@@ -68,44 +68,30 @@ def train_model(
 
     start: the registered version whose weights it starts from, where the two have parts in common.
     """
+    from lstm_model.network.training import History, patience
+
     rows = encoded.facts["parts"]["train"]["rows"]
     progress = Progress("training-progress", "training", total=rows * training.epochs, unit="rows", bound="at most")
-    describe = _describe_epochs(rows, training)
+    history, most = History(), patience(rows, training)
 
     def on_batch(epoch: int, done: int, total: int) -> None:
         what = f"training, epoch {epoch} of at most {training.epochs}"
         progress.set(int(rows * (epoch - 1 + done / total)), what=what)
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
-        tracking.log_curves_epoch(run, epoch, metrics)
-        get_run_logger().info("%s", describe(epoch, metrics))
+        log_curves_epoch(run, epoch, metrics)
+        best = history.add(metrics, training.monitor)
+        waited = f"{history.since_best()} of {most} epochs without a better {training.monitor.replace('_', ' ')}"
+        described = EPOCH.format(epoch=epoch, progress="the best so far" if best else waited, **metrics)
+        get_run_logger().info("%s", described)
 
     checkpoint = checkpoint_folder(folder)
     if checkpoint.exists() and checkpoint.stat().st_mtime < run.stages_since:
         shutil.rmtree(checkpoint)
-    sha256 = run.sha256_of(model.word_vectors) if model.word_vectors else None
-    facts = fit_network(
-        folder, encoded, start, model, training, vectors_sha256=sha256, on_batch=on_batch, on_epoch=on_epoch
-    )
+    listeners = {"on_batch": on_batch, "on_epoch": on_epoch}
+    facts = fit_network(folder, encoded, start, model, training, sha256_of=run.sha256_of, **listeners)
     progress.close()
     return facts
-
-
-def _describe_epochs(rows: int, training: TrainingConfig) -> Callable[[int, dict[str, float]], str]:
-    """Return a function that describes each epoch in turn, with how far the training is from stopping early."""
-    from lstm_model.network.training import History, patience
-
-    history, monitor = History(), training.monitor.replace("_", " ")
-
-    def describe(epoch: int, metrics: dict[str, float]) -> str:
-        best = history.add(metrics, training.monitor)
-        values = f"train loss {metrics['train_loss']:.4f}; validation " + ", ".join(
-            f"{name.replace('_', ' ')} {metrics[f'validation_{name}']:.4f}" for name in VALIDATED
-        )
-        waited = f"{history.since_best()} of {patience(rows, training)} epochs without a better {monitor}"
-        return f"  Epoch {epoch}: {values} ({'the best so far' if best else waited})"
-
-    return describe
 
 
 def fit_network(
@@ -115,12 +101,12 @@ def fit_network(
     model: ModelConfig,
     training: TrainingConfig,
     *,
-    vectors_sha256: str | None = None,
+    sha256_of: Callable[[Path], str] = digest_file,
     **listeners: Callable[..., None],
 ) -> dict[str, Any]:
     """Write network.keras, history.json and curves.png; return the stage's facts.
 
-    vectors_sha256: what model.word_vectors must have; None if it was not taken yet. listeners: of `train_network`.
+    sha256_of: returns what model.word_vectors must have. listeners: of `train_network`.
     """
     # Imported here: TensorFlow takes 4 s, and a cached stage does not need it.
     from lstm_model.network.device import device_name, use_repeatable_kernels
@@ -131,7 +117,7 @@ def fit_network(
     vocab_size, num_classes = encoded.facts["vocab_size"], len(encoded.facts["labels"])
     use_repeatable_kernels()
     network = build_network(model, vocab_size=vocab_size, num_classes=num_classes, seed=training.seed)
-    vectors, coverage = _read_vectors(model, encoded, train, seed=training.seed, sha256=vectors_sha256)
+    vectors, coverage = _read_vectors(model, encoded, train, seed=training.seed, sha256_of=sha256_of)
     if vectors:
         network.get_layer("embedding").set_weights([vectors.rows])
     taken = _take_over(network, start, encoded) if start is not None else None
@@ -161,15 +147,13 @@ def checkpoint_folder(folder: Path) -> Path:
 
 
 def _read_vectors(
-    model: ModelConfig, encoded: StageRecord, train: EncodedRows, *, seed: int, sha256: str | None
+    model: ModelConfig, encoded: StageRecord, train: EncodedRows, *, seed: int, sha256_of: Callable[[Path], str]
 ) -> tuple[WordVectors | None, dict[str, Any] | None]:
     """Return the rows of model.word_vectors, and their coverage with the SHA-256 of the file."""
     if (path := model.word_vectors) is None:
         return None, None
-    from tokenizers import Tokenizer
-
     tokenizer = Tokenizer.from_file(str(encoded.file("tokenizer.json")))
-    sha256 = sha256 or digest_file(path)
+    sha256 = sha256_of(path)
     with unchanged_file(path, sha256):
         vectors = read_word_vectors(path, tokenizer, embedding_dim=model.embedding_dim, seed=seed)
     coverage = {"vocabulary_share": vectors.vocabulary_share, "token_share": vectors.token_share(train.token_ids)}
@@ -183,7 +167,6 @@ def _read_vectors(
 def _take_over(network: Any, start: RegisteredClassifier, encoded: StageRecord) -> dict[str, Any]:
     """Copy the version's weights to the network; return the version and the tokens and layers that were copied."""
     import keras
-    from tokenizers import Tokenizer
 
     from lstm_model.network.warm_start import take_over
 

@@ -10,50 +10,38 @@ from prefect import get_run_logger
 
 from lstm_model.config.data import DataConfig
 from lstm_model.data.labels import describe_alike, find_alike, merges, shorten
-from lstm_model.data.row_rules import (
-    RARE,
-    RowRule,
-    Sifted,
-    derive_columns,
-    rare_labels_error,
-    row_rules,
-    sift_rows,
-)
+from lstm_model.data.row_rules import RARE, RowRule, Sifted, derive_columns, rare_labels_error, row_rules, sift_rows
 from lstm_model.data.splitting import name_splits
 from lstm_model.data.text_columns import cut_texts
 from lstm_model.data.texts import BLANK
 from lstm_model.errors import ContentError
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.stage_store import StageRecord, read_json, stage, write_json
 from tasks.runtime.state.local_state import state_root
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_dataset, log_file, log_metrics, set_tags
 from tasks.training.expectations import run_expectations
 
 SHOWN = ("unexpected", "meaning")
 SHOWN_ROWS = 20
 
 
-def _report(record: StageRecord, run: Run) -> None:
+def _report(record: StageRecord, run: Run) -> str:
     facts, reports = record.facts, record.folder / "validation"
     counts = {"valid": "rows", "quarantined": "quarantined", "duplicate": "copies", "cut": "cut"}
-    tracking.log_metrics(run, {f"rows.{name}": facts[fact] for name, fact in counts.items()})
+    log_metrics(run, {f"rows.{name}": facts[fact] for name, fact in counts.items()})
     labels = json.dumps(facts["labels"], ensure_ascii=False)
-    tracking.set_tags(run, {"labels": labels[:5_000], "data_remarks": "\n".join(facts["remarks"])[:5_000]})
-    tracking.log_file(run, reports, "validation")
-    tracking.log_dataset(run, record.file("examples.parquet"), name=run.data_name, digest=facts["sha256"])
+    set_tags(run, {"labels": labels[:5_000], "data_remarks": "\n".join(facts["remarks"])[:5_000]})
+    log_file(run, reports, "validation")
+    log_dataset(run, record.file("examples.parquet"), name=run.data_name, digest=facts["sha256"])
     for remark in facts["remarks"]:
         get_run_logger().warning("%s", remark)
     if facts["quarantined"]:
         get_run_logger().warning("The rows set aside are listed in %s", reports / "bad_rows.csv")
     _publish_rules(reports, "Which rules the rows keep")
-
-
-def _headline(facts: dict[str, Any]) -> str:
     return f"{facts['rows']:,} rows of {len(facts['labels'])} labels; {facts['quarantined']:,} rows set aside"
 
 
-@stage("examples", report=_report, headline=_headline)
+@stage("examples", report=_report)
 def validate_examples(folder: Path, raw: StageRecord, config: DataConfig, run: Run) -> dict[str, Any]:
     """Check the rows against the rules; write those that training may use to examples.parquet."""
     rows, alike, merged = _read_rows(raw, config)
@@ -71,8 +59,8 @@ def validate_examples(folder: Path, raw: StageRecord, config: DataConfig, run: R
     refused = state_root() / "refused" / run.run_id
     error = _table_error(results, config) or _row_error(sifted, len(rows), rules, alike, config, refused)
     if error is None and len(kept) < len(rows):
-        again = run_expectations(kept, derive_columns(kept, config), rules, config, data_docs=None)
-        error = _table_error(again, config)
+        # The rules on single rows hold by now.
+        error = _table_error(run_expectations(kept, pd.DataFrame(index=kept.index), [], config, data_docs=None), config)
     if error is not None:
         write_json(reports / "rules.json", found)
         _publish_refusal(reports, refused, run)
@@ -112,7 +100,7 @@ def _publish_refusal(reports: Path, refused: Path, run: Run) -> None:
     """Keep the reports where the stage's folder, which is removed, is not: in the state folder and in the run."""
     shutil.rmtree(refused, ignore_errors=True)  # From an earlier process of this run, perhaps with other rules.
     shutil.copytree(reports, refused)
-    tracking.log_file(run, refused, "validation")
+    log_file(run, refused, "validation")
     _publish_rules(refused, "Why the rows were refused")
 
 
@@ -148,8 +136,7 @@ def _table_error(results: list[dict[str, Any]], config: DataConfig) -> ContentEr
     """Return the error for the first broken rule on the table as a whole, or None."""
     for result in results:
         if result["table"] and not result["success"]:
-            message = f"{config.path} needs {result['meaning']}. It has {result['found']}."
-            return ContentError(message, result["remedy"])
+            return ContentError(f"{config.path} needs {result['meaning']}. It has {result['found']}.", result["remedy"])
     return None
 
 
@@ -159,10 +146,9 @@ def _row_error(
     """Return the error for rows that must not be set aside, or None. refused: the folder with the list of them."""
     bad = sifted.bad
     count, broken = bad["row"].nunique(), _count_rules(bad)
-    ids = bad["rule"].isin(["id_is_unique", "id_is_given"]).any()
-    fix = f"Fix the rows listed in {refused / 'bad_rows.csv'}, " + (
-        "pass --data.id-column none if there are no ids, " if ids else ""
-    )
+    fix = f"Fix the rows listed in {refused / 'bad_rows.csv'}, "
+    if bad["rule"].isin(["id_is_unique", "id_is_given"]).any():
+        fix += "pass --data.id-column none if there are no ids, "
     if count and config.on_bad_rows == "stop":
         return ContentError(
             f"{config.path} has {count:,} bad rows: {broken}.",

@@ -1,5 +1,6 @@
 """The result of a search: the best configuration as a file for `lstm-text train --config`, and tables of the trials."""
 
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from lstm_model.evaluation.evaluation import resampling_of
 from lstm_model.evaluation.metrics import macro_f1
 from lstm_model.tokens.encoded_rows import EncodedRows
 from tasks.registry.registered_classifier import RegisteredClassifier
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.state.local_state import state_root
+from tasks.runtime.tracking import log_file, log_metrics
 from tasks.tuning.study import Search, best_trial, trial_settings
 from tasks.tuning.trials import build_trained
 
@@ -56,7 +57,7 @@ def conclude_search(
     first, best = search.study.trials[0], best_trial(search)
     settings = trial_settings(search, best)
     difference, spread = _difference(search, encoded, start, settings)
-    states = [trial.state.name.lower() for trial in search.finished]
+    states = Counter(trial.state.name.lower() for trial in search.finished)
     outcome = TuningOutcome(
         run_id=search.run.run_id,
         run_url=search.run.url,
@@ -69,7 +70,7 @@ def conclude_search(
         macro_f1_difference=difference,
         macro_f1_interval=spread,
         validation_rows=encoded.facts["parts"]["validation"]["rows"],
-        trials={state: states.count(state) for state in sorted(set(states))},
+        trials=dict(sorted(states.items())),
         table="",
     )
     outcome.table = _comparison(search, outcome)
@@ -142,25 +143,19 @@ def _trials_table(search: Search) -> str:
     for trial in search.finished:
         metrics = trial.user_attrs.get("figures", {})
         settings = {**flatten(search.base), **trial_settings(search, trial)}
-        cells = [
-            str(trial.number),
-            trial.state.name.lower(),
-            metrics.get(search.monitor, ""),
-            metrics.get("seconds", ""),
-        ]
-        rows.append(cells + [str(settings[name]) for name in names])
+        measured = [metrics.get(name, "") for name in (search.monitor, "seconds")]
+        rows.append([str(trial.number), trial.state.name.lower(), *measured, *(str(settings[name]) for name in names)])
     return markdown_table(["trial", "state", search.monitor.replace("_", " "), "seconds", *names], rows)
 
 
 def _write_config(search: Search, outcome: TuningOutcome) -> None:
     """Write the settings that differ from the defaults, and all settings of the search space, as YAML."""
     best, defaults = best_config(search.base, outcome), flatten(PipelineConfig())
-    dumped = best.model_dump(mode="json")
-    kept: dict[str, dict[str, Any]] = {}
+    kept: defaultdict[str, set[str]] = defaultdict(set)
     for name, value in flatten(best).items():
         section, key = name.split(".")
         if value != defaults[name] or name in search.tuning.space:
-            kept.setdefault(section, {})[key] = dumped[section][key]
+            kept[section].add(key)
     source, metrics = f"trial {outcome.best_trial}", outcome.best
     if not outcome.improved:
         source, metrics = "what the search started from, which no trial beat", outcome.start
@@ -169,7 +164,8 @@ def _write_config(search: Search, outcome: TuningOutcome) -> None:
         f"# {source}; {search.monitor.replace('_', ' ')} {metrics[search.monitor]:.4f}.\n"
     )
     outcome.config_path.parent.mkdir(parents=True, exist_ok=True)
-    outcome.config_path.write_text(comment + yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), "utf-8")
+    settings = yaml.safe_dump(best.model_dump(mode="json", include=kept), sort_keys=False, allow_unicode=True)
+    outcome.config_path.write_text(comment + settings, "utf-8")
 
 
 def _log(search: Search, outcome: TuningOutcome) -> None:
@@ -177,7 +173,7 @@ def _log(search: Search, outcome: TuningOutcome) -> None:
     metrics = {"trials": sum(outcome.trials.values()), "best_trial": outcome.best_trial}
     for name, measured in (("start", outcome.start), ("best", outcome.best)):
         metrics |= {f"{name}.{key}": value for key, value in measured.items()}
-    tracking.log_metrics(run, metrics)
-    tracking.log_file(run, outcome.config_path, "tuning")
+    log_metrics(run, metrics)
+    log_file(run, outcome.config_path, "tuning")
     mlflow_client().log_text(run.run_id, f"{tables}\n", "tuning/trials.md")
     publish_markdown("tuning", tables, "The result of the search")

@@ -1,35 +1,39 @@
-"""A search for settings: its Optuna study, which the same search opens again, and its MLflow run.
+"""A search for settings: its Optuna study and its MLflow run, with one below it for each trial.
 
-Only one process works on a search at a time. The study is in `mlruns/tuning.db` or in $LSTM_TEXT_TUNING_STORAGE.
+The same search opens them again. Only one process works on a search at a time. The study is in `mlruns/tuning.db` or
+in $LSTM_TEXT_TUNING_STORAGE.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
-from filelock import Timeout
+from filelock import AcquireReturnProxy, Timeout
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from prefect.runtime import flow_run
 
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.tuning import TuningConfig, suggest_settings
 from lstm_model.digests import digest_json
 from lstm_model.errors import UsageError
+from tasks.registry.registered_model import is_missing
 from tasks.runs.flow_run import recorded_flow
+from tasks.runs.training_run import RUN_NAME_LENGTH, digest_inputs, end_early, log_params, publish_link, run_tags
 from tasks.runtime.locks import local_lock
+from tasks.runtime.retries import mlflow_client, with_retries
 from tasks.runtime.state.local_state import state_root
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, ensure_experiment, set_tags
 from tasks.training.load_examples import load_examples
 from tasks.training.split_examples import split_examples
 from tasks.training.tokenize_and_pad import tokenize_and_pad
 from tasks.training.train_model import train_model
 from tasks.training.validate_examples import validate_examples
-from tasks.tuning.mlflow_runs import search_run
-
-START = "start"  # Marks the trial of the configuration that the search starts from.
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def open_search(base: PipelineConfig, tuning: TuningConfig) -> Iterator[Search]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     key = search_key(base, tuning)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=tuning.random_trials, n_warmup_steps=tuning.warmup_epochs)
-    with recorded_flow(), _sole_process(key):
+    with recorded_flow(), _taken_lock(key):
         study = optuna.create_study(
             study_name=f"{base.data.path.stem}-{key}",
             storage=os.environ.get("LSTM_TEXT_TUNING_STORAGE") or f"sqlite:///{state_root() / 'tuning.db'}",
@@ -70,8 +74,8 @@ def open_search(base: PipelineConfig, tuning: TuningConfig) -> Iterator[Search]:
             load_if_exists=True,
         )
         if not study.trials:
-            study.enqueue_trial({}, user_attrs={START: True})
-        with search_run(base, tuning, earlier=study.user_attrs.get("run_id")) as run:
+            study.enqueue_trial({})  # Trial 0: the configuration that the search starts from.
+        with _search_run(base, tuning, earlier=study.user_attrs.get("run_id")) as run:
             study.set_user_attr("run_id", run.run_id)
             yield Search(study, base, tuning, run)
 
@@ -83,9 +87,9 @@ def best_trial(search: Search) -> FrozenTrial:
 
 
 def trial_settings(search: Search, trial: FrozenTrial | optuna.Trial) -> dict[str, Any]:
-    """Return the settings of the trial, drawn if it is new; none for the configuration that the search starts from."""
+    """Return the settings of the trial, drawn if it is new; none for trial 0."""
     has_settings = isinstance(trial, optuna.Trial) or bool(trial.params)  # A trial may fail before they are drawn.
-    return suggest_settings(trial, search.tuning) if has_settings and START not in trial.user_attrs else {}
+    return suggest_settings(trial, search.tuning) if has_settings and trial.number else {}
 
 
 def search_key(base: PipelineConfig, tuning: TuningConfig) -> str:
@@ -100,13 +104,56 @@ def search_key(base: PipelineConfig, tuning: TuningConfig) -> str:
     return digest_json([stages, tuning.model_dump(mode="json", exclude={"trials", "minutes"})])[:12]
 
 
-@contextmanager
-def _sole_process(key: str) -> Iterator[None]:
+def _taken_lock(key: str) -> AcquireReturnProxy:
     try:
-        held = local_lock(f"tuning-{key}").acquire(timeout=0)
+        return local_lock(f"tuning-{key}").acquire(timeout=0)
     except Timeout:
         raise UsageError(
             "Another process works on the same search.", "Wait for it, or search with another tuning.seed."
         ) from None
-    with held:
-        yield
+
+
+@contextmanager
+def _search_run(base: PipelineConfig, tuning: TuningConfig, *, earlier: str | None) -> Iterator[Run]:
+    """Open the MLflow run of a search, in a separate experiment; always end it."""
+    experiment_id = with_retries(ensure_experiment, f"{base.registration.experiment_name}-tuning")
+    name = (flow_run.name or base.data.path.stem)[:RUN_NAME_LENGTH]
+    with _opened(earlier, Run("", experiment_id, name, base.data.path.name, inputs=digest_inputs(base))) as run:
+        set_tags(run, run_tags(base, "manual", None))
+        for section in ("tokenization", "split", "model", "training"):
+            log_params(run, getattr(base, section), prefix=f"{section}.")
+        set_tags(run, {"tuning": tuning.model_dump_json()})  # Not params: a continued search may have more trials.
+        publish_link(run)
+        yield run
+
+
+@contextmanager
+def trial_run(trial: optuna.Trial, config: PipelineConfig, *, parent: Run) -> Iterator[Run]:
+    """Open the MLflow run of a trial; always end it."""
+    wanted = Run("", parent.experiment_id, f"trial {trial.number}", parent.data_name)
+    with _opened(trial.user_attrs.get("run_id"), wanted) as run:
+        trial.set_user_attr("run_id", run.run_id)
+        set_tags(run, {MLFLOW_PARENT_RUN_ID: parent.run_id, "trial": str(trial.number)})
+        log_params(run, config.model, prefix="model.")
+        log_params(run, config.training, prefix="training.")
+        yield run
+
+
+@contextmanager
+def _opened(earlier: str | None, wanted: Run) -> Iterator[Run]:
+    """Open the earlier run again, or a new one if the earlier one was deleted; always end it."""
+    client = mlflow_client()
+    run_id = None
+    try:
+        if earlier and client.get_run(earlier).info.lifecycle_stage == "active":
+            client.update_run(earlier, status="RUNNING")
+            run_id = earlier
+    except MlflowException as error:
+        if not is_missing(error):
+            raise
+    run = replace(wanted, run_id=run_id or client.create_run(wanted.experiment_id, run_name=wanted.name).info.run_id)
+    try:
+        yield run
+    except BaseException as error:  # noqa: BLE001  end_early raises
+        end_early(run, error)
+    client.set_terminated(run.run_id, "FINISHED")

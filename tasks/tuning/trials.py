@@ -8,6 +8,8 @@ finished epoch, and a later training with the best settings finds the stage done
 import math
 import shutil
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +24,12 @@ from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.tuning import with_settings
 from lstm_model.errors import ModelError
 from tasks.registry.registered_classifier import RegisteredClassifier
-from tasks.runtime import tracking
 from tasks.runtime.artifacts import ask_once
 from tasks.runtime.interrupts import stop_if_signalled
 from tasks.runtime.stage_store import StageRecord, build
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, log_curves_epoch, log_metrics, set_tags
 from tasks.training.train_model import checkpoint_folder, fit_network, log_training, train_model
-from tasks.tuning.mlflow_runs import trial_run
-from tasks.tuning.study import START, Search, trial_settings
+from tasks.tuning.study import Search, trial_run, trial_settings
 
 MAX_ATTEMPTS = 3  # A trial that ended its process this often, for example out of memory, fails.
 
@@ -65,18 +65,36 @@ def run_trial(search: Search, trial: optuna.Trial, encoded: StageRecord, start: 
         logger.info("trial %d: %s", trial.number, error.errors()[0]["msg"])
         search.study.tell(trial, state=TrialState.PRUNED)
         return
+    state, metrics = TrialState.PRUNED, {}
     with trial_run(trial, config, parent=search.run) as run:
-        state, metrics = _train(search, trial, config, run, encoded, start)
-        tracking.set_tags(run, {"trial_state": state.name.lower()})
+        started = time.monotonic()
+        with suppress(optuna.TrialPruned):
+            record = build_trained(encoded, start, config, on_epoch=partial(_see_epoch, search, trial, run))
+            metrics = {**log_training(record, run), **record.facts}
+            # Not a number: the weights diverged, for example with a high learning rate.
+            state = TrialState.COMPLETE if math.isfinite(metrics[search.monitor]) else TrialState.FAIL
+        metrics["seconds"] = time.monotonic() - started
+        set_tags(run, {"trial_state": state.name.lower()})
     trial.set_user_attr("figures", metrics)
     if state is TrialState.COMPLETE:
         value = metrics[search.monitor]
         search.study.tell(trial, value)
-        tracking.log_metrics(search.run, {f"trial_{search.monitor}": value}, step=trial.number)
+        log_metrics(search.run, {f"trial_{search.monitor}": value}, step=trial.number)
         logger.info("trial %d: %s %.4f", trial.number, search.monitor.replace("_", " "), value)
     else:
         search.study.tell(trial, state=state)
         logger.info("trial %d: %s", trial.number, "stopped early" if state is TrialState.PRUNED else "not a number")
+
+
+def _see_epoch(search: Search, trial: optuna.Trial, run: Run, epoch: int, metrics: dict[str, float]) -> None:
+    """Record an epoch of a trial; raises TrialPruned to cut the trial short."""
+    stop_if_signalled()
+    log_curves_epoch(run, epoch, metrics)
+    reported = search.study.trials[trial.number].intermediate_values
+    if epoch not in reported and math.isfinite(metrics[search.monitor]):
+        trial.report(metrics[search.monitor], epoch)
+    if trial.number and trial.should_prune():  # Trial 0 is what the others are compared with.
+        raise optuna.TrialPruned
 
 
 def build_trained(
@@ -111,28 +129,3 @@ def _next_trial(search: Search) -> optuna.Trial | None:
         return None
     trial.set_user_attr("attempts", attempts + 1)
     return trial
-
-
-def _train(
-    search: Search, trial: optuna.Trial, config: PipelineConfig, run: Run,
-    encoded: StageRecord, start: RegisteredClassifier | None,
-) -> tuple[TrialState, dict[str, Any]]:  # fmt: skip
-    """Return the trial's state, the metrics of its best epoch on validation rows, the stage's facts, and seconds."""
-    started = time.monotonic()
-
-    def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
-        stop_if_signalled()
-        tracking.log_curves_epoch(run, epoch, metrics)
-        reported = search.study.trials[trial.number].intermediate_values
-        if epoch not in reported and math.isfinite(metrics[search.monitor]):
-            trial.report(metrics[search.monitor], epoch)
-        if START not in trial.user_attrs and trial.should_prune():
-            raise optuna.TrialPruned
-
-    try:
-        record = build_trained(encoded, start, config, on_epoch=on_epoch)
-    except optuna.TrialPruned:
-        return TrialState.PRUNED, {"seconds": time.monotonic() - started}
-    metrics = {**log_training(record, run), **record.facts, "seconds": time.monotonic() - started}
-    # Not a number: the weights diverged, for example with a high learning rate.
-    return (TrialState.COMPLETE if math.isfinite(metrics[search.monitor]) else TrialState.FAIL), metrics

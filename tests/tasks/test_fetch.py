@@ -21,8 +21,7 @@ from flows.cli import main
 from lstm_model.data.public.catalogue import CATALOGUE, PublicFile
 from lstm_model.errors import ModelError, UsageError
 from tasks.datasets import download as downloading
-from tasks.datasets.download import download
-from tasks.datasets.progress import Progress
+from tasks.datasets.download import Progress, download
 from tests.tasks.test_servers import unused_port
 
 PIECE = downloading.CHUNK_BYTES  # A cut loses what is less.
@@ -257,7 +256,7 @@ def test_progress_on_a_terminal_rewrites_one_line(monkeypatch: pytest.MonkeyPatc
             return True
 
     monkeypatch.setattr(sys, "stderr", shown := Terminal())
-    monkeypatch.setattr("tasks.datasets.progress.TERMINAL_SECONDS", 0.0)
+    monkeypatch.setattr(downloading, "TERMINAL_SECONDS", 0.0)
     progress = Progress("a.csv", start=1_000_000, total=4_000_000)
     progress.add(1_000_000)
     progress.add(2_000_000)

@@ -113,9 +113,11 @@ def test_a_stage_that_is_found_ends_in_the_state_cached_and_is_reported_again(mo
     monkeypatch.setattr(stages, "timing", timing)
     reported: list[StageRecord] = []
 
-    @stages.stage(
-        "answer", report=lambda record, run: reported.append(record), headline=lambda facts: f"number {facts['number']}"
-    )
+    def report(record: StageRecord, run: Run) -> str:
+        reported.append(record)
+        return f"number {record.facts['number']}"
+
+    @stages.stage("answer", report=report)
     def write_it(folder: Path, number: int) -> dict[str, int]:
         return {**write_answer(folder), "number": number}
 
