@@ -8,7 +8,7 @@ import traceback
 from contextlib import nullcontext
 from importlib import import_module
 
-from flows.commands.settings import parse
+from flows.settings import parse
 from lstm_model.errors import LstmTextError, UsageError
 from lstm_model.memory import memory_error
 from tasks.runtime.interrupts import exit_code_of

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from flows.commands.settings import CommandSettings, finish
+from flows.settings import CommandSettings, finish
 from lstm_model.config.registration import RegistrationConfig
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic_settings import CliPositionalArg
 
-from flows.commands.settings import CommandSettings, finish
+from flows.settings import CommandSettings, finish
 
 
 class Settings(CommandSettings):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic_settings import CliPositionalArg
 
-from flows.commands.settings import TextSettings, finish
+from flows.settings import TextSettings, finish
 from lstm_model.config.data import Dialect
 
 

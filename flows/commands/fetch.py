@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from flows.commands.settings import CommandSettings, finish
+from flows.settings import CommandSettings, finish
 from lstm_model.data.public.catalogue import CATALOGUE
 
 DEFAULT_FOLDER = Path("data/fetched")

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field
 
-from flows.commands.settings import DEFAULT_MODEL_URI, CommandSettings, finish
+from flows.settings import DEFAULT_MODEL_URI, CommandSettings, finish
 from lstm_model.errors import UsageError
 
 MOST_CHARACTERS = 50_000_000  # Of stdin. All answers are in memory before the first is shown.

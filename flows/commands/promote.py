@@ -2,7 +2,7 @@
 
 from pydantic_settings import CliPositionalArg
 
-from flows.commands.settings import ModelSettings, Reason, VersionNumber, print_decision
+from flows.settings import ModelSettings, Reason, VersionNumber, print_decision
 
 
 class Settings(ModelSettings):

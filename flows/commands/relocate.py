@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from flows.commands.settings import CommandSettings, finish
+from flows.settings import CommandSettings, finish
 
 
 class Settings(CommandSettings):

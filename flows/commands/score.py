@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import CliPositionalArg, CliToggleFlag
 
-from flows.commands.settings import TextSettings, finish
+from flows.settings import TextSettings, finish
 
 
 class Settings(TextSettings):

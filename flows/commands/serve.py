@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from flows.commands.settings import DEFAULT_MODEL_URI, CommandSettings
+from flows.settings import DEFAULT_MODEL_URI, CommandSettings
 
 
 class Settings(CommandSettings):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from flows.commands.settings import CommandSettings
+from flows.settings import CommandSettings
 
 
 class Settings(CommandSettings):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flows.commands import serve
-from flows.commands.settings import parse
+from flows.settings import parse
 from lstm_model.errors import LstmTextError, ModelError, UsageError
 from tasks.runtime.ports import address, check_port
 from tasks.serving.model_server import ModelServer
