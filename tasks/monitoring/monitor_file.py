@@ -8,7 +8,7 @@ import pandas as pd
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, State
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.classifier.scores import SCORED
@@ -24,7 +24,7 @@ from tasks.monitoring.drift_history import Series
 from tasks.monitoring.drift_outcome import DriftOutcome
 from tasks.monitoring.feedback_accuracy import Feedback, compare_feedback
 from tasks.registry.registered_model import download_version, resolve_model
-from tasks.runs.trained_columns import columns_to_read
+from tasks.runs.trained_columns import TextRequest, columns_to_read
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import retried_task
 
@@ -33,19 +33,11 @@ Answers = Iterator[tuple[list[str], list[str]]]
 """Ids and predicted labels, chunk by chunk."""
 
 
-class MonitorRequest(BaseModel):
+class MonitorRequest(TextRequest):
     """What to compare, and with which version's reference."""
 
-    model_config = ConfigDict(frozen=True)
-
-    path: Path
-    model_uri: str
-    text_column: str
-    text_columns: tuple[str, ...] | None = None
-    id_column: str | None
-    dialect: Dialect = Dialect()
     feedback: Path | None
-    feedback_dialect: Dialect = Dialect()
+    feedback_dialect: Dialect
     repeat: bool
 
 
@@ -164,10 +156,7 @@ def _answer_texts(
     request: MonitorRequest, classifier: Classifier, run_id: str, builder: ProfileBuilder, reading: Reading
 ) -> Answers:
     """Answer the rows with a text; the builder profiles them."""
-    columns = columns_to_read(
-        request.path, request.text_columns, request.text_column, request.id_column, dialect=request.dialect,
-        of_model=classifier.inputs, run_id=run_id,
-    )  # fmt: skip
+    columns = columns_to_read(request, of_model=classifier.inputs, run_id=run_id)
     first_row = 0
     for chunk in read_chunks(request.path, columns, dialect=request.dialect, reading=reading):
         builder.see_texts(chunk["text"].tolist(), first_row=first_row)

@@ -17,31 +17,22 @@ from filelock import Timeout
 from prefect import get_run_logger
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lstm_model.config.data import Dialect
 from lstm_model.data.parts import digest_input, refuse_output_in_input
 from lstm_model.data.reading import CHUNK_ROWS
 from lstm_model.digests import digest_text
 from lstm_model.errors import ModelError, UsageError
 from tasks.registry.registered_model import input_columns, resolve_model
-from tasks.runs.trained_columns import columns_to_read
+from tasks.runs.trained_columns import TextRequest, columns_to_read
 from tasks.runtime.locks import local_lock
 from tasks.runtime.stage_store import retried_task
 
 OUTPUT_FORMATS = (".parquet", ".csv")
 
 
-class ScoringRequest(BaseModel):
+class ScoringRequest(TextRequest):
     """What to score: equal requests give the same answers for the same input and model."""
 
-    model_config = ConfigDict(frozen=True)
-
-    path: Path
     output: Path
-    model_uri: str
-    text_column: str
-    text_columns: tuple[str, ...] | None = None
-    id_column: str | None
-    dialect: Dialect = Dialect()
     threshold: float
     abstain_label: str
 
@@ -168,10 +159,7 @@ def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
         )
         return unfinished
     name, version, run_id = resolve_model(request.model_uri)
-    columns = columns_to_read(
-        request.path, request.text_columns, request.text_column, request.id_column, dialect=request.dialect,
-        of_model=input_columns(name, version), run_id=run_id,
-    )  # fmt: skip
+    columns = columns_to_read(request, of_model=input_columns(name, version), run_id=run_id)
     if folder.exists():
         get_run_logger().info("deleting an unfinished scoring of another input, request or model: %s", folder)
         shutil.rmtree(folder)
