@@ -23,6 +23,7 @@ from tasks.monitoring.batch_drift import NO_REFERENCE, AnsweredBatch, compare_ba
 from tasks.monitoring.drift_history import Series
 from tasks.monitoring.drift_outcome import DriftOutcome
 from tasks.monitoring.feedback_accuracy import Feedback, compare_feedback
+from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.registry.registered_model import download_version, resolve_model
 from tasks.runs.trained_columns import TextRequest, columns_to_read
 from tasks.runtime.artifacts import Progress
@@ -53,9 +54,8 @@ class MonitorOutcome(BaseModel):
 class News:
     """The monitored version, and what was not compared with it before. scored: the file has answers, no texts."""
 
-    run_id: str
+    model: RegisteredClassifier
     classifier: Classifier
-    folder: Path
     reference: Reference
     series: Series
     digest: str
@@ -102,9 +102,9 @@ def find_news(request: MonitorRequest, config: DriftConfig) -> News:
             f"{request.path} has answers and no texts: it needs --feedback FILE.",
             "Pass the file with the ids and true labels, or name a file of texts to compare.",
         )
-    name, version, run_id = resolve_model(_scored_by(request.path) if scored else request.model_uri)
-    folder = download_version(name, version).folder
-    reference = Reference.load(folder)
+    name, version, _ = resolve_model(_scored_by(request.path) if scored else request.model_uri)
+    model = download_version(name, version)
+    reference = Reference.load(model.folder)
     if reference is None:
         raise ModelError(f"{name} version {version} {NO_REFERENCE}.", "Train again to get one.")
     series = Series.open(config.experiment_name, name, version)
@@ -112,9 +112,8 @@ def find_news(request: MonitorRequest, config: DriftConfig) -> News:
     feedback = Feedback.read(request.feedback, dialect=request.feedback_dialect) if request.feedback else None
     known = feedback and series.entries("feedback", input_digest=digest, feedback_digest=feedback.digest)
     return News(
-        run_id=run_id,
-        classifier=Classifier.load(folder),
-        folder=folder,
+        model=model,
+        classifier=Classifier.load(model.folder),
         reference=reference,
         series=series,
         digest=digest,
@@ -135,7 +134,7 @@ def answer_file(request: MonitorRequest, news: News) -> AnsweredBatch:
         if news.scored:
             answers = _read_answers(request, classifier.labels, reading)
         else:
-            answers = _answer_texts(request, classifier, news.run_id, builder, reading)
+            answers = _answer_texts(request, classifier, news.model.run_id, builder, reading)
         for ids, predicted in answers:
             done += len(ids)
             progress.set(done)
@@ -146,10 +145,7 @@ def answer_file(request: MonitorRequest, news: News) -> AnsweredBatch:
     progress.close(f"answered {done:,} rows with {news.series.name}")
     if feedback is not None:
         feedback.check(classifier.labels, path)
-    return AnsweredBatch(
-        path=path, digest=news.digest, model_name=news.series.model_name, version=news.series.version,
-        classifier=classifier, folder=news.folder, profile=builder.profile(),
-    )  # fmt: skip
+    return AnsweredBatch(path, news.digest, news.model, classifier, builder.profile())
 
 
 def _answer_texts(

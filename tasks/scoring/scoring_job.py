@@ -54,11 +54,6 @@ class ScoringJob(BaseModel):
     def folder(self) -> Path:
         return parts_folder(self.request.output)
 
-    @property
-    def made_by(self) -> dict[str, str]:
-        """The columns that name the version that answered."""
-        return {"model_name": self.model_name, "model_version": self.version, "run_id": self.run_id}
-
     def finished_rows(self, number: int) -> int | None:
         """Return the rows of a finished chunk, or None for an unfinished one."""
         try:
