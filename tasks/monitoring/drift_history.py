@@ -9,17 +9,18 @@ only one of two batches that finish at once can claim it. There is no state else
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
+from prefect.runtime import flow_run
 
 from lstm_model.digests import digest_text
-from tasks.runtime import tracking
+from lstm_model.pages.drift_page import render_drift
 from tasks.runtime.locks import local_lock
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.tracking import ensure_experiment
@@ -85,9 +86,9 @@ class Series:
         return [_entry(run) for run in runs]
 
     def add(
-        self, kind: Kind, *, name: str, verdict: str, text: str, metrics: Mapping[str, float], tags: Mapping[str, str]
+        self, kind: Kind, content: dict[str, Any], *, path: Path, metrics: dict[str, float], tags: dict[str, str]
     ) -> Entry:
-        """Log an entry with its metrics, and the metrics as the next step of the series.
+        """Log a comparison of an input: its report as a page and as JSON, its metrics, and a step of the series.
 
         The first request contains the verdict: it counts for the event even if the process dies right after.
         """
@@ -95,23 +96,33 @@ class Series:
         client = mlflow_client()
         run = client.create_run(
             self.experiment_id,
-            run_name=f"{kind} {number}: {name}",
+            run_name=f"{kind} {number}: {path.name}",
             tags={
                 **_tags(kind, self.model_name, self.version),
-                "drifted": DRIFTED[verdict],
+                "drifted": DRIFTED[content["verdict"]],
                 "number": str(number),
+                "input": str(path),
+                "prefect.flow_run_id": flow_run.id,
+                "prefect.flow_run_name": flow_run.name,
                 "mlflow.parentRunId": self.run_id,
-                "mlflow.note.content": text,
+                "mlflow.note.content": content["text"],
                 **tags,
             },
         )
-        now = get_current_time_millis()
-        client.log_batch(run.info.run_id, metrics=[Metric(key, value, now, 0) for key, value in metrics.items()])
+        entry, now = _entry(run), get_current_time_millis()
+        client.log_batch(entry.run_id, metrics=[Metric(key, value, now, 0) for key, value in metrics.items()])
         # Limits rarely change: only the entry has them.
         drawn = {key: value for key, value in metrics.items() if not key.endswith("_limit")}
         steps = [Metric(f"{kind}/{key}", value, now, number) for key, value in drawn.items()]
-        client.log_batch(self.run_id, metrics=steps, tags=[RunTag(f"newest_{kind}", f"{number}: {verdict}")])
-        return _entry(run)
+        newest = RunTag(f"newest_{kind}", f"{number}: {content['verdict']}")
+        client.log_batch(self.run_id, metrics=steps, tags=[newest])
+        client.log_dict(entry.run_id, content, f"{kind}.json")
+        facts = {"model_name": self.model_name, "version": self.version, "path": str(path), "number": number}
+        facts["time"] = entry.time.isoformat()
+        page = render_drift(content, facts, [vars(other) for other in self.entries(kind)])
+        client.log_text(entry.run_id, page, "report.html")
+        client.set_terminated(entry.run_id)
+        return entry
 
     def events(self) -> list[Event]:
         """Return the claimed events, oldest first."""
@@ -137,10 +148,6 @@ class Series:
     def mark_sent(self, event: Event) -> None:
         """Record that Prefect's server has the event."""
         mlflow_client().set_tag(self.run_id, f"{event.key}.sent", datetime.now(UTC).isoformat(timespec="seconds"))
-
-    def url(self, run_id: str) -> str:
-        """Return the address of an entry's page in MLflow."""
-        return f"{tracking.mlflow_ui()}/#/experiments/{self.experiment_id}/runs/{run_id}"
 
 
 def _first_run(experiment_id: str, model_name: str, version: str) -> str | None:

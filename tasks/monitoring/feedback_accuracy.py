@@ -45,10 +45,8 @@ class Feedback:
         for chunk in read_chunks(path, {"id": "id", "label": "label"}, dialect=dialect):
             for row_id, label in zip(chunk["id"], chunk["label"], strict=True):
                 if row_id and label and labels.setdefault(row_id, label) != label:
-                    raise ContentError(
-                        f"{path} has two labels for id {row_id!r}: {labels[row_id]!r} and {label!r}.",
-                        "Keep the right one.",
-                    )
+                    problem = f"{path} has two labels for id {row_id!r}: {labels[row_id]!r} and {label!r}."
+                    raise ContentError(problem, "Keep the right one.")
         if not labels:
             raise ContentError(f"No row of {path} has an id and a label.", "Check the export.")
         return cls(path, digest, labels)
@@ -56,10 +54,9 @@ class Feedback:
     def see(self, ids: list[str], predicted: list[str]) -> None:
         """Count the answers whose id has feedback."""
         for row_id, label in zip(ids, predicted, strict=True):
-            true = self.labels.get(row_id)
-            if true is not None:
+            if row_id in self.labels:
                 self.rows += 1
-                self.right += true == label
+                self.right += self.labels[row_id] == label
 
     def check(self, labels: list[str], answered: Path) -> None:
         """Raise ContentError where no answer has feedback, or the model knows none of its labels."""
