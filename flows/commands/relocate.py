@@ -8,7 +8,7 @@ from flows.settings import CommandSettings, finish
 class Settings(CommandSettings):
     """Rewrite the locations of run state that was moved or copied before lstm-text did so automatically."""
 
-    opens_tracking = "never"
+    needs_tracking = False
 
 
 def run(settings: Settings) -> int:
