@@ -81,7 +81,6 @@ def _run(arguments: list[str]) -> int:
 
 
 def _report(error: Exception) -> int:
-    """Print an error and return its exit code."""
     known = memory_error(error) or (error if isinstance(error, LstmTextError) else None)
     if known is None:
         try:

@@ -119,7 +119,6 @@ def parse(settings: type[CommandSettings], arguments: list[str]) -> CommandSetti
 
 
 def _problem(item: Any) -> str:
-    """Describe one problem of a ValidationError."""
     name = ".".join(str(part).replace("_", "-") for part in item["loc"]) or "the settings"
     if item["type"] == "extra_forbidden":
         return f"{name}: unknown setting"

@@ -19,7 +19,6 @@ class Settings(TextSettings):
     """As --delimiter, --quoting, --encoding and --header, for the feedback."""
 
     def check_inputs(self) -> None:
-        """Report a missing or broken file."""
         from lstm_model.data.reading import read_columns
 
         read_columns(self.input, dialect=self.dialect)

@@ -7,7 +7,8 @@ is a file. After a crash, the same command continues from there. One process at 
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -76,12 +77,9 @@ class ScoringJob(BaseModel):
     def publish(self, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
         """Write tables to the output, which appears by one rename, then delete the job."""
         writing = self.folder / "output"
-        options = pyarrow.csv.WriteOptions(quoting_style="needed")
-        with (
-            pq.ParquetWriter(writing, schema)
-            if self.request.output.suffix == ".parquet"
-            else pyarrow.csv.CSVWriter(str(writing), schema, write_options=options)
-        ) as writer:
+        csv = partial(pyarrow.csv.CSVWriter, write_options=pyarrow.csv.WriteOptions(quoting_style="needed"))
+        open_writer = pq.ParquetWriter if self.request.output.suffix == ".parquet" else csv
+        with open_writer(str(writing), schema) as writer:
             for table in tables:
                 writer.write_table(table)
         writing.replace(self.request.output)
@@ -145,13 +143,9 @@ def sole_writer(output: Path) -> Iterator[None]:
 def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
     """Return the unfinished job of the same request and input, or a new job with the version that the address means."""
     folder, sha256 = parts_folder(request.output), digest_input(request.path)
-    unfinished = _read_job(folder) if resume else None
-    if unfinished and (unfinished.request, unfinished.input_sha256) == (request, sha256) and _exists(unfinished):
-        get_run_logger().info(
-            "continuing an unfinished scoring by %s version %s, resolved when it started (--no-resume starts again)",
-            unfinished.model_name,
-            unfinished.version,
-        )
+    if resume and (unfinished := _unfinished_job(folder, request, sha256)):
+        which = f"{unfinished.model_name} version {unfinished.version}, resolved when it started"
+        get_run_logger().info("continuing an unfinished scoring by %s (--no-resume starts again)", which)
         return unfinished
     name, version, run_id = resolve_model(request.model_uri)
     columns = columns_to_read(request, of_model=input_columns(name, version), run_id=run_id)
@@ -169,16 +163,11 @@ def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
     return job
 
 
-def _read_job(folder: Path) -> ScoringJob | None:
-    try:
-        return ScoringJob.model_validate_json((folder / "job.json").read_text("utf-8"))
-    except (OSError, ValidationError):
-        return None
-
-
-def _exists(job: ScoringJob) -> bool:
-    try:
-        resolve_model(f"models:/{job.model_name}/{job.version}")
-    except ModelError:
-        return False
-    return True
+def _unfinished_job(folder: Path, request: ScoringRequest, sha256: str) -> ScoringJob | None:
+    """Return the job in the folder if it is of this request and input, and its version still exists."""
+    with suppress(OSError, ValidationError, ModelError):
+        job = ScoringJob.model_validate_json((folder / "job.json").read_text("utf-8"))
+        if (job.request, job.input_sha256) == (request, sha256):
+            resolve_model(f"models:/{job.model_name}/{job.version}")
+            return job
+    return None
