@@ -1,5 +1,3 @@
-"""`lstm-text clean`: remove old run state."""
-
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated

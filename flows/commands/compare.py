@@ -1,5 +1,3 @@
-"""`lstm-text compare`: show two training runs side by side."""
-
 from pathlib import Path
 
 from pydantic_settings import CliPositionalArg

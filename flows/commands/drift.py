@@ -1,5 +1,3 @@
-"""`lstm-text drift`: run the monitoring flow."""
-
 from pathlib import Path
 
 from pydantic_settings import CliPositionalArg

@@ -1,5 +1,3 @@
-"""`lstm-text fetch`: download a public data set."""
-
 import shlex
 from dataclasses import asdict
 from pathlib import Path

@@ -1,5 +1,3 @@
-"""`lstm-text history`: show the decisions on a model."""
-
 from flows.settings import ModelSettings, finish
 
 

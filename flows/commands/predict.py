@@ -1,5 +1,3 @@
-"""`lstm-text predict`: answer texts from the command line, without Prefect."""
-
 import argparse
 import io
 import sys

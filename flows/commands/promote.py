@@ -1,5 +1,3 @@
-"""`lstm-text promote`: make a version champion by hand."""
-
 from pydantic_settings import CliPositionalArg
 
 from flows.settings import ModelSettings, Reason, VersionNumber, print_decision

@@ -1,5 +1,3 @@
-"""`lstm-text relocate`: fix the locations of run state that was moved."""
-
 from dataclasses import asdict
 
 from flows.settings import CommandSettings, finish

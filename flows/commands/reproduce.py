@@ -1,5 +1,3 @@
-"""`lstm-text reproduce`: run a recorded training again."""
-
 import sys
 from pathlib import Path
 

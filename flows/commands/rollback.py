@@ -1,5 +1,3 @@
-"""`lstm-text rollback`: return to the previous champion."""
-
 from flows.settings import ModelSettings, Reason, print_decision
 
 

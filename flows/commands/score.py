@@ -1,5 +1,3 @@
-"""`lstm-text score`: run the scoring flow."""
-
 from pathlib import Path
 from typing import Literal
 

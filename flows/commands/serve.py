@@ -1,5 +1,3 @@
-"""`lstm-text serve`: serve a registered model over HTTP."""
-
 from typing import Annotated
 
 from pydantic import AfterValidator, Field

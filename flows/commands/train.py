@@ -1,5 +1,3 @@
-"""`lstm-text train`: run the training flow."""
-
 import os
 import shlex
 import shutil

@@ -1,5 +1,3 @@
-"""`lstm-text tune`: run the tuning flow."""
-
 from pathlib import Path
 
 from flows.commands import train

@@ -1,5 +1,3 @@
-"""`lstm-text ui`: start the pages of MLflow and Prefect."""
-
 from pydantic import Field
 
 from flows.settings import CommandSettings
