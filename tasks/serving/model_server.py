@@ -62,9 +62,10 @@ class ModelServer:
         return self.ending()
 
     def ending(self) -> str:
-        """Return how the server ended, in one line."""
-        error = last_error(self.log.read_text("utf-8", errors="replace")) if self.log else ""
-        return f"its server ended with {ending(self.process.poll())}" + (f": {error}" if error else "")
+        """Return how the server ended and the last error in its output, without the traceback, in one line."""
+        output = self.log.read_text("utf-8", errors="replace") if self.log else ""
+        errors = [line for line in output.splitlines() if re.match(r"(?!INFO|WARNING)[A-Za-z_][\w.]*: +\S", line)]
+        return f"its server ended with {ending(self.process.poll())}" + (f": {errors[-1][:300]}" if errors else "")
 
 
 @contextmanager
@@ -103,9 +104,3 @@ def start_server(waiting: ModelServer, model: Path, *, host: str, port: int, wor
     with suppress(BrokenPipeError), waiting.process.stdin as stdin:  # It has ended already; its exit code shows that.
         stdin.write(json.dumps([shlex.split(line)[1:], changed]).encode())
     return replace(waiting, host=host, port=port)
-
-
-def last_error(log: str) -> str:
-    """Return the last error in a server's output, without its traceback; "" if there is none."""
-    errors = [line for line in log.splitlines() if re.match(r"(?!INFO|WARNING)[A-Za-z_][\w.]*: +\S", line)]
-    return errors[-1][:300] if errors else ""
