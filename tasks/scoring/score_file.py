@@ -67,7 +67,7 @@ def score_file(
         job.discard()  # The input or the model must change first: no other run can continue this job.
         raise
     counts: Counter[str | None] = Counter(dict.fromkeys(classifier.labels, 0))
-    job.publish(_count_answers(job.tables(chunks), counts, builder), scores_schema(classifier.labels))
+    job.publish(_count_answers(map(job.table, range(chunks)), counts, builder), scores_schema(classifier.labels))
     rows, unscored = counts.total(), counts.pop(None, 0)
     progress.close(f"scored {rows - unscored:,} of {rows:,} rows with {job.model_name} version {job.version}")
     publish_markdown("scores", markdown_table(["label", "rows"], list(counts.items())), "Rows per label")

@@ -58,7 +58,7 @@ class ScoringJob(BaseModel):
     def finished_rows(self, number: int) -> int | None:
         """Return the rows of a finished chunk, or None for an unfinished one."""
         try:
-            return _read_table(self._part(number)).num_rows
+            return self.table(number).num_rows
         except (OSError, pa.ArrowInvalid):
             return None
 
@@ -70,9 +70,10 @@ class ScoringJob(BaseModel):
             writer.write_table(table)
         writing.replace(part)
 
-    def tables(self, chunks: int) -> Iterator[pa.Table]:
-        """Yield the answers of all chunks in order."""
-        return (_read_table(self._part(number)) for number in range(chunks))
+    def table(self, number: int) -> pa.Table:
+        """Return the answers of a finished chunk."""
+        with pa.memory_map(str(self._part(number))) as file:
+            return pa.ipc.open_file(file).read_all()
 
     def publish(self, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
         """Write tables to the output, which appears by one rename, then delete the job."""
@@ -92,11 +93,6 @@ class ScoringJob(BaseModel):
 
     def _part(self, number: int) -> Path:
         return self.folder / f"{number:08d}.arrow"
-
-
-def _read_table(path: Path) -> pa.Table:
-    with pa.memory_map(str(path)) as file:
-        return pa.ipc.open_file(file).read_all()
 
 
 def parts_folder(output: Path) -> Path:
