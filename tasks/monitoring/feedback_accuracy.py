@@ -13,6 +13,7 @@ from lstm_model.data.texts import listed
 from lstm_model.drift.feedback import compare_accuracy
 from lstm_model.drift.profile import Reference
 from lstm_model.errors import ContentError
+from tasks.monitoring.batch_drift import AnsweredBatch
 from tasks.monitoring.drift_history import Series
 from tasks.monitoring.drift_outcome import DriftOutcome, record
 from tasks.runtime.artifacts import markdown_table, publish_markdown
@@ -78,9 +79,9 @@ class Feedback:
 
 @retried_task(name="compare-feedback")
 def compare_feedback(
-    feedback: Feedback, reference: Reference, series: Series, config: DriftConfig, *, path: Path, digest: str
+    feedback: Feedback, batch: AnsweredBatch, reference: Reference, series: Series, config: DriftConfig
 ) -> DriftOutcome:
-    """Compare real accuracy with accuracy on test rows and log it. path, digest: of the answered input."""
+    """Compare the real accuracy of a batch with accuracy on test rows and log it."""
     real = compare_accuracy(
         right=feedback.right,
         rows=feedback.rows,
@@ -93,7 +94,7 @@ def compare_feedback(
     metrics["test_accuracy"] = real.test_accuracy
     outcome = record(
         series, "feedback", real.to_json(), config,
-        path=path, digests={"input_digest": digest, "feedback_digest": feedback.digest},
+        path=batch.path, digests={"input_digest": batch.digest, "feedback_digest": feedback.digest},
         metrics=metrics, shares={}, tags={"feedback": str(feedback.path)},
     )  # fmt: skip
     if feedback.unknown:

@@ -76,9 +76,7 @@ def monitor_file(request: MonitorRequest, config: DriftConfig) -> MonitorOutcome
     if news.batch_is_new:
         outcome.drift = compare_batch(batch, config)
     if news.feedback is not None:
-        outcome.accuracy = compare_feedback(
-            news.feedback, news.reference, news.series, config, path=request.path, digest=news.digest
-        )
+        outcome.accuracy = compare_feedback(news.feedback, batch, news.reference, news.series, config)
     return outcome
 
 

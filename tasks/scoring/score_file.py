@@ -53,10 +53,8 @@ def score_file(
 
     profiled: also return the batch with a profile of its rows, to compare it with the training reference.
     """
-    request = job.request
-    progress = Progress(
-        "scoring-progress", f"scoring {request.path.name}", unit="rows", total=estimate_rows(request.path)
-    )
+    path = job.request.path
+    progress = Progress("scoring-progress", f"scoring {path.name}", unit="rows", total=estimate_rows(path))
     workers = _dask(job, scheduler) if engine == "dask" else _local(job)
     try:
         model, classifier = _loaded(job)
@@ -72,10 +70,10 @@ def score_file(
     progress.close(f"scored {rows - unscored:,} of {rows:,} rows with {job.model_name} version {job.version}")
     publish_markdown("scores", markdown_table(["label", "rows"], list(counts.items())), "Rows per label")
     outcome = ScoringOutcome(
-        output=str(request.output), model_name=job.model_name, version=job.version, run_id=job.run_id,
+        output=str(job.request.output), model_name=job.model_name, version=job.version, run_id=job.run_id,
         rows=rows, unscored=unscored, labels=dict(counts),
     )  # fmt: skip
-    return outcome, builder and AnsweredBatch(request.path, job.input_sha256, model, classifier, builder.profile())
+    return outcome, builder and AnsweredBatch(path, job.input_sha256, model, classifier, builder.profile())
 
 
 def _count_answers(
