@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Literal
 
@@ -171,10 +171,9 @@ def _dask(job: ScoringJob, scheduler: str | None) -> Iterator[tuple[Submit, int]
         raise UsageError(
             "--engine dask needs the package prefect-dask.", "pip install 'lstm-text[dask]' installs it."
         ) from None
-    runner = DaskTaskRunner(address=scheduler, client_kwargs={"timeout": "15s"})
-    with ExitStack() as stack:
+    with DaskTaskRunner(address=scheduler, client_kwargs={"timeout": "15s"}) as runner:
         try:
-            client = stack.enter_context(runner).client  # This connects; entering alone does not.
+            client = runner.client  # This connects; entering alone does not.
         except OSError as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ModelError(
