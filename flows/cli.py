@@ -16,8 +16,7 @@ from tasks.runtime.server_checks import check_tracking_server
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.local_state import use_local_state
 from tasks.runtime.state.tracking_database import prepare_tracking_database
-from tasks.runtime.streams import usable_streams
-from tasks.runtime.terminal import command_terminal
+from tasks.runtime.terminal import command_terminal, usable_streams
 
 # Each is a module of flows/commands with `Settings` and `run`; `lstm-text --help` lists them in this order.
 COMMANDS = (

@@ -138,7 +138,7 @@ def finish(settings: CommandSettings, answer: dict[str, Any]) -> int:
 
 def print_decision(settings: CommandSettings, decision: Any) -> int:
     """Print the decision of promote or rollback; return exit code 0."""
-    from tasks.promotion.decide_promotion import rules_table
+    from tasks.promotion.history import rules_table
 
     print(f"{rules_table(decision.rules)}\n\n{decision.model_name} version {decision.version} {decision.summary}")
     before = f"{decision.champion_before or 'none'} -> " if decision.moves else ""

@@ -21,9 +21,8 @@ from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.config.training import TrainingConfig
 from tasks.promotion.check_servable import check_servable
 from tasks.promotion.decide_promotion import decide_promotion
-from tasks.promotion.outcome import TrainingOutcome, training_outcome
+from tasks.promotion.outcome import TrainingOutcome, training_outcome, unchanged_state
 from tasks.promotion.register_classifier import register_classifier
-from tasks.promotion.unchanged import unchanged_state
 from tasks.reports.write_report import write_report
 from tasks.runs.training_run import training_run
 from tasks.runtime.background import in_background

@@ -24,26 +24,18 @@ class LstmTextError(Exception):
 
 
 class UsageError(LstmTextError):
-    """A flag, a config value, a missing input or an unwritable output."""
-
     exit_code = 2
 
 
 class ContentError(LstmTextError):
-    """The data was read and is refused."""
-
     exit_code = 3
 
 
 class ModelError(LstmTextError):
-    """A model, a registry or a server does not answer as it must."""
-
     exit_code = 4
 
 
 class DifferenceError(LstmTextError):
-    """What was compared is not equal."""
-
     exit_code = 5
 
 

@@ -6,6 +6,7 @@ import resource
 from lstm_model.errors import LstmTextError, UsageError, causes
 
 NAMES = ("MemoryError", "ResourceExhaustedError")  # Python, NumPy and Arrow; TensorFlow.
+LIMITS = {"ulimit -v": resource.RLIMIT_AS, "ulimit -d": resource.RLIMIT_DATA}
 WORDS = (
     "bad_alloc", "bad allocation", "Cannot allocate memory", "failed to map segment", "OOM when allocating",
     "can't start new thread", "out of memory", "Unable to allocate",
@@ -20,22 +21,14 @@ def memory_error(error: BaseException) -> UsageError | None:
     lines = str(reason).strip().splitlines() or [""]
     text = next((line for line in lines if _has_words(line)), lines[0])
     detail = f" ({text[:200].rstrip('.')})" if text else ""
-    limits = [f"{_limit(number)} by {flag}" for flag, number in _LIMITS.items() if _limit(number)]
+    most = {flag: resource.getrlimit(number)[0] for flag, number in LIMITS.items()}
+    limits = [f"{size / 2**30:.1f} GiB by {flag}" for flag, size in most.items() if size != resource.RLIM_INFINITY]
     allowed = f" This process is limited to {', '.join(limits)}." if limits else ""
     return UsageError(
         f"Memory ran out{detail}.{allowed}",
         "Allow more (ulimit, the container's limit). A training needs less with a smaller --training.batch-size, "
         "--tokenization.max-length or --tokenization.vocab-size.",
     )
-
-
-_LIMITS = {"ulimit -v": resource.RLIMIT_AS, "ulimit -d": resource.RLIMIT_DATA}
-
-
-def _limit(number: int) -> str:
-    """Return a limit of this process in GiB, "" if there is none."""
-    most = resource.getrlimit(number)[0]
-    return "" if most == resource.RLIM_INFINITY else f"{most / 2**30:.1f} GiB"
 
 
 def _says_memory(error: BaseException) -> bool:

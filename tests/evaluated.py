@@ -17,8 +17,8 @@ from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.promotion import PromotionConfig
 from lstm_model.digests import digest_text
 from lstm_model.evaluation.evaluation import evaluate_answers
-from tasks.promotion.apply_gate import Candidate
 from tasks.promotion.check_servable import Servability
+from tasks.promotion.decide_promotion import Candidate
 from tasks.runs.past_run import PastRun
 from tests.models import TEXTS
 

@@ -10,7 +10,7 @@ from lstm_model.digests import digest_text
 from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
 from lstm_model.evaluation.metrics import classification_metrics
 from lstm_model.evaluation.record import Evaluation
-from lstm_model.pages.run_facts import RunFacts
+from lstm_model.pages.report import RunFacts
 
 RESAMPLING = Resampling(rounds=200)
 

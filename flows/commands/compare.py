@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic_settings import CliPositionalArg
@@ -25,13 +26,12 @@ def run(settings: Settings) -> int:
     if settings.html:
         check_writable(settings.html, overwrite=settings.overwrite)
 
-    from lstm_model.pages.comparison_page import render_comparison
-    from tasks.reports.compare_runs import compare_runs
-    from tasks.reports.comparison_text import comparison_text
+    from lstm_model.pages.html import render_page
+    from tasks.reports.compare_runs import compare_runs, comparison_text
 
     compared = compare_runs(settings.run_a, settings.run_b)
     print(comparison_text(compared))
     if settings.html:
-        settings.html.write_text(render_comparison(compared), encoding="utf-8")
+        settings.html.write_text(render_page("comparison.html", compared=compared), encoding="utf-8")
         print(f"\n{settings.html}")
-    return finish(settings, compared.as_json())
+    return finish(settings, asdict(compared))

@@ -68,7 +68,7 @@ def run(settings: Settings) -> int:
 
     with use_prefect_server():  # It starts while these are imported.
         from flows.training import train_text_classifier
-        from tasks.promotion.decide_promotion import rules_table
+        from tasks.promotion.history import rules_table
     outcome = train_text_classifier(
         **dict(settings.pipeline()),
         trigger=settings.trigger,

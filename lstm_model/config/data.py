@@ -1,5 +1,3 @@
-"""The labelled file and its rows."""
-
 import codecs
 from pathlib import Path
 from typing import Annotated, Literal

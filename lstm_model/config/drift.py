@@ -1,5 +1,3 @@
-"""When new texts count as drifted."""
-
 from pydantic import Field
 
 from lstm_model.config.section import Fraction, Rate, Section

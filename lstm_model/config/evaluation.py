@@ -1,5 +1,3 @@
-"""The evaluation on the test rows."""
-
 from pathlib import Path
 
 from pydantic import Field

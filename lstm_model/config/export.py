@@ -1,5 +1,3 @@
-"""The export to ONNX."""
-
 from pydantic import Field
 
 from lstm_model.config.section import Count, Section

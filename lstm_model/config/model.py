@@ -1,5 +1,3 @@
-"""The network."""
-
 from pathlib import Path
 from typing import Literal
 

@@ -1,5 +1,3 @@
-"""The linear part next to the LSTM."""
-
 from lstm_model.config.section import Section
 
 

@@ -1,9 +1,11 @@
-"""All sections of a training run, the presets, and their flat names.
+"""All sections of a training run, the presets, flat names, and the configuration that an earlier release recorded.
 
 This one frozen tree is the flow's parameters, the command line's flags, the YAML file and MLflow's params. Settings
 that change the model are here; where it runs (addresses, schedules) is set in the environment or in deployments/.
 """
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, model_validator
@@ -46,19 +48,11 @@ class PipelineConfig(Section):
     """Making it champion."""
 
     @model_validator(mode="after")
-    def _word_vectors_need_words(self) -> "PipelineConfig":
+    def _check_sections(self) -> "PipelineConfig":
         if self.model.word_vectors and self.tokenization.kind == "bpe":
             raise ValueError("model.word_vectors needs tokenization.kind=word: other tokens are parts of words")
-        return self
-
-    @model_validator(mode="after")
-    def _require_a_fitted_baseline(self) -> "PipelineConfig":
         if self.promotion.baseline == "require" and not self.evaluation.baseline:
             raise ValueError("promotion.baseline=require needs evaluation.baseline; set it to true")
-        return self
-
-    @model_validator(mode="after")
-    def _one_way_to_split(self) -> "PipelineConfig":
         if self.data.split_column and (self.split.group_column or self.split.time_column):
             raise ValueError("data.split_column excludes split.group_column and split.time_column")
         return self
@@ -72,11 +66,8 @@ class PipelineConfig(Section):
     @property
     def other_columns(self) -> dict[str, str]:
         """Name here -> name in the file, for columns besides those of the section data."""
-        named = {
-            "slice": self.evaluation.slice_column,
-            "group": self.split.group_column,
-            "time": self.split.time_column,
-        }
+        slices, groups, times = self.evaluation.slice_column, self.split.group_column, self.split.time_column
+        named = {"slice": slices, "group": groups, "time": times}
         return {name: source for name, source in named.items() if source is not None}
 
 
@@ -135,13 +126,55 @@ PRESETS = {
 }
 
 
+# For what runs recorded. Settings of earlier releases, with their defaults:
+REMOVED = {"export.quantize": "none", "export.max_disagreement": 0.005}
+# Settings that earlier releases did not have, as those releases worked:
+ADDED = {
+    **dict.fromkeys(("data.delimiter", "data.encoding", "data.header", "data.text_columns")),
+    **dict.fromkeys(("split.group_column", "split.time_column")),
+    "data.clean_labels": False,
+    "data.drop_rare_labels": True,
+    **dict.fromkeys(("evaluation.cases_delimiter", "evaluation.cases_encoding")),
+    "ngrams.words": False,
+    "ngrams.characters": False,
+    "training.adversarial": 0.0,
+}
+
+
 def flatten(config: BaseModel, prefix: str = "") -> dict[str, Any]:
     """Return the tree as {"model.lstm_units": 32, ...}, the names of MLflow's params and of the flags."""
     flat: dict[str, Any] = {}
-    for name in type(config).model_fields:
-        value = getattr(config, name)
-        if isinstance(value, BaseModel):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
+    for name, value in config:
+        key = f"{prefix}{name}"
+        flat |= flatten(value, f"{key}.") if isinstance(value, BaseModel) else {key: value}
     return flat
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return flat names as sections: {"model": {"lstm_units": 32}, ...}."""
+    sections: dict[str, dict[str, Any]] = {}
+    for name, value in flat.items():
+        section, _, key = name.partition(".")
+        sections.setdefault(section, {})[key] = value
+    return sections
+
+
+def flat_settings(recorded: str) -> dict[str, Any]:
+    """Return the settings in a run's config.json by flat name, including those that this release does not know."""
+    sections = json.loads(recorded)
+    return {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
+
+
+def removed_settings(recorded: str) -> dict[str, Any]:
+    """Return the removed settings in config.json that had another value than their default."""
+    settings = flat_settings(recorded)
+    return {name: settings[name] for name, default in REMOVED.items() if settings.get(name, default) != default}
+
+
+def read_recorded(recorded: str) -> PipelineConfig:
+    """Return the configuration in config.json without removed settings.
+
+    Raises pydantic.ValidationError if this release does not accept the rest.
+    """
+    settings = ADDED | flat_settings(recorded)
+    return PipelineConfig.model_validate(nest({name: settings[name] for name in settings if name not in REMOVED}))

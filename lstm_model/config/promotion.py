@@ -1,5 +1,3 @@
-"""When a new version becomes champion."""
-
 from typing import Literal
 
 from lstm_model.config.section import Count, Section, Share

@@ -1,5 +1,3 @@
-"""The split into train, validation and test rows."""
-
 from pydantic import model_validator
 
 from lstm_model.config.section import Fraction, Section

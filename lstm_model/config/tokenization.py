@@ -1,5 +1,3 @@
-"""The tokenizer."""
-
 from typing import Literal
 
 from pydantic import Field

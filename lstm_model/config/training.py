@@ -1,5 +1,3 @@
-"""The training loop."""
-
 from typing import Literal
 
 from pydantic import Field

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from lstm_model.config.model import ModelConfig
-from lstm_model.config.pipeline import PipelineConfig
+from lstm_model.config.pipeline import PipelineConfig, flatten, nest
 from lstm_model.config.section import Count, Section
 from lstm_model.config.training import TrainingConfig
 from lstm_model.errors import UsageError
@@ -119,12 +119,10 @@ class TuningConfig(Section):
 def _typed(name: str, value: Any) -> Any:
     """Return a value as the setting has it: files give texts. A value that it does not accept stays."""
     kind: Any = SETTINGS[name].annotation if name in SETTINGS else None
-    if kind not in (*NUMBERS, bool) or (isinstance(value, bool) and kind is not bool):
-        return value
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError:
-        return value
+    if kind is bool or (kind in NUMBERS and not isinstance(value, bool)):
+        with suppress(ValidationError):
+            return TypeAdapter(kind).validate_python(value)
+    return value
 
 
 def check_space(tuning: TuningConfig, base: PipelineConfig) -> None:
@@ -158,7 +156,7 @@ def _check_kind(name: str, tried: Any) -> None:
         return
     for place, value in enumerate(tried):
         if isinstance(value, bool) and kind is not bool:
-            raise _space_error(f"has {str(value).lower()} for {name}, which is not true or false")
+            raise _space_error(f"has {str(value).lower()} for {name}, which takes no true or false")
         if value in tried[:place]:
             raise _space_error(f"has {value!r} twice for {name}. Leave one out")
 
@@ -192,11 +190,7 @@ def with_settings(base: PipelineConfig, settings: Mapping[str, Any]) -> Pipeline
 
     Raises pydantic.ValidationError if they do not fit together.
     """
-    sections: dict[str, Any] = dict(base)
-    for name, value in settings.items():
-        section, key = name.split(".")
-        sections[section] = {**dict(sections[section]), key: value}
-    return PipelineConfig.model_validate(sections)
+    return PipelineConfig.model_validate(nest({**flatten(base), **settings}))
 
 
 def suggest_settings(trial: "optuna.trial.BaseTrial", tuning: TuningConfig) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Real accuracy, from labels that came later, compared with the accuracy on test rows."""
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from scipy.stats import binomtest
 
@@ -20,9 +20,6 @@ class RealAccuracy:
     accuracy: float
     interval: tuple[float, float]
     test_accuracy: float
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def compare_accuracy(*, right: int, rows: int, test_right: int, test_rows: int, config: DriftConfig) -> RealAccuracy:

@@ -20,9 +20,8 @@ from lstm_model.tokens.text_encoder import Int64
 
 Float = npt.NDArray[np.float64]
 Sizes = tuple[float, float]  # Effective rows of the reference and of the batch.
-STATISTICS = 5
-GROUPS = 10
-ROUNDS = 5_000
+STATISTICS, GROUPS = 5, 10
+ROUNDS, SEED = 5_000, 42  # Of the draws of chance.
 DRAWN_COUNTS = 2_000_000  # Bounds the memory of the draws if there are many labels.
 
 
@@ -62,9 +61,9 @@ class DriftComparison:
 
 
 def compare_profiles(
-    reference: Profile, batch: Profile, config: DriftConfig, *, token_name: Callable[[int], str], seed: int = 42
+    reference: Profile, batch: Profile, config: DriftConfig, *, token_name: Callable[[int], str]
 ) -> DriftComparison:
-    """Compare a batch with the reference; both profiles are of one classifier. seed: of the draws of chance."""
+    """Compare a batch with the reference; both profiles are of one classifier."""
     sizes = batch.rows, batch.effective_rows(), reference.rows
     for name, profile in (("reference", reference), ("batch", batch)):
         size, rows = profile.effective_rows(), profile.rows
@@ -72,29 +71,23 @@ def compare_profiles(
             alike = f", worth {max(1, round(size)):,} different rows" if size < 0.99 * rows else ""
             few = f"the {name} has {rows:,} with a text{alike}; at least {config.min_rows} are needed"
             return DriftComparison("not judged", f"Too few rows to compare: {few}.", *sizes, [])
-    statistics = _statistics(reference, batch, config, token_name, seed)
-    beyond = [f"{one.what} {one.value:.2f} (limit {one.threshold:.2f})" for one in statistics if one.drifted]
-    if beyond:
-        return DriftComparison("drifted", f"Beyond their limits: {', '.join(beyond)}.", *sizes, statistics)
-    return DriftComparison("stable", f"All {STATISTICS} statistics are within their limits.", *sizes, statistics)
-
-
-def _statistics(
-    reference: Profile, batch: Profile, config: DriftConfig, token_name: Callable[[int], str], seed: int
-) -> list[Statistic]:
     alarm = config.false_alarm_rate / STATISTICS  # Split evenly among the statistics.
     whole = (reference.effective_rows(), batch.effective_rows())
     sampled = (reference.effective_rows(len(reference.digests)), batch.effective_rows(len(batch.digests)))
     longest = int(max(reference.lengths.max(), batch.lengths.max()))
     lengths = [np.bincount(profile.lengths, minlength=longest + 1) for profile in (reference, batch)]
-    index = partial(_stability_statistic, limit=config.max_psi, alarm=alarm, seed=seed)
-    return [
+    index = partial(_stability_statistic, limit=config.max_psi, alarm=alarm)
+    statistics = [
         index("classes", "predicted labels", (reference.classes, batch.classes, batch.labels), whole),
         index("confidence", "confidence", _grouped(reference.confidence, batch.confidence, _scores), whole),
         index("length", "length in tokens", _grouped(lengths[0], lengths[1], _tokens), sampled),
         _unknown_words(reference, batch, sampled, config.max_unknown_change, alarm),
         _words(reference, batch, sampled, config.max_word_auc, alarm, token_name),
     ]
+    beyond = [f"{one.what} {one.value:.2f} (limit {one.threshold:.2f})" for one in statistics if one.drifted]
+    if beyond:
+        return DriftComparison("drifted", f"Beyond their limits: {', '.join(beyond)}.", *sizes, statistics)
+    return DriftComparison("stable", f"All {STATISTICS} statistics are within their limits.", *sizes, statistics)
 
 
 def stability_index(reference: Float, batch: Float) -> Float:
@@ -110,12 +103,12 @@ def stability_index(reference: Float, batch: Float) -> Float:
 
 
 def _stability_statistic(
-    name: str, what: str, groups: tuple[Int64, Int64, list[str]], sizes: Sizes, *, limit: float, alarm: float, seed: int
+    name: str, what: str, groups: tuple[Int64, Int64, list[str]], sizes: Sizes, *, limit: float, alarm: float
 ) -> Statistic:
     """groups: reference counts, batch counts and names. alarm: rate of false alarms."""
     reference, batch = (side.astype(np.float64) for side in groups[:2])
     value = float(stability_index(reference, batch))
-    chance = _chance_index((reference + batch) / (reference + batch).sum(), sizes, alarm, seed)
+    chance = _chance_index((reference + batch) / (reference + batch).sum(), sizes, alarm)
     threshold = max(limit, chance)
     shares = zip(groups[2], reference / reference.sum(), batch / batch.sum(), strict=True)
     parts = [Part(group, float(q), float(p)) for group, q, p in shares]
@@ -127,9 +120,9 @@ def _stability_statistic(
     return Statistic(name, what, value, threshold, chance, text, parts)
 
 
-def _chance_index(shares: Float, sizes: Sizes, alarm: float, seed: int) -> float:
+def _chance_index(shares: Float, sizes: Sizes, alarm: float) -> float:
     """Return the index that two samples of one distribution exceed in a share `alarm` of all draws."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     rounds = max(1_000, min(ROUNDS, DRAWN_COUNTS // len(shares)))
     reference, batch = (rng.multinomial(max(1, round(size)), shares, size=rounds) for size in sizes)
     return float(np.quantile(stability_index(reference.astype(float), batch.astype(float)), 1 - alarm))
@@ -143,10 +136,10 @@ def _grouped(reference: Int64, batch: Int64, span: Callable[[int, int], str]) ->
     return merged[0], merged[1], [span(first, last - 1) for first, last in pairwise(starts)]
 
 
-def equal_groups(counts: Int64, most: int = GROUPS) -> Int64:
-    """Return the group number of each bin, int64[bins]: at most `most` groups of neighbours with about equal shares."""
+def equal_groups(counts: Int64) -> Int64:
+    """Return the group number of each bin, int64[bins]: at most 10 groups of neighbours with about equal shares."""
     middle = (np.cumsum(counts) - counts / 2) / max(1, counts.sum())
-    place = np.minimum((middle * most).astype(np.int64), most - 1)
+    place = np.minimum((middle * GROUPS).astype(np.int64), GROUPS - 1)
     return np.unique(place, return_inverse=True)[1].astype(np.int64)
 
 
@@ -179,15 +172,15 @@ def _unknown_words(reference: Profile, batch: Profile, sizes: Sizes, limit: floa
 def _words(
     reference: Profile, batch: Profile, sizes: Sizes, limit: float, alarm: float, token_name: Callable[[int], str]
 ) -> Statistic:
-    shift = word_shift(reference, batch)
+    auc, words = word_shift(reference, batch)
     chance = 0.5 + NormalDist().inv_cdf(1 - alarm) * chance_spread(*sizes)
     threshold = max(limit, chance)
     text = (
-        f"Words: given one text of each set, a classifier picks the new one in {shift.auc:.0%} of cases "
-        f"(50% is guessing), {_relation(shift.auc, threshold)} {threshold:.0%}."
+        f"Words: given one text of each set, a classifier picks the new one in {auc:.0%} of cases "
+        f"(50% is guessing), {_relation(auc, threshold)} {threshold:.0%}."
     )
-    parts = [Part(token_name(token), before, now) for token, before, now in shift.words]
-    return Statistic("words", "words", shift.auc, threshold, chance, text, parts)
+    parts = [Part(token_name(token), before, now) for token, before, now in words]
+    return Statistic("words", "words", auc, threshold, chance, text, parts)
 
 
 def _relation(value: float, threshold: float) -> str:

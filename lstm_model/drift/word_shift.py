@@ -5,7 +5,6 @@ takes 0.1 s where logistic regression takes 2 s, and detects as much.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +19,15 @@ FOLDS = 5
 PRIOR_ROWS = 10.0  # Weight of a token's common share in each set's share: one occurrence is weak evidence.
 SHOWN_WORDS = 12
 
-
-@dataclass(frozen=True)
-class WordShift:
-    auc: float  # Probability that the classifier ranks a batch row above a reference row; 0.5 is guessing.
-    words: list[tuple[int, float, float]]  # token_id, share of reference rows and of batch rows: the most shifted ones.
+Shift = tuple[int, float, float]  # token_id, its share of reference rows and of batch rows.
 
 
-def word_shift(reference: Profile, batch: Profile) -> WordShift:
-    """Separate the sampled rows of two profiles; the AUC is the mean over folds, each scored by a fit on the others."""
+def word_shift(reference: Profile, batch: Profile) -> tuple[float, list[Shift]]:
+    """Separate the sampled rows of two profiles; return the AUC and the most shifted words.
+
+    The AUC is the probability that the classifier ranks a batch row above a reference row (0.5 is guessing): the mean
+    over folds, each scored by a fit on the others.
+    """
     rows = _token_presence(reference, batch)
     shares = normalize(rows, norm="l1")  # Long rows score no higher.
     is_batch = np.repeat([False, True], [len(reference.digests), len(batch.digests)])
@@ -44,7 +43,7 @@ def word_shift(reference: Profile, batch: Profile) -> WordShift:
             areas.append(roc_auc_score(is_batch[held_out], scores))
             weights.append((held_out & is_batch).sum())
     auc = float(np.average(areas, weights=weights)) if areas else 0.5
-    return WordShift(auc, _most_shifted_words(rows, is_batch))
+    return auc, _most_shifted_words(rows, is_batch)
 
 
 def chance_spread(reference_rows: float, batch_rows: float) -> float:
@@ -63,7 +62,7 @@ def _token_presence(*profiles: Profile) -> csr_array:
     return rows
 
 
-def _most_shifted_words(rows: csr_array, is_batch: npt.NDArray[np.bool_]) -> list[tuple[int, float, float]]:
+def _most_shifted_words(rows: csr_array, is_batch: npt.NDArray[np.bool_]) -> list[Shift]:
     """Return the tokens whose share of rows differs most, in standard deviations of chance."""
     before, now, common = (np.asarray(part.mean(axis=0)) for part in (rows[~is_batch], rows[is_batch], rows))
     spread = np.sqrt(np.maximum(common * (1 - common), 1 / len(is_batch)))

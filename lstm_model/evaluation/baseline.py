@@ -20,6 +20,7 @@ from lstm_model.ngrams.fit import MOST_NUMBERS, linear_svm, sample_rows
 from lstm_model.ngrams.pieces import UInt64
 
 Rows = tuple[Sequence[str], Sequence[str]]  # Texts and labels.
+Answer = Callable[[Sequence[str]], list[str]]  # Texts -> the label of each.
 FEATURES: tuple[tuple[Kind, ...], ...] = (("words",), ("characters",), KINDS)
 CHUNK_ROWS = 10_000  # Answered at once; bounds memory.
 
@@ -46,25 +47,10 @@ class _Terms:
         return self.weighting.transform(count_ngrams(texts, self.kind, self.keys)[1].astype(np.float64), copy=False)
 
 
-@dataclass(frozen=True)
-class _Linear:
-    terms: list[_Terms]
-    svm: LinearSVC
-
-    def answer(self, texts: Sequence[str]) -> list[str]:
-        """Return the label of each text."""
-        labels: list[str] = []
-        for first in range(0, len(texts), CHUNK_ROWS):
-            chunk = texts[first : first + CHUNK_ROWS]
-            labels += self.svm.predict(_joined([terms.read(chunk) for terms in self.terms])).tolist()
-        return labels
-
-
 def answer_with_baseline(*, train: Rows, validation: Rows, texts: Sequence[str]) -> BaselineAnswers:
     """Fit the three models on train rows; answer the texts with the one that is best on validation rows.
 
     That one is fitted again on both, as the classifier's n-grams are, so that the two are compared on equal terms.
-
     Above MOST_NONZEROS n-grams, a model is fitted on a stratified sample; equal input gives equal answers. If there is
     nothing to learn (texts without words, one label), every text gets the most frequent train label.
     """
@@ -74,10 +60,9 @@ def answer_with_baseline(*, train: Rows, validation: Rows, texts: Sequence[str])
     # Words and characters, to use them again if the model of both is fitted on the same rows.
     features = lru_cache(maxsize=2)(partial(_tf_idf, train[0], most=most))
     for kinds in FEATURES if len(counts) > 1 else ():
-        model = _fit(kinds, train, features)
-        if model is not None:
+        if answer := _fit(kinds, train, features):
             title = f"TF-IDF of {' and '.join(kinds)} + linear SVM"
-            right = np.array(model.answer(validation[0]), object) == np.array(validation[1], object)
+            right = np.array(answer(validation[0]), object) == np.array(validation[1], object)
             if right.mean() > max(accuracy.values(), default=-1.0):
                 name, best = title, kinds
             accuracy[title] = float(right.mean())
@@ -86,20 +71,28 @@ def answer_with_baseline(*, train: Rows, validation: Rows, texts: Sequence[str])
         rows = ([*train[0], *validation[0]], [*train[1], *validation[1]])
         final = _fit(best, rows, partial(_tf_idf, rows[0], most=most))
         assert final, "train rows have a term"
-        return BaselineAnswers(name, final.answer(texts), accuracy)
+        return BaselineAnswers(name, final(texts), accuracy)
     usual = min(counts, key=lambda label: (-counts[label], label))
     return BaselineAnswers(name, [usual] * len(texts), accuracy)
 
 
-def _fit(kinds: Sequence[Kind], train: Rows, features: Callable[[bytes, Kind], Any]) -> _Linear | None:
-    """Return a fitted model; None if no text has a term. features: of a kind, for the chosen train rows."""
+def _fit(kinds: Sequence[Kind], train: Rows, features: Callable[[bytes, Kind], Any]) -> Answer | None:
+    """Return how to answer; None if no text has a term. features: of a kind, for the chosen train rows."""
     label_ids = np.unique(np.asarray(train[1], object), return_inverse=True)[1].astype(np.int32)
     chosen = sample_rows(train[0], label_ids, kinds)
     parts = [part for kind in kinds if (part := features(chosen.tobytes(), kind))]
     if not parts:
         return None
     svm = linear_svm(_joined([rows for rows, _ in parts]), [train[1][row] for row in chosen])
-    return _Linear([terms for _, terms in parts], svm)
+    return partial(_answer, svm, [terms for _, terms in parts])
+
+
+def _answer(svm: LinearSVC, terms: list[_Terms], texts: Sequence[str]) -> list[str]:
+    labels: list[str] = []
+    for first in range(0, len(texts), CHUNK_ROWS):
+        chunk = texts[first : first + CHUNK_ROWS]
+        labels += svm.predict(_joined([one.read(chunk) for one in terms])).tolist()
+    return labels
 
 
 def _joined(parts: list[Csr]) -> Csr:

@@ -56,14 +56,13 @@ def compare_with_champion(
     drawn = bootstrap(label_ids=label_ids, predictions=predictions, num_classes=len(labels), resampling=resampling)
     metrics = (label_metrics(label_ids=label_ids, predicted_ids=ids, labels=labels) for ids in predictions.values())
     ours, theirs = (Figures(**values) for values in metrics)
-    counts = np.bincount(label_ids, minlength=len(labels))
     change = drawn["candidate"]["macro_f1"] - drawn["champion"]["macro_f1"]
     return ChampionComparison(
         champion_version=champion_version,
         rows=len(label_ids),
         left_out=left_out,
         manifest_found=manifest_found,
-        class_rows=dict(zip(labels, counts.tolist(), strict=True)),
+        class_rows=dict(zip(labels, np.bincount(label_ids, minlength=len(labels)).tolist(), strict=True)),
         candidate=ours,
         champion=theirs,
         difference=Difference(

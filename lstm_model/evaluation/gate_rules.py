@@ -1,9 +1,4 @@
-"""The gate's rules. Each checks metrics and returns its result with one sentence; none uses MLflow or aliases.
-
-Without a champion: servability, macro_f1_floor, better_than_guessing, class_floor, known_words, baseline, lstm_share.
-Against the champion also: identical (not a rule to pass: the alias stays), champion_answers, same_labels, enough_rows,
-class_drop, not_worse_than_champion.
-"""
+"""The gate's rules. Each checks metrics and returns its result with one sentence; none uses MLflow or aliases."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
@@ -94,14 +89,11 @@ def baseline(evaluation: Evaluation, config: PromotionConfig) -> Rule:
     linear = evaluation.baseline
     if linear is None:
         verdict: Verdict = "failed" if config.baseline == "require" else "skipped"
-        return Rule(
-            name="baseline", verdict=verdict, threshold=0.0, text="no baseline was fitted (evaluation.baseline)"
-        )
+        text = "no baseline was fitted (evaluation.baseline)"
+        return Rule(name="baseline", verdict=verdict, threshold=0.0, text=text)
     ours, difference = evaluation.candidate.macro_f1, linear.difference.macro_f1
-    relation = "is more than" if difference > 0 else "does not beat"
-    text = (
-        f"macro-F1 {ours:.4f} {relation} the {linear.macro_f1:.4f} of {linear.name}; {_difference(linear.difference)}"
-    )
+    relation = f"{'is more than' if difference > 0 else 'does not beat'} the {linear.macro_f1:.4f} of {linear.name}"
+    text = f"macro-F1 {ours:.4f} {relation}; {_difference(linear.difference)}"
     verdict = "passed" if difference > 0 else BEATEN_BY_BASELINE[config.baseline]
     return Rule(name="baseline", verdict=verdict, figure=difference, threshold=0.0, text=text)
 
@@ -121,12 +113,11 @@ def same_labels(labels: Sequence[str], champion_labels: Sequence[str], *, champi
     """Candidate and champion know the same labels, in any order. force: the command that skips the rules."""
     only = {"only it": set(labels) - set(champion_labels), "only the champion": set(champion_labels) - set(labels)}
     differences = ", ".join(f"{who} knows {_names(names)}" for who, names in only.items() if names)
-    text = f"the labels are those of the champion, version {champion}"
-    if differences:
-        text = (
-            f"the champion, version {champion}, has other labels: {differences}; to promote without comparison: {force}"
-        )
-    return Rule(name="same_labels", verdict="failed" if differences else "passed", text=text)
+    if not differences:
+        text = f"the labels are those of the champion, version {champion}"
+        return Rule(name="same_labels", verdict="passed", text=text)
+    text = f"the champion, version {champion}, has other labels: {differences}; to promote without comparison: {force}"
+    return Rule(name="same_labels", verdict="failed", text=text)
 
 
 def champion_fails(*, champion: str, found: str, force: str) -> Rule:

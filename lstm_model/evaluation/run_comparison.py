@@ -1,15 +1,14 @@
 """Compares two runs on the test rows of both; a difference is A - B, beyond chance if its interval excludes 0."""
 
 from collections.abc import Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lstm_model.classifier.answers import probability_columns
-from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
+from lstm_model.evaluation.bootstrap import Float, Resampling, bootstrap, interval
 from lstm_model.evaluation.metrics import classification_metrics, ids_of
 
 METRICS = ("macro_f1", "accuracy", "log_loss", "calibration_error")
@@ -45,9 +44,6 @@ class RunComparison:
     agreement: dict[str, int]
     only_a_right: Rows
     only_b_right: Rows
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     @property
     def verdict(self) -> str:
@@ -102,11 +98,11 @@ def compare_metrics(
         )
         for rows in (a, b)
     )
-    figures: Rows = []
-    per_class: Rows = []
+    figures = []
     for name in METRICS:
         draws = [drawn[who].get(name) for who in "ab"]
         figures.append(_compared(name, (metrics_a[name], metrics_b[name]), draws, resampling))
+    per_class = []
     for i, label in enumerate(labels):
         ours, theirs = metrics_a["per_class"][label], metrics_b["per_class"][label]
         row = _compared(label, (ours["f1"], theirs["f1"]), [drawn[who]["f1"][:, i] for who in "ab"], resampling)
@@ -115,7 +111,7 @@ def compare_metrics(
 
 
 def _compared(
-    name: str, values: tuple[float, float], draws: Sequence[npt.NDArray[np.float64] | None], resampling: Resampling
+    name: str, values: tuple[float, float], draws: Sequence[Float | None], resampling: Resampling
 ) -> dict[str, Any]:
     """draws: the metric's resampled values float64[R] of A and of B, or None."""
     row: dict[str, Any] = {"name": name, "a": values[0], "b": values[1], "difference": values[0] - values[1]}

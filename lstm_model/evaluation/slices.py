@@ -65,23 +65,19 @@ def slice_metrics(
     found = []
     for name, buckets in slices:
         for bucket in buckets.categories:
-            rows = buckets == bucket
-            metrics = _metrics(label_ids[rows], predicted_ids[rows], num_classes, resampling)
+            given, answers = label_ids[buckets == bucket], predicted_ids[buckets == bucket]
+            f1 = f1_scores(label_ids=given, predicted_ids=answers, num_classes=num_classes)
+            # Accuracy needs only right or wrong: two cells to draw, for any number of labels.
+            wrong = (given != answers).astype(np.int64)
+            drawn = bootstrap(label_ids=wrong * 0, predictions={"answers": wrong}, num_classes=2, resampling=resampling)
+            metrics = {
+                "rows": len(wrong),
+                "accuracy": float(1 - wrong.mean()),
+                "accuracy_interval": list(interval(drawn["answers"]["accuracy"], resampling.confidence)),
+                "macro_f1": float(f1[np.unique(given)].mean()),  # Only of labels in the bucket.
+            }
             found.append({"slice": name, "bucket": bucket, **metrics})
     return found
-
-
-def _metrics(label_ids: Int, predicted_ids: Int, num_classes: int, resampling: Resampling) -> dict[str, Any]:
-    f1 = f1_scores(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=num_classes)
-    # Accuracy needs only right or wrong: two cells to draw, for any number of labels.
-    wrong = (label_ids != predicted_ids).astype(np.int64)
-    drawn = bootstrap(label_ids=wrong * 0, predictions={"answers": wrong}, num_classes=2, resampling=resampling)
-    return {
-        "rows": len(wrong),
-        "accuracy": float(1 - wrong.mean()),
-        "accuracy_interval": list(interval(drawn["answers"]["accuracy"], resampling.confidence)),
-        "macro_f1": float(f1[np.unique(label_ids)].mean()),  # Only of labels in the bucket.
-    }
 
 
 def _buckets(places: Int, names: Sequence[str]) -> Buckets:

@@ -1,15 +1,15 @@
 """Metrics summed up in one sentence each, for the report and the model card."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lstm_model.evaluation.record import SMALL_SHARE, CalibrationEffect, Evaluation, Slice
+from lstm_model.evaluation.record import SMALL_SHARE, CalibrationEffect, Coverage, Evaluation, Slice
 from lstm_model.pages.html import gain_text, interval_text, metric_text, sure_text
-from lstm_model.pages.run_facts import RunFacts
 from lstm_model.tokens.tokenizer import MOST_HARDLY_READ
 
 Tone = Literal["good", "warn", "bad", "plain"]
+SHOWN_CONFUSIONS = 10
 
 
 @dataclass(frozen=True)
@@ -18,31 +18,6 @@ class Finding:
 
     tone: Tone
     text: str
-
-
-HEADINGS = {
-    "promoted": Finding("good", "Became champion"),
-    "rejected": Finding("bad", "Not promoted"),
-    "unchanged": Finding("plain", "Nothing changed"),
-    "forced": Finding("warn", "Promoted by force"),
-    "rolled_back": Finding("warn", "Rolled back to"),
-}
-
-
-def shared_values(evaluation: Evaluation, decision: Mapping[str, Any], run: RunFacts) -> dict[str, Any]:
-    """Return the template values that the report and the model card share. decision: a Decision as JSON."""
-    return {
-        "evaluation": evaluation,
-        "candidate": evaluation.candidate,
-        "decision": decision,
-        "heading": HEADINGS[decision["kind"]],
-        "run": run,
-        "baseline_finding": against_baseline(evaluation),
-        "calibration_finding": of_calibration(evaluation.calibration),
-        "parts_finding": of_parts(evaluation),
-        "coverage_finding": of_coverage(evaluation),
-        "weak": weak_slices(evaluation),
-    }
 
 
 def against_baseline(evaluation: Evaluation) -> Finding | None:
@@ -80,9 +55,8 @@ def of_parts(evaluation: Evaluation) -> Finding | None:
     return Finding("plain", text)
 
 
-def of_coverage(evaluation: Evaluation) -> Finding | None:
+def of_coverage(coverage: Coverage | None) -> Finding | None:
     """Warn where the tokenizer reads most texts hardly at all."""
-    coverage = evaluation.coverage
     if coverage is None or coverage.hardly_read <= MOST_HARDLY_READ:
         return None
     return Finding(
@@ -117,7 +91,7 @@ def weak_slices(evaluation: Evaluation) -> list[Slice]:
     return sorted(weak, key=lambda part: part.accuracy)
 
 
-def confusions(matrix: Sequence[Sequence[int]], labels: Sequence[str], limit: int) -> list[dict[str, Any]]:
+def confusions(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> list[dict[str, Any]]:
     """Return the most frequent mistakes: label, predicted, rows, and the share of the label's rows."""
     pairs: list[dict[str, Any]] = [
         {"label": labels[i], "predicted": labels[j], "rows": count, "share": count / sum(row)}
@@ -125,4 +99,4 @@ def confusions(matrix: Sequence[Sequence[int]], labels: Sequence[str], limit: in
         for j, count in enumerate(row)
         if i != j and count
     ]
-    return sorted(pairs, key=lambda pair: -pair["rows"])[:limit]
+    return sorted(pairs, key=lambda pair: -pair["rows"])[:SHOWN_CONFUSIONS]

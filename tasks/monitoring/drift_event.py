@@ -11,7 +11,7 @@ from prefect.events.filters import EventFilter, EventIDFilter
 
 from lstm_model.config.drift import DriftConfig
 from tasks.monitoring.drift_history import Entry, Event, Kind, Series
-from tasks.registry.aliases import CHAMPION, read_aliases
+from tasks.registry.registered_model import CHAMPION, read_aliases
 
 EVENT = "lstm-text.drift"
 NEEDED, OF_LAST = 2, 3

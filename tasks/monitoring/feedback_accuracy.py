@@ -1,6 +1,6 @@
 """Compare answers with labels that came later: real accuracy over time."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from prefect import get_run_logger
@@ -93,7 +93,7 @@ def compare_feedback(
     metrics = {"rows": real.rows, "accuracy": real.accuracy, "accuracy_low": low, "accuracy_high": high}
     metrics["test_accuracy"] = real.test_accuracy
     outcome = record(
-        series, "feedback", real.to_json(), config,
+        series, "feedback", asdict(real), config,
         path=batch.path, digests={"input_digest": batch.digest, "feedback_digest": feedback.digest},
         metrics=metrics, shares={}, tags={"feedback": str(feedback.path)},
     )  # fmt: skip

@@ -3,12 +3,10 @@
 from mlflow.exceptions import MlflowException
 
 from lstm_model.errors import ModelError
-from tasks.promotion.apply_gate import Candidate, servability_rule
 from tasks.promotion.check_servable import Servability, find_servability
-from tasks.promotion.decide_promotion import decide
-from tasks.promotion.decision_lock import decision_lock
-from tasks.promotion.decision_record import Decision, Kind, carry_out, new_decision
-from tasks.registry.aliases import CHAMPION, PREVIOUS, list_versions, read_aliases
+from tasks.promotion.decide_promotion import Candidate, decide
+from tasks.promotion.decision_record import Decision, Kind, carry_out, decision_lock, new_decision
+from tasks.registry.registered_model import CHAMPION, PREVIOUS, list_versions, read_aliases
 from tasks.runs.past_run import EVALUATION, MANIFEST, PREDICTIONS, PastRun
 from tasks.runtime.locks import Check
 from tasks.runtime.retries import mlflow_client
@@ -73,7 +71,7 @@ def _without_gate(
         kind, reason = "unchanged", f"version {version} is the champion already"
     decision = new_decision(
         kind=kind, model_name=name, version=version, champion_before=champion, reason=reason, note=note,
-        rules=[servability_rule(servable)], servability=servable.model_dump(mode="json"),
+        rules=[servable.rule], servability=servable.model_dump(mode="json"),
         run_id=past.run_id if past else None, trigger=TRIGGER,
     )  # fmt: skip
     carry_out(decision, still_held)

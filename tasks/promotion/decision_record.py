@@ -1,4 +1,4 @@
-"""Decisions on champions, recorded in MLflow and never changed: `lstm-text history` reads them.
+"""Decisions on champions: one at a time, recorded in MLflow and never changed. `lstm-text history` reads them.
 
 A decision is recorded twice: whole as the artifact decisions/<id>.json of the run that made the version, and shortened
 as the tag `decision.<time>-<id>` of the version. Both are written before an alias moves, so no alias moves without a
@@ -6,20 +6,24 @@ record; `lstm-text history` reports a record whose move is missing.
 """
 
 import json
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
 
+import mlflow
 from pydantic import BaseModel, ConfigDict
 
 from lstm_model.digests import digest_text
 from lstm_model.evaluation.champion_comparison import ChampionComparison
 from lstm_model.evaluation.gate_rules import Rule
-from tasks.registry.aliases import CHAMPION, PREVIOUS, list_versions
+from tasks.registry.registered_model import CHAMPION, PREVIOUS, list_versions
+from tasks.runtime.locks import Check, hold, shared_lock
 from tasks.runtime.provenance import current_user
 from tasks.runtime.retries import mlflow_client
 
+WAIT_SECONDS = 600.0
+POLL_SECONDS = 0.3
 TAG = "decision."
 TAG_TEXT = 1_000  # Characters of a reason in a tag, which holds 5,000 in all.
 Kind = Literal["promoted", "rejected", "unchanged", "forced", "rolled_back"]
@@ -73,6 +77,17 @@ class Decision(BaseModel):
         return self.champion_version != self.champion_before
 
 
+def decision_lock(model_name: str) -> AbstractContextManager[Check]:
+    """Hold the lock on decisions on a model, so the champion cannot change between reading it and moving its alias.
+
+    The block gets a check that raises ModelError if the lock was lost. Raises ModelError if another process holds it
+    for longer than WAIT_SECONDS, and UsageError if it needs a Prefect server and none is named.
+    """
+    lock = shared_lock(mlflow.get_registry_uri(), f"decisions-{digest_text(model_name)[:16]}")
+    refusal = f"Another process has been deciding on {model_name} for {WAIT_SECONDS:.0f} s"
+    return hold(lock, seconds=WAIT_SECONDS, poll_seconds=POLL_SECONDS, refusal=refusal)
+
+
 def new_decision(
     *, kind: Kind, version: str, champion_before: str | None, run_id: str | None, flow_run_id: str | None = None,
     **others: Any,
@@ -92,7 +107,7 @@ def new_decision(
     )  # fmt: skip
 
 
-def carry_out(decision: Decision, still_held: Callable[[], None]) -> None:
+def carry_out(decision: Decision, still_held: Check) -> None:
     """Record the decision, then move the aliases. After a crash it can run again and ends the same.
 
     still_held: raises if the lock on decisions was lost; then no alias moves.
@@ -135,6 +150,5 @@ def _tag_value(decision: Decision) -> str:
         content["difference"] = {"macro_f1": compared.difference.macro_f1, "interval": compared.difference.interval}
         content["compared_rows"] = compared.rows
     else:
-        floor = [rule.figure for rule in decision.rules if rule.name == "macro_f1_floor"]
-        content["macro_f1"] = floor[0] if floor else None
+        content["macro_f1"] = next((rule.figure for rule in decision.rules if rule.name == "macro_f1_floor"), None)
     return json.dumps(content, ensure_ascii=False)

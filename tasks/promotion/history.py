@@ -1,9 +1,10 @@
-"""The decisions on a model as a table, and whether the aliases are where the last one put them."""
+"""Decisions as tables for the terminal, and whether the aliases are where the last one put them."""
 
 from typing import Any
 
+from lstm_model.evaluation.gate_rules import Rule
 from tasks.promotion.decision_record import read_decisions
-from tasks.registry.aliases import CANDIDATE, CHAMPION, PREVIOUS, read_aliases
+from tasks.registry.registered_model import CANDIDATE, CHAMPION, PREVIOUS, read_aliases
 from tasks.runtime.artifacts import plain_table
 
 HEADER = [
@@ -52,3 +53,7 @@ def _row(decision: dict[str, Any]) -> list[str]:
         decision["user"],
         " ".join((reason if note in (None, reason) else f"{reason} [{note}]").split()),
     ]
+
+
+def rules_table(rules: list[Rule]) -> str:
+    return plain_table(["rule", "verdict", "found"], [[rule.name, rule.verdict, rule.text] for rule in rules])

@@ -9,23 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.entities import LoggedModelStatus
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.models import infer_signature
 from prefect.artifacts import create_link_artifact
 from pydantic import BaseModel, ConfigDict
 
-from lstm_model.classifier.answers import AnswerOptions, probability_columns
+from lstm_model.classifier.answers import AnswerOptions, answer_table
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.data.text_columns import split_text
 from lstm_model.digests import digest_file, digest_json
-from tasks.registry.version_files import find_damage
-from tasks.runtime import tracking
+from tasks.registry.registered_model import find_damage
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord, retried_task
 from tasks.runtime.state.local_state import PROJECT
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, mlflow_ui, set_tags, timed
 from tasks.training.export_classifier import registered_files
 from tasks.training.split_examples import read_rows
 
@@ -35,15 +34,13 @@ SERVING_PACKAGES = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "tokenize
 
 
 class RegisteredVersion(BaseModel):
-    """A version in the registry."""
-
     model_config = ConfigDict(frozen=True)
 
     name: str
     version: str
 
 
-@tracking.timed(lambda registered: f"{registered.name} version {registered.version}")
+@timed(lambda registered: f"{registered.name} version {registered.version}")
 @retried_task(name="register-classifier")
 def register_classifier(
     classifier: StageRecord,
@@ -59,18 +56,17 @@ def register_classifier(
     crash, or because nothing that matters has changed.
     """
     client, name = mlflow_client(), config.model_name
-    digest = digest_json(
-        [{file: classifier.files[file] for file in sorted(registered_files(classifier))}, reference.files]
-    )
+    files = {file: classifier.files[file] for file in sorted(registered_files(classifier))}
+    digest = digest_json([files, reference.files])
     version = _registered(name, digest)
     if version is None:
         version = _log_and_register(classifier, reference, splits, name, run)
         client.set_model_version_tag(name, version, DIGEST_TAG, digest)
     for metric, value in evaluation.facts["metrics"].items():
         client.set_model_version_tag(name, version, f"test_{metric}", f"{value:.6g}")
-    tracking.set_tags(run, {"model_name": name, "model_version": version})
+    set_tags(run, {"model_name": name, "model_version": version})
     create_link_artifact(
-        link=f"{tracking.mlflow_ui()}/#/models/{name}/versions/{version}",
+        link=f"{mlflow_ui()}/#/models/{name}/versions/{version}",
         link_text=f"{name} version {version}",
         key="registered-model",
         description="The version in MLflow's registry",
@@ -111,6 +107,8 @@ def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[s
 
     metadata: its labels and more; the SHA-256 of each file is added, which shows damage in the registry.
     """
+    labels = metadata["labels"]
+    answer = answer_table(np.zeros((1, len(labels)), np.float32), labels)
     with tempfile.TemporaryDirectory() as scratch:
         # MLflow names an artifact after its folder, which in the store is a digest.
         folder = Path(scratch) / "classifier"
@@ -122,26 +120,13 @@ def log_classifier(files: list[Path], example: pd.DataFrame, *, metadata: dict[s
             python_model=str(PROJECT / "tasks" / "registry" / "served_model.py"),
             artifacts={"classifier": str(folder)},
             code_paths=[str(PROJECT / "lstm_model")],
-            signature=serving_signature(metadata["labels"], list(example.columns)),
+            # MLflow ignores params that the signature does not name.
+            signature=infer_signature(example, answer, asdict(AnswerOptions())),
             input_example=example,
             pip_requirements=serving_requirements(Path(scratch) / "constraints.txt"),
             metadata={**metadata, "files": {file.name: digest_file(file) for file in files}},
         )
     return str(info.model_uri)
-
-
-def serving_signature(labels: list[str], inputs: list[str]) -> ModelSignature:
-    """Return the signature: string columns -> label, score and a probability per class; AnswerOptions as params.
-
-    MLflow ignores params that the signature does not name.
-    """
-    outputs = [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "score")]
-    outputs += [ColSpec(DataType.double, name) for name in probability_columns(labels)]
-    kinds = {int: DataType.long, float: DataType.double, str: DataType.string}
-    params = [ParamSpec(name, kinds[type(value)], value) for name, value in asdict(AnswerOptions()).items()]
-    return ModelSignature(
-        Schema([ColSpec(DataType.string, name) for name in inputs]), Schema(outputs), ParamSchema(params)
-    )
 
 
 def serving_requirements(constraints: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Find a registered version by number or alias, and download its classifier."""
+"""The versions of a registered model: found by number or alias, listed, downloaded and checked."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,24 +7,29 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import mlflow
-from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import get_model_info
-from mlflow.models.model import ModelInfo
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.models.model import Model, ModelInfo, get_model_info
+from mlflow.models.utils import SERVING_INPUT_FILENAME
 
-from lstm_model.digests import digest_json, digest_sources
+from lstm_model.digests import digest_file, digest_json, digest_sources
 from lstm_model.errors import ModelError
 from tasks.registry.registered_classifier import RegisteredClassifier
-from tasks.runtime.retries import mlflow_client, text_of
+from tasks.runtime.retries import mlflow_client, text_of, with_retries
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.local_state import state_root
+
+CHAMPION, PREVIOUS, CANDIDATE = "champion", "previous", "candidate"
+
+
+class Unservable(Exception):  # noqa: N818  a finding, not a failure of this program
+    """What is wrong with a version, in one line."""
 
 
 def is_missing(error: MlflowException) -> bool:
     """Return whether the registry says that there is no such model, version or alias."""
     text = str(error).lower()
-    return error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST) or ("alias" in text and "not found" in text)
+    return error.error_code == "RESOURCE_DOES_NOT_EXIST" or ("alias" in text and "not found" in text)
 
 
 def resolve_model(model_uri: str) -> tuple[str, str, str]:
@@ -32,24 +37,38 @@ def resolve_model(model_uri: str) -> tuple[str, str, str]:
 
     Raises ModelError if it does not exist; the error lists what does.
     """
-    client = mlflow_client()
-    by_alias = "@" in model_uri
+    client, by_alias = mlflow_client(), "@" in model_uri
     name, _, rest = model_uri.removeprefix("models:/").partition("@" if by_alias else "/")
     if not (model_uri.startswith("models:/") and name and rest):
         message = f"{model_uri!r} is not an address such as models:/NAME@ALIAS or models:/NAME/VERSION."
-        raise ModelError(message, what_exists(client))
+        raise ModelError(message, what_exists())
     try:
         version = (client.get_model_version_by_alias if by_alias else client.get_model_version)(name, rest)
     except MlflowException as error:
         reason = str(error).splitlines()[0].rstrip(".")
-        raise ModelError(f"There is no registered model {model_uri}: {reason}.", what_exists(client)) from None
+        raise ModelError(f"There is no registered model {model_uri}: {reason}.", what_exists()) from None
     return version.name, str(version.version), version.run_id or ""
 
 
-def what_exists(client: MlflowClient) -> str:
+def read_aliases(name: str) -> dict[str, str]:
+    """Return the version behind each alias of the model. Raises ModelError if the registry has no such model."""
+    try:
+        aliases = mlflow_client().get_registered_model(name).aliases
+    except MlflowException as error:
+        if not is_missing(error):
+            raise
+        raise ModelError(f"The registry has no model {name}.", what_exists()) from None
+    return {alias: str(version) for alias, version in aliases.items()}
+
+
+def list_versions(name: str) -> list[ModelVersion]:
+    return with_retries(mlflow.search_model_versions, filter_string=f"name = '{name}'")
+
+
+def what_exists() -> str:
     """Return a sentence that lists the models of the registry, for an error's remedy."""
     try:
-        models = client.search_registered_models()
+        models = mlflow_client().search_registered_models()
     except MlflowException:
         return "Check MLFLOW_TRACKING_URI and that the server answers."
     if not models:
@@ -83,16 +102,14 @@ def check_ours(name: str, version: str) -> ModelInfo:
         raise ModelError(
             f"{name} version {version} is not a classifier of this project: another tool registered it "
             f"({', '.join(sorted(info.flavors))}).",
-            "Name another version, or train under another name (--registration.model-name). "
-            f"{what_exists(mlflow_client())}",
+            f"Name another version, or train under another name (--registration.model-name). {what_exists()}",
         )
     return info
 
 
 def input_columns(name: str, version: str) -> list[str]:
     """Return the names of the columns that a version reads as its text. Raises ModelError as `check_ours` does."""
-    names: list[str] = check_ours(name, version).signature.inputs.input_names()
-    return names
+    return check_ours(name, version).signature.inputs.input_names()
 
 
 def download_version(name: str, version: str) -> RegisteredClassifier:
@@ -106,10 +123,9 @@ def download_version(name: str, version: str) -> RegisteredClassifier:
     with TemporaryDirectory(dir=root, prefix=".downloading-") as scratch:
         with whole_version(name, version):
             model = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=scratch))
-        downloaded = model / "artifacts" / "classifier"
-        if not downloaded.exists():
-            check_ours(name, version)
-        with whole_version(name, version):
+            downloaded = model / "artifacts" / "classifier"
+            if not downloaded.exists():
+                check_ours(name, version)
             digest = _digest_folder(downloaded, version)
         folder = root / digest
         if folder.exists() and _digest_folder(folder, version) != digest:
@@ -123,3 +139,37 @@ def download_version(name: str, version: str) -> RegisteredClassifier:
 
 def _digest_folder(folder: Path, version: str) -> str:
     return digest_json([version, digest_sources(path for path in folder.iterdir() if path.is_file())])
+
+
+def find_damage(name: str, version: str) -> str | None:
+    """Return what is wrong with the files of a version; None if they are as registered."""
+    with TemporaryDirectory(prefix="lstm-text-files-") as scratch:
+        try:
+            read_version(name, version, Path(scratch))
+        except Unservable as damage:
+            return str(damage)
+    return None
+
+
+def read_version(name: str, version: str, scratch: Path) -> tuple[Path, Model, bytes]:
+    """Download a version to `scratch`; return its folder, its description and its input example.
+
+    Raises Unservable if a file is missing or differs from the registered one.
+    """
+    try:
+        folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(scratch)))
+        model = Model.load(str(folder))
+        example = (folder / SERVING_INPUT_FILENAME).read_bytes()
+    except (OSError, ValueError, TypeError, MlflowException) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise Unservable(f"its files cannot be read: {reason}") from None
+    metadata = model.metadata or {}
+    for file, sha256 in metadata.get("files", {}).items():
+        path = folder / "artifacts" / "classifier" / file
+        if not path.exists():
+            raise Unservable(f"{file} is missing in the registry")
+        if digest_file(path) != sha256:
+            raise Unservable(f"{file} in the registry is damaged: it is not the file that was registered")
+    if not metadata.get("labels"):
+        raise Unservable("its description in the registry (MLmodel) names no labels")
+    return folder, model, example

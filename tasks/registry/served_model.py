@@ -13,7 +13,6 @@ import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from lstm_model.classifier.answers import AnswerOptions, answer_records, answer_table
 from lstm_model.classifier.classifier import Classifier
@@ -23,6 +22,7 @@ from lstm_model.data.text_columns import join_texts
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 MAX_REQUEST_ROWS = 50_000
 _over_http: ContextVar[bool] = ContextVar("over_http", default=False)
+_refused = MlflowException.invalid_parameter_value  # HTTP 400.
 
 
 class TextClassifierModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
@@ -67,10 +67,6 @@ class TextClassifierModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name
 
 def _is_null(value: Any) -> bool:
     return value is None or value is pd.NA or value != value
-
-
-def _refused(message: str) -> MlflowException:
-    return MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
 
 
 def _guard_server() -> None:

@@ -1,11 +1,9 @@
-"""Compare two MLflow runs by the artifacts that they logged."""
+"""Compare two MLflow runs by the artifacts that they logged, and show the comparison in a terminal."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
-from mlflow.entities import Run
 
 from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.config.registration import RegistrationConfig
@@ -13,13 +11,14 @@ from lstm_model.errors import ModelError, UsageError
 from lstm_model.evaluation.champion_comparison import SEEN_PARTS
 from lstm_model.evaluation.evaluation import resampling_of
 from lstm_model.evaluation.run_comparison import RowCounts, RunComparison, compare_answers, compare_metrics, match_rows
-from tasks.registry.aliases import CHAMPION, PREVIOUS, read_aliases
-from tasks.registry.registered_model import resolve_model
-from tasks.runs.find_run import find_run, known_runs, moment
-from tasks.runs.past_run import EVALUATION, PREDICTIONS, PastRun
+from tasks.registry.registered_model import CHAMPION, PREVIOUS, read_aliases, resolve_model
+from tasks.runs.past_run import EVALUATION, PREDICTIONS, PastRun, find_run, known_runs, moment
+from tasks.runtime.artifacts import markdown_table
 from tasks.runtime.tracking import mlflow_ui
 
 SHOWN_EXAMPLES = 20
+PRINTED_EXAMPLES = 5  # In the terminal.
+SHOWN_CHARACTERS = 100
 RECORDED = ("test_", "best_", "baseline_", "export.bytes", "rows.", "parameters", "epochs", "seconds.train_model")
 
 
@@ -33,18 +32,19 @@ def compare_runs(run_a: str, run_b: str | None) -> RunComparison:
     (a, role_a), (b, role_b) = _find_both(run_a, run_b)
     labels = _common_labels(a, b)
     rows_a, rows_b, counts = _common_rows(a, b)
-    config = None
-    with suppress(ModelError):  # Another release has settings that this one does not know.
-        config = a.config
-    resampling = resampling_of(config.evaluation if config else EvaluationConfig())
+    try:
+        config = a.config and a.config.evaluation
+    except ModelError:  # Another release has settings that this one does not know.
+        config = None
+    resampling = resampling_of(config or EvaluationConfig())
     metrics, per_class = compare_metrics(rows_a, rows_b, labels, resampling)
     agreement, only_a, only_b = compare_answers(rows_a, rows_b, shown=SHOWN_EXAMPLES)
     settings = _side_by_side(*({name: str(value) for name, value in run.settings.items()} for run in (a, b)))
     return RunComparison(
-        a=_identity(a.run, role_a),
-        b=_identity(b.run, role_b),
+        a=_identity(a, role_a),
+        b=_identity(b, role_b),
         params=[row for row in settings if row[1] != row[2]],
-        recorded=_side_by_side(_recorded(a.run), _recorded(b.run)),
+        recorded=_side_by_side(_recorded(a), _recorded(b)),
         rows=counts,
         manifests_found=a.manifest is not None and b.manifest is not None,
         confidence=resampling.confidence,
@@ -61,13 +61,13 @@ def _find_both(run_a: str, run_b: str | None) -> list[tuple[PastRun, str]]:
     first = find_run(run_a)
     if run_b:
         second = find_run(run_b)
-        if first.info.run_id == second.info.run_id:
-            raise UsageError(f"You named run {first.info.run_id} twice.", f"Name another run. {known_runs()}")
-        return [(PastRun(first), ""), (PastRun(second), "")]
-    name = first.data.tags.get("model_name", RegistrationConfig().model_name)
+        if first.run_id == second.run_id:
+            raise UsageError(f"You named run {first.run_id} twice.", f"Name another run. {known_runs()}")
+        return [(first, ""), (second, "")]
+    name = first.tags.get("model_name", RegistrationConfig().model_name)
     champion = resolve_model(f"models:/{name}@{CHAMPION}")[2]
-    if champion != first.info.run_id:
-        return [(PastRun(first), ""), (PastRun(find_run(champion)), CHAMPION)]
+    if champion != first.run_id:
+        return [(first, ""), (find_run(champion), CHAMPION)]
     version = read_aliases(name).get(PREVIOUS)
     previous = resolve_model(f"models:/{name}/{version}")[2] if version else champion
     if previous == champion:
@@ -75,7 +75,7 @@ def _find_both(run_a: str, run_b: str | None) -> list[tuple[PastRun, str]]:
             f"Run {champion} made the champion of {name}, and there is no previous champion to compare it with.",
             f"Name another run. {known_runs()}",
         )
-    return [(PastRun(first), CHAMPION), (PastRun(find_run(previous)), f"{PREVIOUS} {CHAMPION}")]
+    return [(first, CHAMPION), (find_run(previous), f"{PREVIOUS} {CHAMPION}")]
 
 
 def _common_labels(a: PastRun, b: PastRun) -> list[str]:
@@ -112,25 +112,81 @@ def _trained_on(run: PastRun) -> set[str]:
     return set(run.manifest.loc[run.manifest["split"].isin(SEEN_PARTS), "text_digest"])
 
 
-def _identity(run: Run, role: str) -> dict[str, str]:
-    tags = run.data.tags
+def _identity(run: PastRun, role: str) -> dict[str, str]:
+    info, tags = run.run.info, run.tags
     model = f"{tags['model_name']} {tags.get('model_version', '')}" if "model_name" in tags else "not registered"
     model += f", the {role}" if role else ""
     return {
-        "run_id": run.info.run_id,
-        "name": run.info.run_name or run.info.run_id,
-        "url": f"{mlflow_ui()}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}",
-        "started": moment(run.info.start_time),
+        "run_id": run.run_id,
+        "name": info.run_name or run.run_id,
+        "url": f"{mlflow_ui()}/#/experiments/{info.experiment_id}/runs/{run.run_id}",
+        "started": moment(info.start_time),
         "model": model,
         "data_digest": tags.get("data_digest", ""),
     }
 
 
-def _recorded(run: Run) -> dict[str, float]:
-    metrics = run.data.metrics.items()
-    return {name: value for name, value in metrics if name.startswith(RECORDED) and "/" not in name}
+def _recorded(run: PastRun) -> dict[str, float]:
+    return {name: value for name, value in run.metrics.items() if name.startswith(RECORDED) and "/" not in name}
 
 
 def _side_by_side(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Return (name, value in a, value in b); None where a run has no such name."""
     return [(name, a.get(name), b.get(name)) for name in sorted({*a, *b})]
+
+
+def comparison_text(compared: RunComparison) -> str:
+    """Return the comparison as Markdown, with the verdict last, where a terminal shows it."""
+    columns = ["A", "B", "A minus B", f"its interval of {100 * compared.confidence:.4g} %", "beyond chance"]
+    metrics = [_cells(row["name"].replace("_", " "), row) for row in compared.figures]
+    classes = [_cells(row["name"], row) for row in compared.per_class]
+    settings = [_known(name, values) for name, *values in compared.params]
+    recorded = [_known(name, map(_number, values)) for name, *values in compared.recorded if values[0] != values[1]]
+    runs = [("A", compared.a), ("B", compared.b)]
+    parts = [
+        *(f"{who}: {run['name']} (run {run['run_id']}, {run['model']})" for who, run in runs),
+        _rows(compared),
+        markdown_table(["metric", *columns], metrics),
+        markdown_table(["F1 of", *columns], classes),
+        markdown_table(["setting", "A", "B"], settings) if settings else "No setting differs.",
+        markdown_table(["recorded by the run, where they differ", "A", "B"], recorded),
+        _examples("only A is right", "B answers", compared.agreement["only_a_right"], compared.only_a_right),
+        _examples("only B is right", "A answers", compared.agreement["only_b_right"], compared.only_b_right),
+        compared.verdict,
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _rows(compared: RunComparison) -> str:
+    rows = compared.rows
+    notes = [f"{rows.compared:,} rows compared; test rows of both: {rows.in_both:,} (A {rows.a:,}, B {rows.b:,})"]
+    notes += [f"left out, labelled differently: {rows.relabelled:,}"] if rows.relabelled else []
+    notes += [f"left out, trained on by A or B: {rows.trained_on:,}"] if rows.trained_on else []
+    seen_a, seen_b = rows.a_rows_trained_on_by_b, rows.b_rows_trained_on_by_a
+    if seen_a or seen_b:
+        notes.append(f"B was trained on {seen_a:,} test rows of A, A on {seen_b:,} of B")
+    if not compared.manifests_found:
+        notes.append("a run has no split manifest: its rows may have been trained on")
+    return "; ".join(notes) + "."
+
+
+def _cells(name: str, row: dict[str, Any]) -> list[object]:
+    ends = row["interval"]
+    span = f"{ends[0]:+.4f} to {ends[1]:+.4f}" if ends else "-"
+    beyond = {None: "-", True: "yes", False: "no"}[row["beyond_chance"]]
+    return [name, row["a"], row["b"], f"{row['difference']:+.4f}", span, beyond]
+
+
+def _known(name: str, values: Iterable[Any]) -> list[object]:
+    return [name, *("missing" if value is None else value for value in values)]
+
+
+def _number(value: float | None) -> float | int | None:
+    return int(value) if value is not None and value.is_integer() and abs(value) >= 2 else value
+
+
+def _examples(title: str, answers: str, count: int, rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return ""
+    cells = [[row["text"][:SHOWN_CHARACTERS], row["label"], row["predicted"], row["score"]] for row in rows]
+    return markdown_table([f"{title} ({count:,} rows)", "label", answers, "score"], cells[:PRINTED_EXAMPLES])

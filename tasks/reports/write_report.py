@@ -6,17 +6,14 @@ from importlib.metadata import distributions, version
 from prefect.artifacts import create_link_artifact
 
 from lstm_model.config.pipeline import PipelineConfig
-from lstm_model.pages.model_card import render_model_card
-from lstm_model.pages.report import render_report
-from lstm_model.pages.run_facts import RunFacts
+from lstm_model.pages.report import RunFacts, render_model_card, render_report
 from tasks.promotion.decision_record import Decision
 from tasks.promotion.register_classifier import RegisteredVersion
-from tasks.runs.find_run import moment
-from tasks.runtime import tracking
+from tasks.runs.past_run import moment
 from tasks.runtime.artifacts import publish_markdown
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord, read_json, retried_task
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, timed
 from tasks.training.evaluation_report import DIAGRAMS, read_evaluation
 
 REPORT = "report.html"
@@ -25,7 +22,7 @@ CURVES = ("train_loss", "train_accuracy", "validation_log_loss", "validation_acc
 PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "onnxruntime", "tokenizers", "numpy", "mlflow", "prefect")
 
 
-@tracking.timed(lambda address: address)
+@timed(lambda address: address)
 @retried_task(name="write-report")
 def write_report(
     version: RegisteredVersion, evaluation: StageRecord, decision: Decision, config: PipelineConfig, run: Run

@@ -77,7 +77,6 @@ def _old(folders: Iterator[Path], before: float) -> Iterator[Path]:
 
 
 def size_of(folder: Path) -> int:
-    """Return the bytes of all files in a folder."""
     total = 0
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):  # Another process removed it.
@@ -103,29 +102,22 @@ def _clean_registry(before: float, experiment_name: str, *, dry_run: bool) -> li
     aliased = {(model.name, str(version)) for model in models for version in model.aliases.values()}
     kept = {version.run_id for version in registered if (version.name, str(version.version)) in aliased}
     old = {
-        run.info.run_id: run
+        run.info.run_id: _bytes_at(run.info.artifact_uri)
         for run in every_run
         if (run.info.end_time or run.info.start_time) / 1e3 < before and run.info.run_id not in kept
     }
     old_versions = [version for version in registered if version.run_id in old]
+    model_ids = []
     for version in old_versions:
         versions.add(f"{version.name} {version.version}", 0)
-    for run_id, run in old.items():
-        models_bytes = sum(_model_bytes(version) for version in old_versions if version.run_id == run_id)
-        runs.add(run_id, _bytes_at(run.info.artifact_uri) + models_bytes)
+        if "m-" in version.source:  # It has a logged model, whose bytes count as those of the run.
+            model_ids.append(version.source.removeprefix("models:/"))
+            old[version.run_id] += _bytes_at(mlflow_client().get_logged_model(model_ids[-1]).artifact_location)
+    for run_id, size in old.items():
+        runs.add(run_id, size)
     if not dry_run:
-        _remove(old_versions, list(old))
+        _remove(old_versions, model_ids, list(old))
     return [runs, versions]
-
-
-def _model_id(version: ModelVersion) -> str | None:
-    """Return the id of the version's logged model, if it has one."""
-    return version.source.removeprefix("models:/") if "m-" in version.source else None
-
-
-def _model_bytes(version: ModelVersion) -> int:
-    model_id = _model_id(version)
-    return _bytes_at(mlflow_client().get_logged_model(model_id).artifact_location) if model_id else 0
 
 
 def _bytes_at(artifacts: str) -> int:
@@ -134,9 +126,8 @@ def _bytes_at(artifacts: str) -> int:
     return size_of(Path(unquote(address.path)).parent) if address.scheme in ("", "file") else 0
 
 
-def _remove(versions: list[ModelVersion], run_ids: list[str]) -> None:
+def _remove(versions: list[ModelVersion], model_ids: list[str], run_ids: list[str]) -> None:
     """Delete versions, then runs; if the tracking address is a database, also their files (`mlflow gc`)."""
-    model_ids = [model_id for version in versions if (model_id := _model_id(version))]
     for version in versions:
         mlflow_client().delete_model_version(version.name, str(version.version))
     for model_id in model_ids:

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas import filters
 from prefect.context import FlowRunContext, refresh_global_settings_context
 from prefect.exceptions import TerminationSignal
+from prefect.states import Cancelled, StateType
+from prefect.types._datetime import now
 
 from lstm_model.errors import causes
-from tasks.runs.overdue_runs import cancel_overdue_runs
 from tasks.runtime.artifacts import shorten_errors
 from tasks.runtime.interrupts import lost_signal, noticed_signals
 from tasks.runtime.prefect_server import lost_server
@@ -50,6 +51,28 @@ def recorded_flow() -> Iterator[None]:
         wait_until_recorded()
 
 
+def cancel_overdue_runs() -> None:
+    """Cancel the due runs of the schedule that started the current flow run, which does their work.
+
+    Prefect plans runs ahead and starts all that are due when a worker comes back. The limit with CANCEL_NEW cancels
+    those that a worker starts at the same time, but a worker with `--limit 1` starts one after the other.
+    """
+    flow_run = FlowRunContext.get().flow_run
+    if flow_run.deployment_id is None or not flow_run.auto_scheduled:
+        return
+    due = filters.FlowRunFilter(
+        deployment_id=filters.FlowRunFilterDeploymentId(any_=[flow_run.deployment_id]),
+        state=filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+        expected_start_time=filters.FlowRunFilterExpectedStartTime(before_=now("UTC")),
+    )
+    with get_client(sync_client=True) as client:
+        overdue = [run for run in client.read_flow_runs(flow_run_filter=due) if run.auto_scheduled]
+        for run in overdue:
+            client.set_flow_run_state(run.id, Cancelled(message=f"Overdue; {flow_run.name} does its work."))
+    if overdue:
+        get_run_logger().info("This run also does the work of %d overdue runs of the schedule.", len(overdue))
+
+
 def interruption_in(error: BaseException) -> BaseException | None:
     """Return what stopped the run: the error itself, or a signal behind it or lost before it; None if nothing did.
 
@@ -68,10 +91,8 @@ def wait_until_recorded() -> None:
     ends too: task runs are missing in the UI, and tracebacks are printed.
     """
     context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        return
     expected = sum(int(key) + 1 if isinstance(key, int) else 1 for key in context.task_run_dynamic_keys.values())
-    wanted = FlowRunFilter(id=FlowRunFilterId(any_=[context.flow_run.id]))
+    wanted = filters.FlowRunFilter(id=filters.FlowRunFilterId(any_=[context.flow_run.id]))
     deadline = time.monotonic() + RECORDED_SECONDS
     with get_client(sync_client=True) as client:
         while time.monotonic() < deadline:

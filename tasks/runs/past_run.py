@@ -1,6 +1,10 @@
-"""A training run in MLflow: settings, evaluation, predictions and split, each read when it is first used."""
+"""A training run in MLflow: found as you name it; its artifacts are each read when they are first used."""
 
+import re
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -13,8 +17,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from pydantic import ValidationError
 
-from lstm_model.config.pipeline import PipelineConfig
-from lstm_model.config.recorded import flat_settings, read_recorded, removed_settings
+from lstm_model.config.pipeline import PipelineConfig, flat_settings, read_recorded, removed_settings
 from lstm_model.errors import ModelError
 from lstm_model.evaluation.record import Evaluation
 from tasks.registry.registered_model import is_missing
@@ -26,6 +29,8 @@ EVALUATION = "evaluation/evaluation.json"
 PREDICTIONS = "evaluation/predictions.parquet"
 MANIFEST = "split/splits.parquet"
 NEEDED = {"text", "text_digest", "label", "predicted", "score"}  # The first releases left some out.
+ID_PREFIX = re.compile(r"[0-9a-f]{4,32}")
+LISTED_RUNS = 8
 
 
 class PastRun:
@@ -33,7 +38,7 @@ class PastRun:
 
     def __init__(self, run: Run, client: MlflowClient | None = None) -> None:
         self.run, self.client = run, client or mlflow_client()
-        self.run_id, self.tags = run.info.run_id, run.data.tags
+        self.run_id, self.tags, self.metrics = run.info.run_id, run.data.tags, run.data.metrics
 
     @classmethod
     def find(cls, run_id: str) -> "PastRun":
@@ -51,22 +56,20 @@ class PastRun:
     @cached_property
     def evaluation(self) -> Evaluation | None:
         """The evaluation; also None if an early release wrote it in another form."""
-        content = self._read(EVALUATION)
-        try:
-            return None if content is None else Evaluation.model_validate_json(content)
-        except ValidationError:
-            return None
+        with suppress(ValidationError):
+            return self._read(EVALUATION, Evaluation.model_validate_json)
+        return None
 
     @cached_property
     def predictions(self) -> pd.DataFrame | None:
         """A row per test row; also None if an early release left out the texts."""
-        table = self._table(PREDICTIONS)
+        table = self._read(PREDICTIONS, _table)
         return table if table is not None and set(table) >= NEEDED else None
 
     @cached_property
     def manifest(self) -> pd.DataFrame | None:
         """The split of all rows, without texts."""
-        return self._table(MANIFEST)
+        return self._read(MANIFEST, _table)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -80,8 +83,7 @@ class PastRun:
             return None if self._settings is None else read_recorded(self._settings)
         except ValidationError as error:
             first = error.errors()[0]
-            problem = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-        raise self._unknown_settings(problem)
+            raise self._unknown_settings(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
     def exact_config(self) -> PipelineConfig:
         """Return the settings; raises ModelError if they are missing or now mean something else."""
@@ -111,23 +113,61 @@ class PastRun:
 
     @cached_property
     def _settings(self) -> str | None:
-        content = self._read(CONFIG_FILE)
-        return None if content is None else content.decode()
+        return self._read(CONFIG_FILE, bytes.decode)
 
-    def _table(self, name: str) -> pd.DataFrame | None:
-        content = self._read(name)
-        return None if content is None else pd.read_parquet(BytesIO(content))
-
-    def _read(self, name: str) -> bytes | None:
-        """Return the contents of an artifact; None if the run has none of that name."""
+    def _read(self, name: str, parse: Callable[[bytes], Any]) -> Any:
+        """Return an artifact, parsed; None if the run has none of that name."""
         parent = name.rpartition("/")[0] or None
         try:
             if name not in {item.path for item in self.client.list_artifacts(self.run_id, parent)}:
                 return None
             with tempfile.TemporaryDirectory() as folder:
-                return Path(self.client.download_artifacts(self.run_id, name, folder)).read_bytes()
+                content = Path(self.client.download_artifacts(self.run_id, name, folder)).read_bytes()
         except (OSError, MlflowException) as error:
             raise ModelError(
                 f"{name} of run {self.run_id} cannot be read: {text_of(error)[:200]}.",
                 "The artifact store is incomplete or does not answer: restore it, or name another run.",
             ) from None
+        return parse(content)
+
+
+def _table(content: bytes) -> pd.DataFrame:
+    return pd.read_parquet(BytesIO(content))
+
+
+def find_run(reference: str) -> PastRun:
+    """Return the run with this id, start of an id, or name. Raises ModelError, which lists runs, unless one has it."""
+    runs = _search(f"attributes.run_id LIKE '{reference}%'") if ID_PREFIX.fullmatch(reference) else []
+    quote = "'" if '"' in reference else '"'
+    if not runs and quote not in reference:
+        runs = _search(f"attributes.run_name = {quote}{reference}{quote}")
+    if len(runs) == 1:
+        return PastRun(runs[0])
+    raise ModelError(
+        f"{len(runs) or 'No'} runs have the id, start of an id (4 characters or more) or name {reference!r}.",
+        f"These are: {_listed(runs)}." if runs else known_runs(),
+    )
+
+
+def known_runs() -> str:
+    """Return a sentence that lists the latest runs with an evaluation, for an error's remedy."""
+    evaluated = [run for run in _search("", 200) if "test_macro_f1" in run.data.metrics]
+    if not evaluated:
+        return "Train a model first: lstm-text train."
+    return f"The latest evaluated runs are: {_listed(evaluated)}."
+
+
+def _listed(runs: list[Run]) -> str:
+    infos = [run.info for run in runs[:LISTED_RUNS]]
+    return ", ".join(f"{info.run_id[:8]} ({info.run_name}, {moment(info.start_time)})" for info in infos)
+
+
+def _search(condition: str, limit: int = LISTED_RUNS) -> list[Run]:
+    client = mlflow_client()
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return client.search_runs(experiments, condition, max_results=limit, order_by=["attributes.start_time DESC"])
+
+
+def moment(milliseconds: int) -> str:
+    """Return a time in milliseconds since 1970, as MLflow has it, as text in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -10,8 +10,7 @@ from typing import Any
 from mlflow import MlflowClient
 from pydantic import BaseModel
 
-from lstm_model.config.pipeline import PipelineConfig
-from lstm_model.config.recorded import ADDED, REMOVED
+from lstm_model.config.pipeline import ADDED, REMOVED, PipelineConfig
 from lstm_model.data.parts import digest_input, find_parts
 from lstm_model.errors import DifferenceError, ModelError, UsageError
 from lstm_model.evaluation.reproduction import Item, compare_tables, compare_values
@@ -43,7 +42,6 @@ class Reproduction(BaseModel):
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def difference(self) -> DifferenceError | None:
-        """Return the error that names what differs, or None."""
         names = ", ".join(item.name for item in self.items if not item.equal)
         remedy = "See the table; docs/reproduce.md says what each item depends on."
         return DifferenceError(f"The rerun of run {self.run_id} differs in {names}.", remedy) if names else None
@@ -62,10 +60,10 @@ def reproduce_run(
     state = Path(tempfile.mkdtemp(prefix="lstm-text-reproduce-"))
     try:
         rerun = _run_again(config, command, state)
+        items = _compare(recorded, rerun)
     finally:
         if not keep:
             shutil.rmtree(state, ignore_errors=True)
-    items = _compare(recorded, rerun)
     return Reproduction(
         run_id=run_id,
         equal=all(item.equal for item in items),
@@ -138,9 +136,7 @@ def _run_again(config: PipelineConfig, command: Sequence[str], state: Path) -> P
     client = MlflowClient(tracking_uri)
     experiment = client.get_experiment_by_name(config.registration.experiment_name)
     assert experiment is not None
-    rerun = PastRun(client.search_runs([experiment.experiment_id])[0], client)
-    _check(rerun)
-    return rerun
+    return PastRun(client.search_runs([experiment.experiment_id])[0], client)
 
 
 def _compare(recorded: PastRun, rerun: PastRun) -> list[Item]:
@@ -154,8 +150,11 @@ def _compare(recorded: PastRun, rerun: PastRun) -> list[Item]:
         return {
             name: value
             for name, value in run.run.data.params.items()
-            if name not in PATHS and name not in REMOVED and not (name in ADDED and value == str(ADDED[name]))
+            if name not in (*PATHS, *REMOVED) and not (name in ADDED and value == str(ADDED[name]))
         }
+
+    def test_metrics(run: PastRun) -> dict[str, float]:
+        return {name: value for name, value in run.metrics.items() if name.startswith("test_")}
 
     return [
         tag("data", "data_digest"),
@@ -163,13 +162,9 @@ def _compare(recorded: PastRun, rerun: PastRun) -> list[Item]:
         tag("code", "code_digest", [_commit(run.tags) for run in (recorded, rerun)]),
         tag("lock", "lock_digest"),
         compare_tables("split", recorded=recorded.manifest, found=rerun.manifest),
-        compare_values("metrics", recorded=_test_metrics(recorded), found=_test_metrics(rerun), what="test metrics"),
+        compare_values("metrics", recorded=test_metrics(recorded), found=test_metrics(rerun), what="test metrics"),
         compare_tables("predictions", recorded=recorded.predictions, found=rerun.predictions),
     ]
-
-
-def _test_metrics(run: PastRun) -> dict[str, float]:
-    return {name: value for name, value in run.run.data.metrics.items() if name.startswith("test_")}
 
 
 def _commit(tags: dict[str, str]) -> str:

@@ -5,12 +5,10 @@ stages and epochs that are done are not repeated, and what the run has already i
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import NoReturn
 
 import mlflow
-from mlflow.entities import Param
-from mlflow.entities import Run as MlflowRun
 from prefect import get_run_logger
 from prefect.artifacts import create_link_artifact
 from prefect.client.orchestration import get_client
@@ -28,14 +26,15 @@ from lstm_model.digests import digest_json
 from lstm_model.errors import LstmTextError
 from lstm_model.memory import memory_error
 from tasks.runs.flow_run import interruption_in, recorded_flow
-from tasks.runs.sole_process import sole_process
+from tasks.runtime.locks import Check, hold, shared_lock
 from tasks.runtime.provenance import provenance
-from tasks.runtime.retries import mlflow_client, text_of, with_brief_retries, with_retries
+from tasks.runtime.retries import mlflow_client, text_of, with_retries
 from tasks.runtime.state.credentials import without_credentials
 from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
 from tasks.runtime.state.sqlite_files import release_locks
 from tasks.runtime.tracking import CONFIG_FILE, Run, ensure_experiment
 
+POLL_SECONDS = 2.0
 RUN_NAME_LENGTH = 250  # Of the database's column: PostgreSQL rejects longer names.
 
 
@@ -44,15 +43,17 @@ def training_run(config: PipelineConfig, *, trigger: str, use_cache: bool = True
     """Open an MLflow run or continue an unfinished one; end it FINISHED, FAILED or KILLED with the reason as a tag."""
     inputs = digest_inputs(config)
     key = resume_key(config, inputs)
-    with recorded_flow(), sole_process(key), _opened_run(config, trigger, key, inputs, use_cache) as run:
-        try:
-            # The settings twice: exactly, to reproduce the run, and as params, to compare runs.
-            mlflow_client().log_text(run.run_id, config.model_dump_json(indent=1) + "\n", CONFIG_FILE)
-            log_params(run, config)
-            publish_link(run)
-            yield run
-        except BaseException as error:  # noqa: BLE001  end_early raises
-            end_early(run, error)
+    with recorded_flow(), sole_process(key):
+        run = _open_run(config, trigger, key, inputs, use_cache)
+        with with_retries(mlflow.start_run, run_id=run.run_id):
+            try:
+                # The settings twice: exactly, to reproduce the run, and as params, to compare runs.
+                mlflow_client().log_text(run.run_id, config.model_dump_json(indent=1) + "\n", CONFIG_FILE)
+                log_params(run, config)
+                publish_link(run)
+                yield run
+            except BaseException as error:  # noqa: BLE001  end_early raises
+                end_early(run, error)
 
 
 def digest_inputs(config: PipelineConfig) -> dict[str, str]:
@@ -68,10 +69,7 @@ def digest_inputs(config: PipelineConfig) -> dict[str, str]:
 
 
 def resume_key(config: PipelineConfig, inputs: dict[str, str]) -> str | None:
-    """Return a digest over data, config and code; None if the data cannot be read, which a stage reports.
-
-    inputs: from `digest_inputs`.
-    """
+    """Return a digest over inputs, config and code; None if the data cannot be read, which a stage reports."""
     if not inputs:
         return None
     try:
@@ -84,10 +82,19 @@ def resume_key(config: PipelineConfig, inputs: dict[str, str]) -> str | None:
     return digest_json([list(inputs.values()), kind, settings, code["code_digest"], code.get("lock_digest")])
 
 
-@contextmanager
-def _opened_run(
-    config: PipelineConfig, trigger: str, key: str | None, inputs: dict[str, str], use_cache: bool
-) -> Iterator[Run]:
+def sole_process(key: str | None) -> AbstractContextManager[Check | None]:
+    """Hold the lock of a resume key, if there is one; raises ModelError while another process on any machine holds it.
+
+    A killed process frees a file lock at once. Its Prefect limit expires, and this waits for that.
+    """
+    if key is None:
+        return nullcontext()
+    lock = shared_lock(mlflow.get_tracking_uri(), f"training-{key[:16]}", one_off=True)
+    refusal = "Another process trains on the same data with the same configuration and code; its result is yours too"
+    return hold(lock, seconds=lock.expiry, poll_seconds=POLL_SECONDS, refusal=refusal)
+
+
+def _open_run(config: PipelineConfig, trigger: str, key: str | None, inputs: dict[str, str], use_cache: bool) -> Run:
     experiment_id = with_retries(ensure_experiment, config.registration.experiment_name)
     name = (flow_run.name or config.data.path.stem)[:RUN_NAME_LENGTH]
     tags = run_tags(config, trigger, key)
@@ -97,33 +104,32 @@ def _opened_run(
     if unfinished:
         _continue(unfinished, tags)
     opened = unfinished or with_retries(_create_run, experiment_id, name, tags)
-    with with_retries(mlflow.start_run, run_id=opened.info.run_id):
-        yield Run(
-            run_id=opened.info.run_id,
-            experiment_id=experiment_id,
-            name=opened.info.run_name,
-            data_name=config.data.path.name,
-            resumed=unfinished is not None,
-            stages_since=0.0 if use_cache else opened.info.start_time / 1e3,
-            inputs=inputs,
-        )
+    return Run(
+        run_id=opened.info.run_id,
+        experiment_id=experiment_id,
+        name=opened.info.run_name,
+        data_name=config.data.path.name,
+        resumed=unfinished is not None,
+        stages_since=0.0 if use_cache else opened.info.start_time / 1e3,
+        inputs=inputs,
+    )
 
 
-def latest_run(experiment_id: str, condition: str) -> MlflowRun | None:
+def latest_run(experiment_id: str, condition: str) -> mlflow.entities.Run | None:
     """Return the run of an experiment that started last among those that meet the condition; None if none does."""
     latest = ["attributes.start_time DESC"]
     runs = mlflow_client().search_runs([experiment_id], condition, order_by=latest, max_results=1)
     return runs[0] if runs else None
 
 
-def _create_run(experiment_id: str, name: str, tags: dict[str, str]) -> MlflowRun:
+def _create_run(experiment_id: str, name: str, tags: dict[str, str]) -> mlflow.entities.Run:
     """Create the run, unless an earlier try did and its answer was lost."""
     wanted = f"tags.`prefect.flow_run_id` = '{tags['prefect.flow_run_id']}' and attributes.status = 'RUNNING'"
     run = latest_run(experiment_id, wanted)
     return run or mlflow_client().create_run(experiment_id, run_name=name, tags=tags)
 
 
-def _continue(unfinished: MlflowRun, tags: dict[str, str]) -> None:
+def _continue(unfinished: mlflow.entities.Run, tags: dict[str, str]) -> None:
     """Link the run with this flow run, and set the flow run that had it to Crashed in Prefect."""
     client, run_id, old_tags = mlflow_client(), unfinished.info.run_id, unfinished.data.tags
     get_run_logger().info("Continuing run %s, which has status %s.", run_id, unfinished.info.status.lower())
@@ -136,16 +142,11 @@ def _continue(unfinished: MlflowRun, tags: dict[str, str]) -> None:
         return
     earlier = [name for name in old_tags.get("prefect.earlier_flow_runs", "").split(",") if name]
     client.set_tag(run_id, "prefect.earlier_flow_runs", ",".join([*earlier, before]))
-    _set_crashed(before)
-
-
-def _set_crashed(flow_run_id: str) -> None:
-    """Set a flow run without a process to Crashed, unless it has ended or this server does not know it."""
-    with get_client(sync_client=True) as prefect, suppress(ObjectNotFound):
-        state = prefect.read_flow_run(flow_run_id).state
+    with get_client(sync_client=True) as prefect, suppress(ObjectNotFound):  # Of another server.
+        state = prefect.read_flow_run(before).state
         if state is None or not state.is_final():
             message = f"Its process is gone; flow run {flow_run.name} continues its work."
-            prefect.set_flow_run_state(flow_run_id, Crashed(message=message), force=True)
+            prefect.set_flow_run_state(before, Crashed(message=message), force=True)
 
 
 def end_early(run: Run, error: BaseException) -> NoReturn:
@@ -159,8 +160,9 @@ def end_early(run: Run, error: BaseException) -> NoReturn:
     else:
         release_locks(error)
     try:
-        with_brief_retries(mlflow_client().set_tag, run.run_id, "failure_reason", reason[:4_000])
-        with_brief_retries(mlflow_client().set_terminated, run.run_id, status)
+        client = mlflow_client(brief=True)
+        client.set_tag(run.run_id, "failure_reason", reason[:4_000])
+        client.set_terminated(run.run_id, status)
     except Exception as problem:  # noqa: BLE001  a full disk, a database that is gone: what ended the run counts more
         get_run_logger().warning("MLflow could not record that the run is %s: %s", status, text_of(problem))
     with suppress(Exception):  # In any case it is no longer the active run.
@@ -186,12 +188,10 @@ def run_tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str,
 
 
 def log_params(run: Run, config: BaseModel, *, prefix: str = "") -> None:
-    """Log settings as params."""
-    params = [Param(key, str(value)[:6_000]) for key, value in flatten(config, prefix).items()]
+    params = [mlflow.entities.Param(key, str(value)[:6_000]) for key, value in flatten(config, prefix).items()]
     mlflow_client().log_batch(run.run_id, params=params)
 
 
 def publish_link(run: Run) -> None:
-    """Show a link to the run on the flow run's page."""
     text = f"MLflow run {run.name}"
     create_link_artifact(link=run.url, link_text=text, key="mlflow-run", description="The run's page in MLflow")

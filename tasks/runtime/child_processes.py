@@ -1,20 +1,18 @@
 """Commands of this environment as child processes, stopped with all that they started when their block ends."""
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import IO, ParamSpec
 
 from lstm_model.errors import ModelError
 from tasks.runtime.interrupts import exit_code_of, hangup_interrupts
-from tasks.runtime.streams import child_encoding
 
 STOP_SECONDS = 10.0
 BIN = Path(sys.executable).parent
@@ -42,7 +40,9 @@ def child_process(
     # MLflow runs `uvicorn` from PATH: this environment's bin folder goes first, activated or not.
     path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
     tie = [sys.executable, "-I", "-S", "-c", _TIED] if sys.platform == "linux" else []
-    variables = {**os.environ, "PATH": path, "PYTHONIOENCODING": child_encoding(), **environment}
+    # It writes to our streams or to a file: in our encoding, without errors.
+    encoding = f"{getattr(sys.stderr, 'encoding', None) or 'utf-8'}:replace"
+    variables = {**os.environ, "PATH": path, "PYTHONIOENCODING": encoding, **environment}
     process = subprocess.Popen(
         [*tie, *command],
         env={name: value for name, value in variables.items() if value is not None},
@@ -53,8 +53,14 @@ def child_process(
     )
     try:
         yield process
-    finally:
-        _stop(process)
+    finally:  # Ask the group to end, wait for all of it, and kill the rest.
+        _signal_group(process, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while _group_lives(process) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if _group_lives(process):
+            _signal_group(process, signal.SIGKILL)
+        process.wait()
 
 
 def ending(code: int | None) -> str:
@@ -100,20 +106,9 @@ def until_interrupted(serve: Callable[P, int]) -> Callable[P, int]:
     return call
 
 
-def _stop(process: Process) -> None:
-    """Ask the group to end, wait for all of it, and kill the rest."""
-    _signal_group(process, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while _group_lives(process) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    if _group_lives(process):
-        _signal_group(process, signal.SIGKILL)
-    process.wait()
-
-
 def _group_lives(process: Process) -> bool:
     if process.poll() is not None:
-        with contextlib.suppress(ChildProcessError):  # As process 1 of a container we inherit its children.
+        with suppress(ChildProcessError):  # As process 1 of a container we inherit its children.
             os.waitpid(-process.pid, os.WNOHANG)
     return _signal_group(process, 0)
 

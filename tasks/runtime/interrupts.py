@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from tasks.runtime.streams import leave_closed_terminal
+from tasks.runtime.terminal import leave_closed_terminal
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _inbox: socket.socket | None = None

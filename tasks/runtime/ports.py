@@ -10,7 +10,6 @@ REACHED_AT = {"0.0.0.0": LOOPBACK, "::": "::1"}  # A server that listens on ever
 
 
 def free_port() -> int:
-    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])

@@ -22,6 +22,7 @@ from tasks.runtime.ports import LOOPBACK, free_port
 from tasks.runtime.server_checks import check_prefect_server
 from tasks.runtime.state.credentials import without_password
 from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
+from tasks.runtime.state.tracking_database import prepare_tracking_database
 from tasks.runtime.terminal import running, show, show_our_records
 
 START_SECONDS = 180.0
@@ -63,9 +64,10 @@ def use_prefect_server() -> Iterator[None]:
     with running("start"):
         yield
         show_our_records()  # The block's imports have reset the handlers.
-        from tasks.runtime.tracking import open_tracking_store  # Slow, but the flow has imported it.
+        from tasks.runtime.retries import mlflow_client  # Slow, but the flow has imported it.
 
-        open_tracking_store()
+        prepare_tracking_database()
+        mlflow_client().search_experiments(max_results=1)  # Opening the database at first use takes seconds.
         _wait_until_up(port, process, log)
     # Links are for later, when `make ui` shows what this server recorded; its own address ends with the command.
     os.environ.setdefault("PREFECT_UI_URL", DEFAULT_PREFECT_UI)
@@ -94,6 +96,9 @@ def lost_server() -> ModelError | None:
 
 
 def _wait_until_up(port: int, process: Process, log: IO[bytes]) -> None:
+    """Wait for the server in a process; raises ModelError if it ends or is too slow."""
+    from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
+
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
@@ -102,19 +107,15 @@ def _wait_until_up(port: int, process: Process, log: IO[bytes]) -> None:
             if connection.getresponse().status == http.HTTPStatus.OK:
                 return
         time.sleep(0.05)
+    code = process.poll()  # None: it is too slow.
     log.seek(0)
-    raise _no_answer(log.read().decode("utf-8", "replace").strip(), port, process.poll())
-
-
-def _no_answer(log: str, port: int, code: int | None) -> ModelError:
-    """Return the error of a server that ended (code: its exit code) or is too slow."""
-    from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
-
-    lines = log.splitlines() or [ending(code)]
+    lines = log.read().decode("utf-8", "replace").strip().splitlines() or [
+        ending(code) if code is not None else "its log is empty"
+    ]
     reason = next((line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception): ", line)), lines[-1])[:300]
     database = PREFECT_SERVER_DATABASE_CONNECTION_URL.value() or ""
     remedy = "Start one with `prefect server start` and set PREFECT_API_URL to its address."
     if database and not database.startswith("sqlite"):
         remedy = f"Its database is {without_password(database)}: correct PREFECT_SERVER_DATABASE_CONNECTION_URL."
     found = f"did not answer within {START_SECONDS:.0f} s" if code is None else "ended"
-    return ModelError(f"Prefect's server on {LOOPBACK}:{port} {found}: {without_password(reason)}.", remedy)
+    raise ModelError(f"Prefect's server on {LOOPBACK}:{port} {found}: {without_password(reason)}.", remedy)

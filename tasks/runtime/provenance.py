@@ -28,7 +28,7 @@ def current_user() -> str:
     try:
         return os.environ.get("USER") or getpass.getuser()
     except (KeyError, OSError):  # A container's user id without an entry in passwd.
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+        return str(os.getuid())
 
 
 def _git() -> dict[str, str]:

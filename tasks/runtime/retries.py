@@ -15,7 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 from tasks.runtime.state.credentials import without_password
 
 RETRY_FOR_SECONDS = 90.0  # A database server restarts in less.
-BRIEF_SECONDS = 2.0
+BRIEF_SECONDS = 2.0  # To record that something else failed.
 PASSING_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT}
 # MLflow's text for an answer that is not JSON: a server that refuses the login (401, 403) or has no such page (404).
 REFUSED = re.compile(r"API request to endpoint \S+ failed with error code 4(?!08|29)\d\d ")
@@ -57,11 +57,6 @@ def with_retries(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return _retry(RETRY_FOR_SECONDS, call, *args, **kwargs)
 
 
-def with_brief_retries(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Return call(*args, **kwargs), retried for BRIEF_SECONDS: to record that something else failed."""
-    return _retry(BRIEF_SECONDS, call, *args, **kwargs)
-
-
 def _retry(seconds: float, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     retrying = Retrying(
         retry=retry_if_exception(may_pass),
@@ -78,19 +73,21 @@ def _retry(seconds: float, call: Callable[..., Any], *args: Any, **kwargs: Any) 
 
 
 class _RetryingClient:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
     def __getattr__(self, name: str) -> Any:
-        return partial(with_retries, getattr(MlflowClient(), name))
+        return partial(_retry, self.seconds, getattr(MlflowClient(), name))
 
 
-def mlflow_client() -> MlflowClient:
-    """Return an MLflow client that retries each request for RETRY_FOR_SECONDS while its error may pass."""
-    return cast(MlflowClient, _RetryingClient())
+def mlflow_client(*, brief: bool = False) -> MlflowClient:
+    """Return an MLflow client that retries each request for RETRY_FOR_SECONDS, or briefly, while its error may pass."""
+    return cast(MlflowClient, _RetryingClient(BRIEF_SECONDS if brief else RETRY_FOR_SECONDS))
 
 
 def _log_retry(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    wait = state.next_action.sleep if state.next_action else 0.0
-    text = text_of(error)[:200] if error else ""
+    error = state.outcome.exception()
     get_logger("lstm_text").warning(
-        "Attempt %d failed, retrying in %.1f s: %s: %s", state.attempt_number, wait, type(error).__name__, text
-    )
+        "Attempt %d failed, retrying in %.1f s: %s: %s",
+        state.attempt_number, state.next_action.sleep, type(error).__name__, text_of(error)[:200],
+    )  # fmt: skip

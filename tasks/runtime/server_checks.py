@@ -1,10 +1,13 @@
 """Check the servers that the environment names before any work, so that a wrong address is reported at once."""
 
 import os
+import tomllib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 from lstm_model.errors import ModelError, causes
 from tasks.runtime.state.credentials import without_password
-from tasks.runtime.state.prefect_settings import place_of_api_url
 from tasks.runtime.state.proxies import named_proxies
 
 TIMEOUT_SECONDS = 5
@@ -41,24 +44,26 @@ def check_tracking_server() -> None:
 
 def check_prefect_server(uri: str) -> None:
     """Raise ModelError if no Prefect server answers at PREFECT_API_URL, or refuses the login."""
-    place = place_of_api_url()
-    status, answer = _health(place, uri)
-    if not 400 <= status < 500 and (status, answer) != (200, "true"):
-        raise _wrong_answer("Prefect", place, uri, status, answer)
-    # The health page is open to all, and not there behind a proxy that serves only the API: so Prefect's client asks.
     import httpx
+    import requests
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectHTTPStatusError
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
 
+    place = _place_of_api_url()
     try:
+        with suppress(requests.exceptions.SSLError):  # Prefect has its own settings for certificates.
+            health = requests.get(f"{uri.rstrip('/')}/health", timeout=TIMEOUT_SECONDS)
+            status, answer = health.status_code, health.text.strip()
+            if not 400 <= status < 500 and (status, answer) != (200, "true"):
+                raise _wrong_answer("Prefect", place, uri, status, answer)
+        # That page is open to all, and not there behind a proxy that serves only the API: so Prefect's client asks.
         with get_client(sync_client=True) as client:
             client.read_flows(limit=1)  # On Prefect Cloud, too.
     except PrefectHTTPStatusError as error:
         given = bool(PREFECT_API_AUTH_STRING.value() or PREFECT_API_KEY.value())
-        answered = error.response
-        raise _wrong_answer("Prefect", place, uri, answered.status_code, answered.text, given) from None
-    except (httpx.HTTPError, ValueError) as error:
+        raise _wrong_answer("Prefect", place, uri, error.response.status_code, error.response.text, given) from None
+    except (httpx.HTTPError, requests.RequestException, ValueError) as error:
         raise _unreachable(place, uri, "No Prefect server answers", _innermost(error), API) from None
 
 
@@ -84,16 +89,28 @@ def _check_mlflow(variable: str, uri: str, endpoint: str) -> None:
         raise _wrong_answer("MLflow", variable, uri, response.status_code, response.text, given)
 
 
-def _health(place: str, uri: str) -> tuple[int, str]:
-    import requests
+def _place_of_api_url() -> str:
+    """Return PREFECT_API_URL, with the file that sets it unless the environment does."""
+    from dotenv import dotenv_values
+    from prefect.context import get_settings_context
+    from prefect.settings import PREFECT_PROFILES_PATH
 
-    try:
-        response = requests.get(f"{uri.rstrip('/')}/health", timeout=TIMEOUT_SECONDS)
-    except requests.exceptions.SSLError:  # Prefect has its own settings for certificates.
-        return 200, "true"
-    except (requests.RequestException, ValueError) as error:
-        raise _unreachable(place, uri, "No Prefect server answers", _innermost(error), API) from None
-    return response.status_code, response.text.strip()
+    variable = "PREFECT_API_URL"
+    if os.environ.get(variable):
+        return variable
+    # In Prefect's order, all in the working directory.
+    if Path(".env").is_file() and variable in dotenv_values(".env"):
+        return f"{variable} in {Path('.env').resolve()}"
+    for file, tables in (("prefect.toml", ("api", "url")), ("pyproject.toml", ("tool", "prefect", "api", "url"))):
+        found: Any = tomllib.loads(Path(file).read_text("utf-8")) if Path(file).is_file() else {}
+        for table in tables:
+            found = found.get(table, {})
+        if found:
+            return f"api.url in {Path(file).resolve()}"
+    profile = get_settings_context().profile
+    if variable in {setting.name for setting in profile.settings}:
+        return f"{variable} of profile {profile.name} in {PREFECT_PROFILES_PATH.value()}"
+    return variable
 
 
 def _better_address(uri: str) -> str:
@@ -101,11 +118,9 @@ def _better_address(uri: str) -> str:
     import requests
 
     better = f"{uri.rstrip('/')}/api"
-    try:
+    with suppress(requests.RequestException, ValueError):
         if requests.get(f"{better}/health", timeout=TIMEOUT_SECONDS).text.strip() == "true":
             return f": a Prefect server answers at {without_password(better)}"
-    except (requests.RequestException, ValueError):
-        pass
     return API
 
 

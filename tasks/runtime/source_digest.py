@@ -4,6 +4,7 @@ import dis
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import distributions
+from itertools import pairwise
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -12,7 +13,6 @@ from lstm_model.digests import digest_file, digest_json
 from tasks.runtime.state.local_state import PROJECT
 
 PACKAGES = ("lstm_model", "tasks", "flows")
-RUNTIME = "tasks.runtime"  # Left out: it moves and logs what stages compute and changes nothing in it.
 
 
 def code_digest() -> str:
@@ -47,55 +47,47 @@ def executed_files(source: Path) -> set[Path]:
             executed.add(path)
             # Compiled, not parsed by ast: before Python 3.11.8, ast fails if two threads (TensorFlow's tracing, say)
             # use it at once.
-            blocks = list(_blocks(compile(path.read_text("utf-8"), path, "exec")))
-            waiting += [file for name in _imported(blocks) for file in _files_of(name)]
-            executed |= _named_files(blocks, path.parent)
+            constants = set(_constants(compile(path.read_text("utf-8"), path, "exec")))
+            waiting += [file for name in _imported(constants) for file in _files_of(name)]
+            executed |= _named_files(constants, path.parent)
     return executed
 
 
-def _blocks(code: CodeType) -> Iterator[CodeType]:
-    """Yield the code of a module and of the classes and functions in it."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _blocks(constant)
+def _constants(constant: Any) -> Iterator[Any]:
+    """Yield a constant and those in it: a module's code has that of its classes and functions, strings and tuples."""
+    yield constant
+    inside = constant.co_consts if isinstance(constant, CodeType) else constant
+    if isinstance(inside, tuple | frozenset):
+        for part in inside:
+            yield from _constants(part)
 
 
-def _imported(blocks: Iterable[CodeType]) -> set[str]:
+def _imported(constants: set[Any]) -> set[str]:
     """Return the names that the imports anywhere in the file may import as modules."""
     names = set()
-    for block in blocks:
-        before: Any = None
-        for instruction in dis.get_instructions(block):
+    for code in (constant for constant in constants if isinstance(constant, CodeType)):
+        # EXTENDED_ARG stands before an instruction with more than 255 names or constants before its own.
+        instructions = (found for found in dis.get_instructions(code) if found.opname != "EXTENDED_ARG")
+        for before, instruction in pairwise(instructions):
             if instruction.opname == "IMPORT_NAME":  # After the names that `from` imports, or None.
-                module, imported = instruction.argval, before or ()
-                names |= {module, *(f"{module}.{name}" for name in imported)}
-            before = instruction.argval
+                module = instruction.argval
+                names |= {module, *(f"{module}.{name}" for name in before.argval or ())}
     return names
-
-
-def _strings(constant: Any) -> Iterator[str]:
-    """Yield the strings in a constant."""
-    if isinstance(constant, str):
-        yield constant
-    elif isinstance(constant, tuple | frozenset):
-        for part in constant:
-            yield from _strings(part)
 
 
 def _files_of(name: str) -> list[Path]:
     """Return the files that importing a module of lstm_model or tasks executes: packages, then the module."""
     parts = name.split(".")
-    if parts[0] not in ("lstm_model", "tasks") or f"{name}.".startswith(f"{RUNTIME}."):
+    # tasks/runtime is left out: it moves and logs what stages compute and changes nothing in it.
+    if parts[0] not in ("lstm_model", "tasks") or parts[:2] == ["tasks", "runtime"]:
         return []
     packages = [PROJECT.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
     return [path for path in [*packages, PROJECT.joinpath(*parts).with_suffix(".py")] if path.exists()]
 
 
-def _named_files(blocks: Iterable[CodeType], folder: Path) -> set[Path]:
+def _named_files(constants: set[Any], folder: Path) -> set[Path]:
     """Return the files, and those in folders, next to a module that a string in it names; none with Python code."""
-    strings = {text for block in blocks for constant in block.co_consts for text in _strings(constant)}
-    named = [path for path in folder.iterdir() if path.name in strings and not (path / "__init__.py").exists()]
+    named = [path for path in folder.iterdir() if path.name in constants and not (path / "__init__.py").exists()]
     return {file for path in named for file in [path, *path.rglob("*")] if file.is_file() and file.suffix != ".py"}
 
 

@@ -19,7 +19,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_logger
 from prefect.states import Completed, State
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from lstm_model.config.section import Section
 from lstm_model.data.parts import digest_input
@@ -37,10 +37,8 @@ RETRY_SECONDS = [2, 10, 30]  # A full disk needs minutes to get free space, not 
 Write = Callable[..., dict[str, Any]]
 
 
-class StageRecord(BaseModel):
+class StageRecord(BaseModel, frozen=True):
     """What travels between stages: where the output is, the digest of each file, and a few facts about it."""
-
-    model_config = ConfigDict(frozen=True)
 
     stage: str
     digest: str

@@ -1,9 +1,14 @@
-"""What a command shows in the terminal: a line per stage, bars, warnings. What libraries print goes to a log file."""
+"""What a command shows in the terminal: a line per stage, bars, warnings. What libraries print goes to a log file.
 
+The streams take any text and stay usable: a console that cannot show one, or is closed, does not end a training.
+"""
+
+import errno
 import logging
 import os
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -38,7 +43,8 @@ def command_terminal(command: str, *, verbose: bool, folder: Path | None = None)
         _terminal = shown
         try:
             show_our_records()
-            show(f"Log: {_short(path)}")
+            here = Path.cwd()
+            show(f"Log: {path.relative_to(here) if path.is_relative_to(here) else path}")
             yield path
         finally:
             _terminal = None
@@ -92,6 +98,31 @@ def _open_log(command: str, folder: Path) -> Path:
     return folder / f"{command}-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
 
 
-def _short(path: Path) -> Path:
-    """Return the path relative to the working folder, if it is below it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+def usable_streams() -> None:
+    """Make stdout and stderr replace what they cannot show, and open closed ones on the null device.
+
+    A closed stream (`lstm-text train >&-`) is None in Python, and the next file opened, perhaps a database, would get
+    its number: what a library prints would be written into it.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # It gets the lowest free number, which is this one.
+            os.set_inheritable(opened, True)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  until the process ends
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def leave_closed_terminal() -> None:
+    """Open the null device in place of a terminal that was closed: each write to that would be an error."""
+    for number in [int(path.name) for path in Path("/dev/fd").iterdir()]:  # Libraries and bars have copies of stderr.
+        try:
+            termios.tcgetattr(number)
+        except termios.error as error:
+            if error.args[0] == errno.EIO:
+                os.dup2(os.open(os.devnull, os.O_RDWR), number)

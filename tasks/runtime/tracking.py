@@ -28,7 +28,6 @@ from tasks.runtime.retries import mlflow_client
 from tasks.runtime.server_checks import EMBEDDED, is_database
 from tasks.runtime.state.credentials import without_credentials, without_password
 from tasks.runtime.state.local_state import artifacts_root
-from tasks.runtime.state.tracking_database import prepare_tracking_database
 from tasks.runtime.terminal import running
 
 DEFAULT_MLFLOW_UI = "http://127.0.0.1:5001"
@@ -65,12 +64,6 @@ def mlflow_ui() -> str:
     uri = mlflow.get_tracking_uri()
     address = os.environ.get("MLFLOW_UI_URL") or (uri if uri.startswith("http") else DEFAULT_MLFLOW_UI)
     return without_credentials(address)
-
-
-def open_tracking_store() -> None:
-    """Open the tracking database before it is needed: creating it at first use takes seconds."""
-    prepare_tracking_database()
-    mlflow_client().search_experiments(max_results=1)
 
 
 def ensure_experiment(name: str) -> str:
@@ -131,11 +124,6 @@ def label_key(label: str) -> str:
     return safe if safe == label else f"{safe}_{digest_text(label)[:6]}"
 
 
-def log_seconds(run: Run, *, stage: str, seconds: float) -> None:
-    """Log how long a stage and its report took in this run; a cached stage takes little time."""
-    log_metrics(run, {f"seconds.{stage}": seconds})
-
-
 class Done:
     """What `timing` reports at the end of its block."""
 
@@ -145,12 +133,12 @@ class Done:
 
 @contextmanager
 def timing(run: Run, name: str) -> Iterator[Done]:
-    """Log the seconds of a part of the run, with its headline as a line for the terminal and Prefect's page."""
+    """Log the seconds of a part of the run, few for a cached stage; show its headline in the terminal and Prefect."""
     started, done, shown = time.monotonic(), Done(), name.replace("_", "-")
     with running(shown):
         yield done
     seconds = time.monotonic() - started
-    log_seconds(run, stage=name, seconds=seconds)
+    log_metrics(run, {f"seconds.{name}": seconds})
     if done.headline:
         get_run_logger().info("%-20s%7.1f s  %s", shown, seconds, done.headline)
 

@@ -5,9 +5,8 @@ from prefect import get_run_logger
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.config.training import TrainingConfig
 from lstm_model.errors import ModelError
-from tasks.registry.aliases import CHAMPION, read_aliases
 from tasks.registry.registered_classifier import RegisteredClassifier
-from tasks.registry.registered_model import download_version
+from tasks.registry.registered_model import CHAMPION, download_version, read_aliases
 from tasks.runtime import tracking
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import retried_task

@@ -21,12 +21,10 @@ from mlflow import MlflowClient
 
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.errors import ModelError
-from tasks.promotion.apply_gate import Candidate
 from tasks.promotion.change_champion import promote_version, roll_back
-from tasks.promotion.decide_promotion import decide
+from tasks.promotion.decide_promotion import Candidate, decide
 from tasks.promotion.history import read_history
-from tasks.registry.aliases import list_versions, read_aliases
-from tasks.registry.registered_model import download_version
+from tasks.registry.registered_model import download_version, list_versions, read_aliases
 from tasks.reports.compare_runs import compare_runs
 from tasks.runs.past_run import PastRun
 from tasks.runtime.state.tracking_database import prepare_tracking_database

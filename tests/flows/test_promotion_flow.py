@@ -15,7 +15,7 @@ from lstm_model.config.promotion import PromotionConfig
 from lstm_model.config.split import SplitConfig
 from lstm_model.config.training import TrainingConfig
 from tasks.promotion.decision_record import read_decisions
-from tasks.registry.aliases import read_aliases
+from tasks.registry.registered_model import read_aliases
 from tests.flows.test_training_flow import train
 from tests.samples import write_tiny_file
 

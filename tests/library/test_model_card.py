@@ -3,7 +3,7 @@
 import pytest
 
 from lstm_model.config.pipeline import PipelineConfig
-from lstm_model.pages.model_card import MAX_CHARACTERS, render_model_card
+from lstm_model.pages.report import MAX_CHARACTERS, render_model_card
 from tests.evaluations import decision, evaluation, run_facts, typed
 
 

@@ -7,8 +7,7 @@ import pytest
 
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.pages.diagrams import draw_diagrams
-from lstm_model.pages.report import render_report
-from lstm_model.pages.run_facts import RunFacts
+from lstm_model.pages.report import RunFacts, render_report
 from tests.evaluations import decision, evaluation, predictions, run_facts, typed
 from tests.pages import Page
 

@@ -52,7 +52,7 @@ def test_the_default_space_can_be_searched_from_the_defaults() -> None:
         ({"training.learning_rate": Range(low=-1, high=1)}, "-1.0 for training.learning_rate: Input should be greater"),
         ({"training.adversarial": Range(low=-1, high=1)}, "-1.0 for training.adversarial: Input should be greater"),
         ({"training.class_weights": Range(low=0, high=1)}, "range for training.class_weights, which is no number"),
-        ({"model.lstm_units": (8, True)}, "true for model.lstm_units, which is not true or false"),
+        ({"model.lstm_units": (8, True)}, "true for model.lstm_units, which takes no true or false"),
         ({"model.pooling": ("max", True)}, "true for model.pooling"),
         ({"model.lstm_units": (8, 16, "8")}, "8 twice for model.lstm_units. Leave one out"),
         ({"model.lstm_units": (8, "many")}, "'many' for model.lstm_units: Input should be a valid integer"),

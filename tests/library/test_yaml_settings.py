@@ -30,6 +30,7 @@ UNDERSTOOD: list[tuple[str, str, Any]] = [
     ("training: {learning_rate: 1e-3}", "training.learning_rate", 0.001),
     ("training: {adversarial: ~}", "training.adversarial", None),
     ("training: {<<: {epochs: 3}, batch_size: 4}", "training.epochs", 3),
+    ("training: {<<: {epochs: 3}, epochs: 4}", "training.epochs", 4),
 ]
 REFUSED = [
     ("data: {labels: [null, a]}", "data.labels.0: there is no value; write a text such as null or #1 in quotes"),
@@ -37,6 +38,7 @@ REFUSED = [
     ("training: {epochs: }", "training.epochs: there is no value"),
     ("training: {epochs: 3}\ntraining: {epochs: 4}", "line 2: 'training' is there twice, first in line 1. Keep one"),
     ("training:\n  epochs: 1\n  epochs: 2", "line 3: 'epochs' is there twice, first in line 2. Keep one"),
+    ("training: {epochs: 1, epochs: 2}", "line 1: 'epochs' is there twice, first in line 1. Keep one"),
     ("promotion:\n  class_floors:\n    a: 0.1\n    'a': 0.2", "line 4: 'a' is there twice, first in line 3"),
     ("training:\n\tepochs: 1\n", "line 2: found character '\\t' that cannot start any token. Indent with spaces"),
     ("training:\n  epochs: 3\n   batch_size: 3\n", "line 3: mapping values are not allowed here. Indent the settings"),

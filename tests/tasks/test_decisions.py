@@ -19,17 +19,15 @@ from mlflow.exceptions import MlflowException
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 
-import tasks.promotion.decision_lock
 import tasks.promotion.decision_record
 import tasks.runtime.locks
 from lstm_model.errors import ModelError, UsageError
 from tasks.promotion.change_champion import promote_version, roll_back
 from tasks.promotion.check_servable import Servability
 from tasks.promotion.decide_promotion import decide
-from tasks.promotion.decision_lock import decision_lock
-from tasks.promotion.decision_record import Decision, read_decisions
+from tasks.promotion.decision_record import Decision, decision_lock, read_decisions
 from tasks.promotion.history import history_text, read_history
-from tasks.registry.aliases import list_versions, read_aliases
+from tasks.registry.registered_model import list_versions, read_aliases
 from tasks.runtime.locks import hold, shared_lock
 from tests.evaluated import BALANCED_SEEDS, ROWS, SERVABLE, answers_of, candidate, register_evaluated, relabelled
 from tests.models import register, write_classifier
@@ -353,7 +351,7 @@ def hold_lock(name: str, held: Any, release: Any) -> None:
 def test_the_lock_excludes_another_process_and_is_free_when_it_dies(monkeypatch: pytest.MonkeyPatch) -> None:
     context = multiprocessing.get_context("spawn")
     held, release = context.Event(), context.Event()
-    monkeypatch.setattr(tasks.promotion.decision_lock, "WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(tasks.promotion.decision_record, "WAIT_SECONDS", 1.0)
     process = context.Process(target=hold_lock, args=("locked", held, release))
     process.start()
     try:
@@ -365,7 +363,7 @@ def test_the_lock_excludes_another_process_and_is_free_when_it_dies(monkeypatch:
             pass
         process.kill()
         process.join()
-        monkeypatch.setattr(tasks.promotion.decision_lock, "WAIT_SECONDS", 60.0)
+        monkeypatch.setattr(tasks.promotion.decision_record, "WAIT_SECONDS", 60.0)
         with decision_lock("locked"):
             pass
     finally:
@@ -410,7 +408,7 @@ def test_with_a_tracking_server_the_lock_is_a_prefect_concurrency_limit(
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
-    monkeypatch.setattr(tasks.promotion.decision_lock, "WAIT_SECONDS", 0.5)
+    monkeypatch.setattr(tasks.promotion.decision_record, "WAIT_SECONDS", 0.5)
     with decision_lock("limited"), pytest.raises(ModelError, match="--active-slots 0"), decision_lock("limited"):
         raise AssertionError("two have the lock")
 

@@ -17,7 +17,7 @@ from tasks.runs.flow_run import interruption_in
 from tasks.runtime import prefect_server
 from tasks.runtime.child_processes import exit_code, interruptible, until_interrupted
 from tasks.runtime.interrupts import HungUp, noticed_signals, stop_if_signalled
-from tasks.runtime.streams import leave_closed_terminal
+from tasks.runtime.terminal import leave_closed_terminal
 
 
 class Stopped(BaseException):

@@ -51,6 +51,16 @@ def test_an_edit_of_a_module_that_a_stage_executes_changes_its_digest(project: P
     assert digest_of(project, stage) != before
 
 
+def test_an_import_counts_behind_more_names_than_an_instruction_has_room_for(project: Path) -> None:
+    before = digest_of(project, "train_model")
+    names = "".join(f"name_{number} = {number}.5\n" for number in range(600))
+    file = project / "lstm_model/network/network.py"
+    file.write_text(f"{file.read_text('utf-8')}\n{names}from lstm_model.pages import report\n", "utf-8")
+    with_names = digest_of(project, "train_model")
+    edit(project / "lstm_model/pages/report.py")
+    assert before != with_names != digest_of(project, "train_model")
+
+
 @pytest.mark.parametrize("stage", EXECUTED)
 def test_an_edit_of_the_stage_itself_changes_its_digest(project: Path, stage: str) -> None:
     before = digest_of(project, stage)

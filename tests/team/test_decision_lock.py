@@ -12,7 +12,7 @@ from tests.team.servers import PROJECT, plain_environment
 COUNT = """
 import sys, time
 from pathlib import Path
-from tasks.promotion.decision_lock import decision_lock
+from tasks.promotion.decision_record import decision_lock
 file, times = Path(sys.argv[1]), int(sys.argv[2])
 for _ in range(times):
     with decision_lock("counted"):
@@ -21,7 +21,7 @@ for _ in range(times):
         file.write_text(str(seen + 1))
 """
 HOLD = """
-from tasks.promotion.decision_lock import decision_lock
+from tasks.promotion.decision_record import decision_lock
 with decision_lock("held"):
     print("held", flush=True)
 """
@@ -69,10 +69,10 @@ def test_without_a_prefect_server_the_error_says_what_to_set(uri: str, tmp_path:
 
 HOLD_KEY = """
 import dataclasses, sys
-import tasks.runs.sole_process
-made = tasks.runs.sole_process.shared_lock
-tasks.runs.sole_process.shared_lock = lambda *a, **k: dataclasses.replace(made(*a, **k), expiry=float(sys.argv[2]))
-with tasks.runs.sole_process.sole_process(sys.argv[1] * 16):
+import tasks.runs.training_run
+made = tasks.runs.training_run.shared_lock
+tasks.runs.training_run.shared_lock = lambda *a, **k: dataclasses.replace(made(*a, **k), expiry=float(sys.argv[2]))
+with tasks.runs.training_run.sole_process(sys.argv[1] * 16):
     print("held", flush=True)
     sys.stdin.read()
 """

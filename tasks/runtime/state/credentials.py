@@ -4,8 +4,6 @@ import os
 import re
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-REMOTE = ("http", "https")
-
 
 def move_credentials() -> None:
     """Take user and password out of the addresses of servers in the environment.
@@ -31,7 +29,7 @@ def without_credentials(address: str) -> str:
         parts = urlsplit(address)
     except ValueError:
         return address
-    if parts.scheme not in REMOTE or "@" not in parts.netloc:
+    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
         return address
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 

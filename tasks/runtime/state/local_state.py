@@ -1,13 +1,16 @@
 """Where runs keep their state, and the environment that puts each tool's state there and turns off its telemetry."""
 
+import errno
 import os
 import sys
+import tempfile
+import unicodedata
 import warnings
 from pathlib import Path
 
+from lstm_model.errors import UsageError
 from tasks.runtime.state.credentials import move_credentials
 from tasks.runtime.state.proxies import bypass_proxies_on_loopback
-from tasks.runtime.state.surroundings import check_surroundings
 
 PROJECT = Path(__file__).resolve().parents[3]
 DEFAULT_PREFECT_UI = "http://127.0.0.1:4200"
@@ -19,7 +22,6 @@ def state_root() -> Path:
 
 
 def stages_root() -> Path:
-    """Return the folder of the stage store."""
     return state_root() / "stages"
 
 
@@ -43,6 +45,10 @@ NEEDED = {  # A notebook or another project may have set others.
 UNWANTED = (
     "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "KERAS_MAX_EPOCHS",
     "KERAS_MAX_STEPS_PER_EPOCH", "PYTHONWARNINGS",
+)  # fmt: skip
+WRITTEN = ("artifacts", "mlflow.db", "prefect", "prefect/prefect.db", "stages")
+CERTIFICATES_FOR_HTTPS = (
+    "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_CLIENT_CERT_PATH"
 )  # fmt: skip
 
 
@@ -79,7 +85,7 @@ def use_local_state() -> None:
         "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     }
-    check_surroundings(root)
+    _check_surroundings(root)
     for name, value in defaults.items():
         if not os.environ.get(name):  # Empty means unset: MLflow would write to the working directory.
             os.environ[name] = str(value)
@@ -89,14 +95,49 @@ def use_local_state() -> None:
         os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"  # Of a line per stage.
     for name in UNWANTED:
         os.environ.pop(name, None)
-    _use_default_warnings()
     move_credentials()
     bypass_proxies_on_loopback()
-
-
-def _use_default_warnings() -> None:
-    """Undo PYTHONWARNINGS and -W in this process: with `error`, a warning of MLflow ends a run."""
-    if sys.warnoptions:
+    if sys.warnoptions:  # PYTHONWARNINGS or -W, undone in this process: with `error`, a warning of MLflow ends a run.
         warnings.resetwarnings()
         for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
             warnings.simplefilter("ignore", kind)
+
+
+def _check_surroundings(root: Path) -> None:
+    """Create the folder of run state. Raises UsageError where it, or what a variable names, cannot be used."""
+    _check_state_folder(root)
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"No folder for temporary files can be written: {error.strerror}.",
+            "Set TMPDIR to a folder that you can write to.",
+        ) from None
+    https = os.environ.get("MLFLOW_TRACKING_URI", "").startswith("https:")
+    # httpx (Prefect) reads the first for every server, also for http on this machine; requests (MLflow) the others.
+    for variable in ("SSL_CERT_FILE", *(CERTIFICATES_FOR_HTTPS if https else ())):
+        if (path := os.environ.get(variable)) and not Path(path).exists():
+            raise UsageError(f"{variable} is {path!r}, which does not exist.", f"Correct or unset {variable}.")
+
+
+def _check_state_folder(root: Path) -> None:
+    # A database's address, which this path is a part of, ends at `?`.
+    if odd := [one for one in str(root) if one == "?" or unicodedata.category(one) in ("Cc", "Cs")]:
+        raise UsageError(
+            f"The folder of run state, {str(root)!r}, has {odd[0]!r} in its path, which its databases cannot have.",
+            "Set LSTM_TEXT_STATE to another folder.",
+        )
+    path = root
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=root).close()
+        for path in (root / name for name in WRITTEN):
+            if path.exists() and not os.access(path, os.W_OK):  # Made by another user, such as a container's.
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UsageError(
+            f"Cannot write run state to {path}: {error.strerror}.",
+            "Fix its permissions, or set LSTM_TEXT_STATE to a folder that you can write to.",
+        ) from None

@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 HERE = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 SCHEMES = ("http", "https", "socks5", "socks5h")
-PORTS = range(1, 65_536)
 
 
 def bypass_proxies_on_loopback() -> None:
@@ -17,9 +16,10 @@ def bypass_proxies_on_loopback() -> None:
     (httpx/_utils.py); for requests and urllib `*` counts only where it is the whole value.
     """
     listed = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    if listed.strip() == "*" or not named_proxies():
+    proxies = named_proxies().values()
+    if listed.strip() == "*" or not proxies:
         return
-    names = [*listed.split(","), *HERE, *("*" for _ in unusable_proxies())]
+    names = [*listed.split(","), *HERE, *("*" for address in proxies if not _is_usable(address))]
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(dict.fromkeys(filter(None, map(str.strip, names))))
 
 
@@ -29,14 +29,10 @@ def named_proxies() -> dict[str, str]:
     return {name: os.environ[name] for name in either if os.environ.get(name)}
 
 
-def unusable_proxies() -> list[str]:
-    """Return the variables whose proxy Prefect's client cannot use."""
-    return [name for name, address in named_proxies().items() if not _is_usable(address)]
-
-
 def _is_usable(address: str) -> bool:
+    """Return whether Prefect's client can use a proxy's address."""
     try:
         parts = urlsplit(address if "://" in address else f"http://{address}")
-        return parts.scheme in SCHEMES and bool(parts.hostname) and (parts.port is None or parts.port in PORTS)
-    except ValueError:
+        return parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # Of `port`, too: above 65,535 or no number.
         return False

@@ -9,6 +9,7 @@ import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lstm_model.errors import ModelError
@@ -67,8 +68,7 @@ def follow_move(path: Path, root: Path) -> None:
 def relocate(path: Path, root: Path) -> Relocation:
     """Rewrite, in one transaction, each location below a folder that this state was in before."""
     with transaction(path, write=True) as database:
-        known = _remembered(database)
-        former = _former_roots(database, root) | ({known} if known and not _same_place(known, root) else set())
+        former = _former_roots(database, root)
         rewritten = _rewrite(database, former, root) if former else []
         remember_root(database, root)
     left = sum(old.exists() and not new.exists() for old, new in rewritten)
@@ -76,7 +76,6 @@ def relocate(path: Path, root: Path) -> Relocation:
 
 
 def remember_root(database: sqlite3.Connection, root: Path) -> None:
-    """Record the folder in the database."""
     statement = "INSERT OR REPLACE INTO experiment_tags (key, value, experiment_id) VALUES (?, ?, 0)"
     database.execute(statement, (TAG, root.as_uri()))
 
@@ -88,8 +87,8 @@ def _remembered(database: sqlite3.Connection) -> Path | None:
 
 
 def _former_roots(database: sqlite3.Connection, root: Path) -> set[Path]:
-    """Return the other folders that the database gives for runs and models whose files are below root."""
-    former = set()
+    """Return the other folders that the database gives for itself, and for runs and models with files below root."""
+    former = {known} if (known := _remembered(database)) else set()
     for table, key, column, folder in [
         ("runs", "run_uuid", "artifact_uri", "artifacts"),
         ("logged_models", "model_id", "artifact_location", "artifacts/models"),
@@ -109,8 +108,11 @@ def _rewrite(database: sqlite3.Connection, former: set[Path], root: Path) -> lis
         for row, value in database.execute(f"SELECT rowid, {column} FROM {table}").fetchall():
             location = _location_in(value)
             old = _local(location)
-            new = _moved(old, former, root) if old else None
-            if location and old and new:
+            holding = [folder for folder in {*former, root} if old and old.is_relative_to(folder)]
+            # One folder may be inside another: the deepest one counts.
+            deepest = max(holding, key=lambda folder: len(folder.parts), default=root)
+            if deepest != root:
+                new = root / old.relative_to(deepest)
                 # In the form that it had: a URI or a path, alone or in a JSON object.
                 text = new.as_uri() if location.startswith("file:") else str(new)
                 value = text if location == value else json.dumps({**json.loads(value), "uri": text})
@@ -119,28 +121,21 @@ def _rewrite(database: sqlite3.Connection, former: set[Path], root: Path) -> lis
     return rewritten
 
 
-def _location_in(value: str | None) -> str | None:
-    """Return the location in a column's value; a dataset's is in a JSON object."""
-    if not value or not value.startswith("{"):
-        return value
-    with suppress(ValueError):
-        location = json.loads(value).get("uri")
-        return location if isinstance(location, str) else None
-    return None
+def _location_in(value: str | None) -> Any:
+    """Return what may be the location in a column's value; a dataset's is in a JSON object."""
+    if value and value.startswith("{"):
+        with suppress(ValueError):
+            return json.loads(value).get("uri")
+    return value
 
 
-def _moved(path: Path, former: set[Path], root: Path) -> Path | None:
-    """Return where a path is now; None where it stays. One folder may be inside another: the deepest one counts."""
-    holding = [folder for folder in {*former, root} if path.is_relative_to(folder)]
-    deepest = max(holding, key=lambda folder: len(folder.parts), default=root)
-    return root / path.relative_to(deepest) if deepest != root else None
-
-
-def _local(location: str | None) -> Path | None:
-    """Return a location in this machine's file system as a path; None for others."""
-    if location and location.startswith("file:"):
+def _local(location: Any) -> Path | None:
+    """Return a location in this machine's file system as a path; None for anything else."""
+    if not isinstance(location, str):
+        return None
+    if location.startswith("file:"):
         return Path(unquote(urlsplit(location).path, errors="surrogateescape"))
-    return Path(location) if location and Path(location).is_absolute() else None
+    return Path(location) if Path(location).is_absolute() else None
 
 
 def _same_place(one: Path, other: Path) -> bool:

@@ -48,9 +48,17 @@ def transaction(path: Path, *, write: bool = False) -> Iterator[sqlite3.Connecti
 
     Waits for a locked database; raises sqlite3.OperationalError after PATIENCE_SECONDS.
     """
+    until = time.monotonic() + PATIENCE_SECONDS
     # Short timeouts: Ctrl-C works between them.
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=1.0, isolation_level=None)) as database:
-        _begin(database, "BEGIN IMMEDIATE" if write else "BEGIN", until=time.monotonic() + PATIENCE_SECONDS)
+        while not database.in_transaction:
+            try:
+                database.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                database.execute("SELECT 1 FROM sqlite_master").fetchone()  # BEGIN alone locks nothing.
+            except sqlite3.OperationalError as error:
+                database.rollback()
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
         yield database
         database.execute("COMMIT")
 
@@ -68,15 +76,3 @@ def release_locks(interrupted: BaseException) -> None:
         for opened in [one for one in gc.get_objects() if isinstance(one, kind)]:
             with suppress(sqlite3.Error):  # Closed, or used by another thread alone.
                 getattr(opened, release)()
-
-
-def _begin(database: sqlite3.Connection, statement: str, *, until: float) -> None:
-    while True:
-        try:
-            database.execute(statement)
-            database.execute("SELECT 1 FROM sqlite_master").fetchone()  # BEGIN alone locks nothing.
-            return
-        except sqlite3.OperationalError as error:
-            database.rollback()
-            if "locked" not in str(error) or time.monotonic() > until:
-                raise
