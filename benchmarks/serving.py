@@ -193,7 +193,7 @@ def time_score(folder: Path, path: Path) -> float:
     builder = ProfileBuilder(classifier.labels, classifier.encoder)
     with disable_run_logger(), score_file._local(job) as (submit, window):
         chunks = score_file._score_chunks(job, submit, window, _Quiet(), builder)  # type: ignore[arg-type]
-    job.publish(score_file._count_answers(job.tables(chunks), Counter(), builder), scores_schema(LABELS))
+    job.publish(score_file._count_answers(map(job.table, range(chunks)), Counter(), builder), scores_schema(LABELS))
     return time.perf_counter() - started
 
 

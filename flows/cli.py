@@ -8,7 +8,7 @@ import traceback
 from contextlib import nullcontext
 from importlib import import_module
 
-from flows.commands.settings import parse
+from flows.settings import FlowSettings, parse
 from lstm_model.errors import LstmTextError, UsageError
 from lstm_model.memory import memory_error
 from tasks.runtime.interrupts import exit_code_of
@@ -71,16 +71,15 @@ def _run(arguments: list[str]) -> int:
     settings = parse(command.Settings, arguments[1:])
     settings.check_inputs()
     use_local_state()
-    verbose = getattr(settings, "verbose", False)
-    with command_terminal(arguments[0], verbose=verbose) if settings.logs_to_file else nullcontext():
-        if settings.opens_tracking != "never":
+    flow = settings if isinstance(settings, FlowSettings) else None
+    with command_terminal(arguments[0], verbose=flow.verbose) if flow else nullcontext():
+        if settings.needs_tracking:
             check_tracking_server()
-            prepare_tracking_database(make=settings.opens_tracking == "now")
+            prepare_tracking_database(make=not flow)  # A flow's is made while Prefect's server, which is slow, starts.
         return int(command.run(settings))
 
 
 def _report(error: Exception) -> int:
-    """Print an error and return its exit code."""
     known = memory_error(error) or (error if isinstance(error, LstmTextError) else None)
     if known is None:
         try:

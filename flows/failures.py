@@ -43,17 +43,13 @@ def known_failure(error: BaseException) -> LstmTextError | None:
     if type(error).__module__.split(".")[0] in SERVER_PACKAGES:
         if lost := lost_server():
             return lost
+        refused = re.search(r"error code 40[13] |40[13] (Unauthorized|Forbidden)", text)
+        login = f" For the login, set {LOGIN['MLflow']}; for Prefect {LOGIN['Prefect']}." if refused else ""
         return ModelError(
             f"The tracking server (MLflow) or the orchestrator (Prefect) failed: {type(error).__name__}: {text}.",
-            f"Check MLFLOW_TRACKING_URI and PREFECT_API_URL and that the servers run.{_login(text)}",
+            f"Check MLFLOW_TRACKING_URI and PREFECT_API_URL and that the servers run.{login}",
         )
     return None
-
-
-def _login(text: str) -> str:
-    """Return the variables of a login where a server has refused it during the work."""
-    refused = re.search(r"error code 40[13] |40[13] (Unauthorized|Forbidden)", text)
-    return f" For the login, set {LOGIN['MLflow']}; for Prefect {LOGIN['Prefect']}." if refused else ""
 
 
 def _prefect_settings(error: BaseException) -> UsageError | None:

@@ -1,12 +1,10 @@
-"""`lstm-text clean`: remove old run state."""
-
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
 
-from flows.commands.settings import CommandSettings, finish
+from flows.settings import CommandSettings, finish
 from lstm_model.config.registration import RegistrationConfig
 
 

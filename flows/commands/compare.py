@@ -1,11 +1,9 @@
-"""`lstm-text compare`: show two training runs side by side."""
-
 from dataclasses import asdict
 from pathlib import Path
 
 from pydantic_settings import CliPositionalArg
 
-from flows.commands.settings import CommandSettings, finish
+from flows.settings import CommandSettings, finish
 
 
 class Settings(CommandSettings):

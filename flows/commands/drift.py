@@ -1,10 +1,8 @@
-"""`lstm-text drift`: run the monitoring flow."""
-
 from pathlib import Path
 
 from pydantic_settings import CliPositionalArg
 
-from flows.commands.settings import TextSettings, finish
+from flows.settings import TextSettings, finish
 from lstm_model.config.data import Dialect
 
 
@@ -19,7 +17,6 @@ class Settings(TextSettings):
     """As --delimiter, --quoting, --encoding and --header, for the feedback."""
 
     def check_inputs(self) -> None:
-        """Report a missing or broken file."""
         from lstm_model.data.reading import read_columns
 
         read_columns(self.input, dialect=self.dialect)

@@ -1,5 +1,3 @@
-"""`lstm-text fetch`: download a public data set."""
-
 import shlex
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from flows.commands.settings import CommandSettings, finish
+from flows.settings import CommandSettings, finish
 from lstm_model.data.public.catalogue import CATALOGUE
 
 DEFAULT_FOLDER = Path("data/fetched")
@@ -17,7 +15,7 @@ DEFAULT_FOLDER = Path("data/fetched")
 class Settings(CommandSettings):
     """Download a public data set as a file that `lstm-text train` reads; without NAME, list them."""
 
-    opens_tracking = "never"
+    needs_tracking = False
 
     name: CliPositionalArg[Literal[tuple(CATALOGUE)] | None] = Field(  # type: ignore[valid-type]
         None, description=f"{', '.join(CATALOGUE)}."
@@ -30,7 +28,10 @@ class Settings(CommandSettings):
 
 def run(settings: Settings) -> int:
     if settings.name is None:
-        return _list(settings)
+        for name, data in CATALOGUE.items():
+            print(f"  {name:14}{data.megabytes:>3} MB  {data.title}; license: {data.license}")
+        return finish(settings, {name: asdict(data) for name, data in CATALOGUE.items()})
+
     from tasks.datasets.fetch_dataset import fetch_dataset
 
     data, output = CATALOGUE[settings.name], settings.output or DEFAULT_FOLDER / f"{settings.name}.parquet"
@@ -38,17 +39,9 @@ def run(settings: Settings) -> int:
     print(f"  cite     {data.citation}\n  text     {data.text}\n", flush=True)
     fetched = fetch_dataset(settings.name, output, overwrite=settings.overwrite)
     parts = ", ".join(f"{count:,} {split}" for split, count in fetched["rows"].items())
-    print(f"{output}: {parts} rows, {fetched['labels']} labels\n\nNext:\n  {_train_command(settings.name, output)}")
+    flags = (
+        f"--data.path {shlex.quote(str(output))} --data.split-column split --registration.model-name {settings.name}"
+    )
+    print(f"{output}: {parts} rows, {fetched['labels']} labels\n\nNext:\n  lstm-text train {flags}")
     written = {"name": settings.name, "path": str(output), **fetched}
     return finish(settings, {**written, "license": data.license, "homepage": data.homepage})
-
-
-def _list(settings: Settings) -> int:
-    for name, data in CATALOGUE.items():
-        print(f"  {name:14}{data.megabytes:>3} MB  {data.title}; license: {data.license}")
-    return finish(settings, {name: asdict(data) for name, data in CATALOGUE.items()})
-
-
-def _train_command(name: str, output: Path) -> str:
-    path = shlex.quote(str(output))
-    return f"lstm-text train --data.path {path} --data.split-column split --registration.model-name {name}"

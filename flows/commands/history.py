@@ -1,6 +1,4 @@
-"""`lstm-text history`: show the decisions on a model."""
-
-from flows.commands.settings import ModelSettings, finish
+from flows.settings import ModelSettings, finish
 
 
 class Settings(ModelSettings):

@@ -1,5 +1,3 @@
-"""`lstm-text predict`: answer texts from the command line, without Prefect."""
-
 import argparse
 import io
 import sys
@@ -7,7 +5,7 @@ from typing import Self
 
 from pydantic import Field
 
-from flows.commands.settings import DEFAULT_MODEL_URI, CommandSettings, finish
+from flows.settings import DEFAULT_MODEL_URI, CommandSettings, finish
 from lstm_model.errors import UsageError
 
 MOST_CHARACTERS = 50_000_000  # Of stdin. All answers are in memory before the first is shown.

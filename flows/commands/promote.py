@@ -1,8 +1,6 @@
-"""`lstm-text promote`: make a version champion by hand."""
-
 from pydantic_settings import CliPositionalArg
 
-from flows.commands.settings import ModelSettings, Reason, VersionNumber, print_decision
+from flows.settings import ModelSettings, Reason, VersionNumber, print_decision
 
 
 class Settings(ModelSettings):

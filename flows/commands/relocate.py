@@ -1,14 +1,12 @@
-"""`lstm-text relocate`: fix the locations of run state that was moved."""
-
 from dataclasses import asdict
 
-from flows.commands.settings import CommandSettings, finish
+from flows.settings import CommandSettings, finish
 
 
 class Settings(CommandSettings):
     """Rewrite the locations of run state that was moved or copied before lstm-text did so automatically."""
 
-    opens_tracking = "never"
+    needs_tracking = False
 
 
 def run(settings: Settings) -> int:

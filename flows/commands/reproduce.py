@@ -1,11 +1,9 @@
-"""`lstm-text reproduce`: run a recorded training again."""
-
 import sys
 from pathlib import Path
 
 from pydantic_settings import CliPositionalArg
 
-from flows.commands.settings import CommandSettings, finish
+from flows.settings import CommandSettings, finish
 
 
 class Settings(CommandSettings):
@@ -26,8 +24,7 @@ def run(settings: Settings) -> int:
     from tasks.runtime.state.local_state import logs_root
 
     command = [sys.executable, "-P", "-m", "flows.reproduction", str(logs_root())]
-    paths = {"data_path": settings.data_path, "word_vectors": settings.word_vectors}
-    found = reproduce_run(settings.run, command, **paths, keep=settings.keep)
+    found = reproduce_run(settings.run, command, **settings.without("run"))
     print(found.table)
     if found.state:
         print(f"The state of the rerun is in {found.state}")

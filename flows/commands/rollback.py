@@ -1,6 +1,4 @@
-"""`lstm-text rollback`: return to the previous champion."""
-
-from flows.commands.settings import ModelSettings, Reason, print_decision
+from flows.settings import ModelSettings, Reason, print_decision
 
 
 class Settings(ModelSettings):

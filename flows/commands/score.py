@@ -1,12 +1,10 @@
-"""`lstm-text score`: run the scoring flow."""
-
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import CliPositionalArg, CliToggleFlag
 
-from flows.commands.settings import TextSettings, finish
+from flows.settings import TextSettings, finish
 
 
 class Settings(TextSettings):
@@ -46,24 +44,18 @@ class Settings(TextSettings):
 
 def run(settings: Settings) -> int:
     from lstm_model.data.parts import input_or_stdin
-
-    with input_or_stdin(settings.input) as path:
-        return _score(settings, path)
-
-
-def _score(settings: Settings, path: Path) -> int:
-    if str(settings.input) == "-":
-        settings.check_file(path)
-
     from tasks.runtime.prefect_server import use_prefect_server
 
-    with use_prefect_server():
-        from flows.scoring import score_texts
-        from tasks.scoring.scoring_job import check_output
+    with input_or_stdin(settings.input) as path:
+        if str(settings.input) == "-":
+            settings.check_file(path)
+        with use_prefect_server():
+            from flows.scoring import score_texts
+            from tasks.scoring.scoring_job import check_output
 
-        check_output(path, settings.output, overwrite=settings.overwrite)
-    drift = None if settings.no_drift else settings.drift
-    outcome = score_texts(path, drift=drift, **settings.without("input", "no_drift", "drift"))
+            check_output(path, settings.output, overwrite=settings.overwrite)
+        drift = None if settings.no_drift else settings.drift
+        outcome = score_texts(path, drift=drift, **settings.without("input", "no_drift", "drift"))
     print(f"{outcome.rows:,} rows, {outcome.unscored:,} without a text, by {outcome.model_name} {outcome.version}")
     if outcome.drift:
         print(outcome.drift.line)

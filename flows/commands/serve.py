@@ -1,10 +1,8 @@
-"""`lstm-text serve`: serve a registered model over HTTP."""
-
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from flows.commands.settings import DEFAULT_MODEL_URI, CommandSettings
+from flows.settings import DEFAULT_MODEL_URI, CommandSettings
 
 
 class Settings(CommandSettings):

@@ -1,5 +1,3 @@
-"""`lstm-text train`: run the training flow."""
-
 import os
 import shlex
 import shutil
@@ -10,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from flows.commands.settings import FlowSettings, finish
+from flows.settings import FlowSettings, finish
 from lstm_model.config.pipeline import PRESETS, PipelineConfig
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.config.yaml_file import read_sections

@@ -1,9 +1,7 @@
-"""`lstm-text tune`: run the tuning flow."""
-
 from pathlib import Path
 
 from flows.commands import train
-from flows.commands.settings import finish, parse
+from flows.settings import finish, parse
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.tuning import TuningConfig, check_space
 

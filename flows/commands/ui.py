@@ -1,8 +1,6 @@
-"""`lstm-text ui`: start the pages of MLflow and Prefect."""
-
 from pydantic import Field
 
-from flows.commands.settings import CommandSettings
+from flows.settings import CommandSettings
 
 
 class Settings(CommandSettings):

@@ -12,6 +12,7 @@ from lstm_model.drift.statistics import DriftComparison, compare_profiles
 from lstm_model.pages.drift_page import drift_markdown
 from tasks.monitoring.drift_history import Series
 from tasks.monitoring.drift_outcome import DriftOutcome, record
+from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.runtime.artifacts import publish_markdown
 from tasks.runtime.stage_store import retried_task
 from tasks.runtime.tracking import label_key
@@ -22,14 +23,12 @@ SHOWN_LABELS = 50  # A chart of more shares is unreadable.
 
 @dataclass(frozen=True)
 class AnsweredBatch:
-    """An answered input, with its profile. folder: where the classifier of the version is on this disk."""
+    """An answered input, with its profile and the version that answered it."""
 
     path: Path
     digest: str
-    model_name: str
-    version: str
+    model: RegisteredClassifier
     classifier: Classifier
-    folder: Path
     profile: Profile
 
 
@@ -39,8 +38,8 @@ def compare_batch(batch: AnsweredBatch, config: DriftConfig) -> DriftOutcome:
 
     Raises ModelError for a damaged reference.
     """
-    name, version = batch.model_name, batch.version
-    reference = Reference.load(batch.folder)
+    name, version = batch.model.name, batch.model.version
+    reference = Reference.load(batch.model.folder)
     if reference is None:
         text = f"{name} version {version} {NO_REFERENCE}. Train again to get one."
         get_run_logger().warning("%s", text)
@@ -67,7 +66,7 @@ def compare_scored(batch: AnsweredBatch | None, config: DriftConfig | None) -> D
     if isinstance(outcome, DriftOutcome):
         return outcome
     text = f"{outcome} `lstm-text drift {batch.path}` compares the file without scoring it again."
-    return DriftOutcome(verdict="not compared", text=text, model_name=batch.model_name, version=batch.version)
+    return DriftOutcome(verdict="not compared", text=text, model_name=batch.model.name, version=batch.model.version)
 
 
 def _metrics(comparison: DriftComparison) -> dict[str, float]:

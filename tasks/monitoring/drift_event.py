@@ -14,7 +14,6 @@ from tasks.monitoring.drift_history import Entry, Event, Kind, Series
 from tasks.registry.registered_model import CHAMPION, read_aliases
 
 EVENT = "lstm-text.drift"
-REASONS: dict[Kind, str] = {"batch": "drift", "feedback": "feedback"}
 NEEDED, OF_LAST = 2, 3
 LOST_AFTER = timedelta(minutes=10)  # The process of an older claim that is not sent has died.
 DELIVERY_SECONDS = 30.0
@@ -44,7 +43,7 @@ def send_if_sustained(series: Series, kind: Kind, config: DriftConfig) -> str | 
     payload = {
         "model_name": series.model_name,
         "version": series.version,
-        "reason": REASONS[kind],
+        "reason": "drift" if kind == "batch" else kind,
         "batches": [entry.run_id for entry in lasting],
     }
     claimed = series.claim(payload, number=len(events) + 1, by=lasting[0].run_id)

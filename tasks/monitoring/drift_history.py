@@ -9,17 +9,18 @@ only one of two batches that finish at once can claim it. There is no state else
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
+from prefect.runtime import flow_run
 
 from lstm_model.digests import digest_text
-from tasks.runtime import tracking
+from lstm_model.pages.drift_page import render_drift
 from tasks.runtime.locks import local_lock
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.tracking import ensure_experiment
@@ -68,26 +69,35 @@ class Series:
     @classmethod
     def open(cls, experiment_name: str, model_name: str, version: str) -> "Series":
         """Return the series of a version; create its run if there is none."""
-        experiment_id = ensure_experiment(experiment_name)
-        run_id = _first_run(experiment_id, model_name, version) or _create_run(experiment_id, model_name, version)
-        return cls(experiment_id, run_id, model_name, version)
+        series = cls(ensure_experiment(experiment_name), "", model_name, version).reread()
+        return series if series.run_id else series._create()
 
     def reread(self) -> "Series":
-        """Return the series that counts by now: two machines may have created its run at once."""
-        run_id = _first_run(self.experiment_id, self.model_name, self.version)
-        return replace(self, run_id=run_id or self.run_id)
+        """Return the series that counts by now: two machines may have created its run at once, and the first counts."""
+        runs = mlflow_client().search_runs([self.experiment_id], self._filter("series"))
+        first = min(runs, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
+        return replace(self, run_id=first.info.run_id) if first else self
+
+    def _create(self) -> "Series":
+        """Create the run, unless another process of this machine has; other machines' runs may be first."""
+        with local_lock(f"series-{digest_text(f'{self.experiment_id}/{self.model_name}/{self.version}')[:16]}"):
+            series = self.reread()
+            if not series.run_id:
+                run = mlflow_client().create_run(self.experiment_id, run_name=self.name, tags=self._tags("series"))
+                mlflow_client().set_terminated(run.info.run_id)  # It has no end; metrics are added all the same.
+                series = replace(self, run_id=run.info.run_id)
+        return series.reread()
 
     def entries(self, kind: Kind, **tags: str) -> list[Entry]:
         """Return the newest entries of a kind with these tags, newest first."""
-        wanted = _filter(kind, self.model_name, self.version, **tags)
-        order = ["attributes.start_time DESC"]
+        wanted, order = self._filter(kind, **tags), ["attributes.start_time DESC"]
         runs = mlflow_client().search_runs([self.experiment_id], wanted, max_results=NEWEST, order_by=order)
         return [_entry(run) for run in runs]
 
     def add(
-        self, kind: Kind, *, name: str, verdict: str, text: str, metrics: Mapping[str, float], tags: Mapping[str, str]
+        self, kind: Kind, content: dict[str, Any], *, path: Path, metrics: dict[str, float], tags: dict[str, str]
     ) -> Entry:
-        """Log an entry with its metrics, and the metrics as the next step of the series.
+        """Log a comparison of an input: its report as a page and as JSON, its metrics, and a step of the series.
 
         The first request contains the verdict: it counts for the event even if the process dies right after.
         """
@@ -95,23 +105,33 @@ class Series:
         client = mlflow_client()
         run = client.create_run(
             self.experiment_id,
-            run_name=f"{kind} {number}: {name}",
+            run_name=f"{kind} {number}: {path.name}",
             tags={
-                **_tags(kind, self.model_name, self.version),
-                "drifted": DRIFTED[verdict],
+                **self._tags(kind),
+                "drifted": DRIFTED[content["verdict"]],
                 "number": str(number),
+                "input": str(path),
+                "prefect.flow_run_id": flow_run.id,
+                "prefect.flow_run_name": flow_run.name,
                 "mlflow.parentRunId": self.run_id,
-                "mlflow.note.content": text,
+                "mlflow.note.content": content["text"],
                 **tags,
             },
         )
-        now = get_current_time_millis()
-        client.log_batch(run.info.run_id, metrics=[Metric(key, value, now, 0) for key, value in metrics.items()])
+        entry, now = _entry(run), get_current_time_millis()
+        client.log_batch(entry.run_id, metrics=[Metric(key, value, now, 0) for key, value in metrics.items()])
         # Limits rarely change: only the entry has them.
         drawn = {key: value for key, value in metrics.items() if not key.endswith("_limit")}
         steps = [Metric(f"{kind}/{key}", value, now, number) for key, value in drawn.items()]
-        client.log_batch(self.run_id, metrics=steps, tags=[RunTag(f"newest_{kind}", f"{number}: {verdict}")])
-        return _entry(run)
+        newest = RunTag(f"newest_{kind}", f"{number}: {content['verdict']}")
+        client.log_batch(self.run_id, metrics=steps, tags=[newest])
+        client.log_dict(entry.run_id, content, f"{kind}.json")
+        facts = {"model_name": self.model_name, "version": self.version, "path": str(path), "number": number}
+        facts["time"] = entry.time.isoformat()
+        page = render_drift(content, facts, [vars(other) for other in self.entries(kind)])
+        client.log_text(entry.run_id, page, "report.html")
+        client.set_terminated(entry.run_id)
+        return entry
 
     def events(self) -> list[Event]:
         """Return the claimed events, oldest first."""
@@ -138,37 +158,11 @@ class Series:
         """Record that Prefect's server has the event."""
         mlflow_client().set_tag(self.run_id, f"{event.key}.sent", datetime.now(UTC).isoformat(timespec="seconds"))
 
-    def url(self, run_id: str) -> str:
-        """Return the address of an entry's page in MLflow."""
-        return f"{tracking.mlflow_ui()}/#/experiments/{self.experiment_id}/runs/{run_id}"
+    def _tags(self, kind: str) -> dict[str, str]:
+        return {"kind": kind, "model_name": self.model_name, "model_version": self.version}
 
-
-def _first_run(experiment_id: str, model_name: str, version: str) -> str | None:
-    """Return the run of a version's series, the first if there are several; None if there is none."""
-    runs = mlflow_client().search_runs([experiment_id], _filter("series", model_name, version))
-    first = min(runs, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
-    return first and first.info.run_id
-
-
-def _create_run(experiment_id: str, model_name: str, version: str) -> str:
-    """Create the run of a series, unless another process of this machine has; other machines' runs may be first."""
-    with local_lock(f"series-{digest_text(f'{experiment_id}/{model_name}/{version}')[:16]}"):
-        run_id = _first_run(experiment_id, model_name, version)
-        if run_id is None:
-            tags = _tags("series", model_name, version)
-            run = mlflow_client().create_run(experiment_id, run_name=f"{model_name} version {version}", tags=tags)
-            run_id = run.info.run_id
-            mlflow_client().set_terminated(run_id)  # A series has no end; metrics are added all the same.
-    return _first_run(experiment_id, model_name, version) or run_id
-
-
-def _tags(kind: str, model_name: str, version: str) -> dict[str, str]:
-    return {"kind": kind, "model_name": model_name, "model_version": version}
-
-
-def _filter(kind: str, model_name: str, version: str, **tags: str) -> str:
-    wanted = _tags(kind, model_name, version) | tags
-    return " and ".join(f"tags.{key} = '{value}'" for key, value in wanted.items())
+    def _filter(self, kind: str, **tags: str) -> str:
+        return " and ".join(f"tags.{key} = '{value}'" for key, value in (self._tags(kind) | tags).items())
 
 
 def _entry(run: Run) -> Entry:

@@ -13,6 +13,7 @@ from lstm_model.data.texts import listed
 from lstm_model.drift.feedback import compare_accuracy
 from lstm_model.drift.profile import Reference
 from lstm_model.errors import ContentError
+from tasks.monitoring.batch_drift import AnsweredBatch
 from tasks.monitoring.drift_history import Series
 from tasks.monitoring.drift_outcome import DriftOutcome, record
 from tasks.runtime.artifacts import markdown_table, publish_markdown
@@ -45,10 +46,8 @@ class Feedback:
         for chunk in read_chunks(path, {"id": "id", "label": "label"}, dialect=dialect):
             for row_id, label in zip(chunk["id"], chunk["label"], strict=True):
                 if row_id and label and labels.setdefault(row_id, label) != label:
-                    raise ContentError(
-                        f"{path} has two labels for id {row_id!r}: {labels[row_id]!r} and {label!r}.",
-                        "Keep the right one.",
-                    )
+                    problem = f"{path} has two labels for id {row_id!r}: {labels[row_id]!r} and {label!r}."
+                    raise ContentError(problem, "Keep the right one.")
         if not labels:
             raise ContentError(f"No row of {path} has an id and a label.", "Check the export.")
         return cls(path, digest, labels)
@@ -56,10 +55,9 @@ class Feedback:
     def see(self, ids: list[str], predicted: list[str]) -> None:
         """Count the answers whose id has feedback."""
         for row_id, label in zip(ids, predicted, strict=True):
-            true = self.labels.get(row_id)
-            if true is not None:
+            if row_id in self.labels:
                 self.rows += 1
-                self.right += true == label
+                self.right += self.labels[row_id] == label
 
     def check(self, labels: list[str], answered: Path) -> None:
         """Raise ContentError where no answer has feedback, or the model knows none of its labels."""
@@ -81,9 +79,9 @@ class Feedback:
 
 @retried_task(name="compare-feedback")
 def compare_feedback(
-    feedback: Feedback, reference: Reference, series: Series, config: DriftConfig, *, path: Path, digest: str
+    feedback: Feedback, batch: AnsweredBatch, reference: Reference, series: Series, config: DriftConfig
 ) -> DriftOutcome:
-    """Compare real accuracy with accuracy on test rows and log it. path, digest: of the answered input."""
+    """Compare the real accuracy of a batch with accuracy on test rows and log it."""
     real = compare_accuracy(
         right=feedback.right,
         rows=feedback.rows,
@@ -96,7 +94,7 @@ def compare_feedback(
     metrics["test_accuracy"] = real.test_accuracy
     outcome = record(
         series, "feedback", asdict(real), config,
-        path=path, digests={"input_digest": digest, "feedback_digest": feedback.digest},
+        path=batch.path, digests={"input_digest": batch.digest, "feedback_digest": feedback.digest},
         metrics=metrics, shares={}, tags={"feedback": str(feedback.path)},
     )  # fmt: skip
     if feedback.unknown:

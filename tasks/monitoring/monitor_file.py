@@ -8,7 +8,7 @@ import pandas as pd
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, State
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from lstm_model.classifier.classifier import Classifier
 from lstm_model.classifier.scores import SCORED
@@ -23,8 +23,9 @@ from tasks.monitoring.batch_drift import NO_REFERENCE, AnsweredBatch, compare_ba
 from tasks.monitoring.drift_history import Series
 from tasks.monitoring.drift_outcome import DriftOutcome
 from tasks.monitoring.feedback_accuracy import Feedback, compare_feedback
+from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.registry.registered_model import download_version, resolve_model
-from tasks.runs.trained_columns import columns_to_read
+from tasks.runs.trained_columns import TextRequest, columns_to_read
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import retried_task
 
@@ -33,19 +34,11 @@ Answers = Iterator[tuple[list[str], list[str]]]
 """Ids and predicted labels, chunk by chunk."""
 
 
-class MonitorRequest(BaseModel):
+class MonitorRequest(TextRequest):
     """What to compare, and with which version's reference."""
 
-    model_config = ConfigDict(frozen=True)
-
-    path: Path
-    model_uri: str
-    text_column: str
-    text_columns: tuple[str, ...] | None = None
-    id_column: str | None
-    dialect: Dialect = Dialect()
     feedback: Path | None
-    feedback_dialect: Dialect = Dialect()
+    feedback_dialect: Dialect
     repeat: bool
 
 
@@ -61,9 +54,8 @@ class MonitorOutcome(BaseModel):
 class News:
     """The monitored version, and what was not compared with it before. scored: the file has answers, no texts."""
 
-    run_id: str
+    model: RegisteredClassifier
     classifier: Classifier
-    folder: Path
     reference: Reference
     series: Series
     digest: str
@@ -84,9 +76,7 @@ def monitor_file(request: MonitorRequest, config: DriftConfig) -> MonitorOutcome
     if news.batch_is_new:
         outcome.drift = compare_batch(batch, config)
     if news.feedback is not None:
-        outcome.accuracy = compare_feedback(
-            news.feedback, news.reference, news.series, config, path=request.path, digest=news.digest
-        )
+        outcome.accuracy = compare_feedback(news.feedback, batch, news.reference, news.series, config)
     return outcome
 
 
@@ -110,9 +100,9 @@ def find_news(request: MonitorRequest, config: DriftConfig) -> News:
             f"{request.path} has answers and no texts: it needs --feedback FILE.",
             "Pass the file with the ids and true labels, or name a file of texts to compare.",
         )
-    name, version, run_id = resolve_model(_scored_by(request.path) if scored else request.model_uri)
-    folder = download_version(name, version).folder
-    reference = Reference.load(folder)
+    name, version, _ = resolve_model(_scored_by(request.path) if scored else request.model_uri)
+    model = download_version(name, version)
+    reference = Reference.load(model.folder)
     if reference is None:
         raise ModelError(f"{name} version {version} {NO_REFERENCE}.", "Train again to get one.")
     series = Series.open(config.experiment_name, name, version)
@@ -120,9 +110,8 @@ def find_news(request: MonitorRequest, config: DriftConfig) -> News:
     feedback = Feedback.read(request.feedback, dialect=request.feedback_dialect) if request.feedback else None
     known = feedback and series.entries("feedback", input_digest=digest, feedback_digest=feedback.digest)
     return News(
-        run_id=run_id,
-        classifier=Classifier.load(folder),
-        folder=folder,
+        model=model,
+        classifier=Classifier.load(model.folder),
         reference=reference,
         series=series,
         digest=digest,
@@ -143,7 +132,7 @@ def answer_file(request: MonitorRequest, news: News) -> AnsweredBatch:
         if news.scored:
             answers = _read_answers(request, classifier.labels, reading)
         else:
-            answers = _answer_texts(request, classifier, news.run_id, builder, reading)
+            answers = _answer_texts(request, classifier, news.model.run_id, builder, reading)
         for ids, predicted in answers:
             done += len(ids)
             progress.set(done)
@@ -154,20 +143,14 @@ def answer_file(request: MonitorRequest, news: News) -> AnsweredBatch:
     progress.close(f"answered {done:,} rows with {news.series.name}")
     if feedback is not None:
         feedback.check(classifier.labels, path)
-    return AnsweredBatch(
-        path=path, digest=news.digest, model_name=news.series.model_name, version=news.series.version,
-        classifier=classifier, folder=news.folder, profile=builder.profile(),
-    )  # fmt: skip
+    return AnsweredBatch(path, news.digest, news.model, classifier, builder.profile())
 
 
 def _answer_texts(
     request: MonitorRequest, classifier: Classifier, run_id: str, builder: ProfileBuilder, reading: Reading
 ) -> Answers:
     """Answer the rows with a text; the builder profiles them."""
-    columns = columns_to_read(
-        request.path, request.text_columns, request.text_column, request.id_column, dialect=request.dialect,
-        of_model=classifier.inputs, run_id=run_id,
-    )  # fmt: skip
+    columns = columns_to_read(request, of_model=classifier.inputs, run_id=run_id)
     first_row = 0
     for chunk in read_chunks(request.path, columns, dialect=request.dialect, reading=reading):
         builder.see_texts(chunk["text"].tolist(), first_row=first_row)

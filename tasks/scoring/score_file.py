@@ -2,10 +2,9 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache, partial
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import mlflow
 import numpy as np
@@ -23,6 +22,7 @@ from lstm_model.drift.profile import ProfileBuilder
 from lstm_model.errors import LstmTextError, ModelError, UsageError
 from tasks.monitoring.batch_drift import AnsweredBatch
 from tasks.monitoring.drift_outcome import DriftOutcome
+from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.registry.registered_model import download_version
 from tasks.runtime.artifacts import Progress, markdown_table, publish_markdown
 from tasks.scoring.scoring_job import ScoringJob
@@ -53,13 +53,11 @@ def score_file(
 
     profiled: also return the batch with a profile of its rows, to compare it with the training reference.
     """
-    request = job.request
-    progress = Progress(
-        "scoring-progress", f"scoring {request.path.name}", unit="rows", total=estimate_rows(request.path)
-    )
+    path = job.request.path
+    progress = Progress("scoring-progress", f"scoring {path.name}", unit="rows", total=estimate_rows(path))
     workers = _dask(job, scheduler) if engine == "dask" else _local(job)
     try:
-        folder, classifier = _loaded(job)
+        model, classifier = _loaded(job)
         builder = ProfileBuilder(classifier.labels, classifier.encoder) if profiled else None
         with workers as (submit, window):
             chunks = _score_chunks(job, submit, window, progress, builder)
@@ -67,19 +65,15 @@ def score_file(
         job.discard()  # The input or the model must change first: no other run can continue this job.
         raise
     counts: Counter[str | None] = Counter(dict.fromkeys(classifier.labels, 0))
-    job.publish(_count_answers(job.tables(chunks), counts, builder), scores_schema(classifier.labels))
+    job.publish(_count_answers(map(job.table, range(chunks)), counts, builder), scores_schema(classifier.labels))
     rows, unscored = counts.total(), counts.pop(None, 0)
     progress.close(f"scored {rows - unscored:,} of {rows:,} rows with {job.model_name} version {job.version}")
     publish_markdown("scores", markdown_table(["label", "rows"], list(counts.items())), "Rows per label")
     outcome = ScoringOutcome(
-        output=str(request.output), model_name=job.model_name, version=job.version, run_id=job.run_id,
+        output=str(job.request.output), model_name=job.model_name, version=job.version, run_id=job.run_id,
         rows=rows, unscored=unscored, labels=dict(counts),
     )  # fmt: skip
-    batch = builder and AnsweredBatch(
-        path=request.path, digest=job.input_sha256, model_name=job.model_name, version=job.version,
-        classifier=classifier, folder=folder, profile=builder.profile(),
-    )  # fmt: skip
-    return outcome, batch
+    return outcome, builder and AnsweredBatch(path, job.input_sha256, model, classifier, builder.profile())
 
 
 def _count_answers(
@@ -131,24 +125,20 @@ def _score_chunks(
 
 
 def _answer(job: ScoringJob, first_row: int, chunk: pd.DataFrame) -> pa.Table:
-    return score_rows(
-        chunk,
-        _loaded(job)[1],
-        first_row=first_row,
-        made_by=job.made_by,
-        options=AnswerOptions(threshold=job.request.threshold, abstain_label=job.request.abstain_label),
-    )
+    made_by = {"model_name": job.model_name, "model_version": job.version, "run_id": job.run_id}
+    options = AnswerOptions(threshold=job.request.threshold, abstain_label=job.request.abstain_label)
+    return score_rows(chunk, _loaded(job)[1], first_row=first_row, made_by=made_by, options=options)
 
 
-def _loaded(job: ScoringJob) -> tuple[Path, Classifier]:
+def _loaded(job: ScoringJob) -> tuple[RegisteredClassifier, Classifier]:
     return _load(mlflow.get_tracking_uri(), job.model_name, job.version, job.run_id)
 
 
 @lru_cache(maxsize=1)
-def _load(tracking_uri: str, name: str, version: str, run_id: str) -> tuple[Path, Classifier]:
+def _load(tracking_uri: str, name: str, version: str, run_id: str) -> tuple[RegisteredClassifier, Classifier]:
     """Load a version once per process. Registry and run are part of the key: version numbers repeat."""
-    folder = download_version(name, version).folder
-    return folder, Classifier.load(folder)
+    model = download_version(name, version)
+    return model, Classifier.load(model.folder)
 
 
 @contextmanager
@@ -170,26 +160,6 @@ def score_chunk(job: ScoringJob, first_row: int, chunk: pd.DataFrame, tracking_u
 @contextmanager
 def _dask(job: ScoringJob, scheduler: str | None) -> Iterator[tuple[Submit, int]]:
     """Answer chunks on the workers of a running Dask cluster."""
-    runner = _dask_runner(scheduler)
-    with ExitStack() as stack:
-        try:
-            client = stack.enter_context(runner).client  # This connects; entering alone does not.
-        except OSError as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ModelError(
-                f"No Dask scheduler answers at {scheduler}: {reason}.",
-                "Check the address, and that `dask scheduler` runs there.",
-            ) from None
-
-        def submit(first_row: int, chunk: pd.DataFrame) -> Callable[[], pa.Table]:
-            uri = mlflow.get_tracking_uri()
-            sent = {"job": job, "first_row": first_row, "chunk": chunk, "tracking_uri": uri}
-            return runner.submit(score_chunk, sent).result
-
-        yield submit, 2 * max(1, len(client.nthreads()))
-
-
-def _dask_runner(scheduler: str | None) -> Any:
     if not scheduler:
         raise UsageError(
             "--engine dask needs --scheduler ADDRESS.",
@@ -201,4 +171,18 @@ def _dask_runner(scheduler: str | None) -> Any:
         raise UsageError(
             "--engine dask needs the package prefect-dask.", "pip install 'lstm-text[dask]' installs it."
         ) from None
-    return DaskTaskRunner(address=scheduler, client_kwargs={"timeout": "15s"})
+    with DaskTaskRunner(address=scheduler, client_kwargs={"timeout": "15s"}) as runner:
+        try:
+            client = runner.client  # This connects; entering alone does not.
+        except OSError as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ModelError(
+                f"No Dask scheduler answers at {scheduler}: {reason}.",
+                "Check the address, and that `dask scheduler` runs there.",
+            ) from None
+
+        def submit(first_row: int, chunk: pd.DataFrame) -> Callable[[], pa.Table]:
+            sent = {"job": job, "first_row": first_row, "chunk": chunk, "tracking_uri": mlflow.get_tracking_uri()}
+            return runner.submit(score_chunk, sent).result
+
+        yield submit, 2 * max(1, len(client.nthreads()))

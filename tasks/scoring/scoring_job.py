@@ -7,7 +7,8 @@ is a file. After a crash, the same command continues from there. One process at 
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,31 +18,22 @@ from filelock import Timeout
 from prefect import get_run_logger
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lstm_model.config.data import Dialect
 from lstm_model.data.parts import digest_input, refuse_output_in_input
 from lstm_model.data.reading import CHUNK_ROWS
 from lstm_model.digests import digest_text
 from lstm_model.errors import ModelError, UsageError
 from tasks.registry.registered_model import input_columns, resolve_model
-from tasks.runs.trained_columns import columns_to_read
+from tasks.runs.trained_columns import TextRequest, columns_to_read
 from tasks.runtime.locks import local_lock
 from tasks.runtime.stage_store import retried_task
 
 OUTPUT_FORMATS = (".parquet", ".csv")
 
 
-class ScoringRequest(BaseModel):
+class ScoringRequest(TextRequest):
     """What to score: equal requests give the same answers for the same input and model."""
 
-    model_config = ConfigDict(frozen=True)
-
-    path: Path
     output: Path
-    model_uri: str
-    text_column: str
-    text_columns: tuple[str, ...] | None = None
-    id_column: str | None
-    dialect: Dialect = Dialect()
     threshold: float
     abstain_label: str
 
@@ -63,15 +55,10 @@ class ScoringJob(BaseModel):
     def folder(self) -> Path:
         return parts_folder(self.request.output)
 
-    @property
-    def made_by(self) -> dict[str, str]:
-        """The columns that name the version that answered."""
-        return {"model_name": self.model_name, "model_version": self.version, "run_id": self.run_id}
-
     def finished_rows(self, number: int) -> int | None:
         """Return the rows of a finished chunk, or None for an unfinished one."""
         try:
-            return _read_table(self._part(number)).num_rows
+            return self.table(number).num_rows
         except (OSError, pa.ArrowInvalid):
             return None
 
@@ -83,19 +70,17 @@ class ScoringJob(BaseModel):
             writer.write_table(table)
         writing.replace(part)
 
-    def tables(self, chunks: int) -> Iterator[pa.Table]:
-        """Yield the answers of all chunks in order."""
-        return (_read_table(self._part(number)) for number in range(chunks))
+    def table(self, number: int) -> pa.Table:
+        """Return the answers of a finished chunk."""
+        with pa.memory_map(str(self._part(number))) as file:
+            return pa.ipc.open_file(file).read_all()
 
     def publish(self, tables: Iterable[pa.Table], schema: pa.Schema) -> None:
         """Write tables to the output, which appears by one rename, then delete the job."""
         writing = self.folder / "output"
-        options = pyarrow.csv.WriteOptions(quoting_style="needed")
-        with (
-            pq.ParquetWriter(writing, schema)
-            if self.request.output.suffix == ".parquet"
-            else pyarrow.csv.CSVWriter(str(writing), schema, write_options=options)
-        ) as writer:
+        csv = partial(pyarrow.csv.CSVWriter, write_options=pyarrow.csv.WriteOptions(quoting_style="needed"))
+        open_writer = pq.ParquetWriter if self.request.output.suffix == ".parquet" else csv
+        with open_writer(str(writing), schema) as writer:
             for table in tables:
                 writer.write_table(table)
         writing.replace(self.request.output)
@@ -108,11 +93,6 @@ class ScoringJob(BaseModel):
 
     def _part(self, number: int) -> Path:
         return self.folder / f"{number:08d}.arrow"
-
-
-def _read_table(path: Path) -> pa.Table:
-    with pa.memory_map(str(path)) as file:
-        return pa.ipc.open_file(file).read_all()
 
 
 def parts_folder(output: Path) -> Path:
@@ -159,19 +139,12 @@ def sole_writer(output: Path) -> Iterator[None]:
 def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
     """Return the unfinished job of the same request and input, or a new job with the version that the address means."""
     folder, sha256 = parts_folder(request.output), digest_input(request.path)
-    unfinished = _read_job(folder) if resume else None
-    if unfinished and (unfinished.request, unfinished.input_sha256) == (request, sha256) and _exists(unfinished):
-        get_run_logger().info(
-            "continuing an unfinished scoring by %s version %s, resolved when it started (--no-resume starts again)",
-            unfinished.model_name,
-            unfinished.version,
-        )
+    if resume and (unfinished := _unfinished_job(folder, request, sha256)):
+        which = f"{unfinished.model_name} version {unfinished.version}, resolved when it started"
+        get_run_logger().info("continuing an unfinished scoring by %s (--no-resume starts again)", which)
         return unfinished
     name, version, run_id = resolve_model(request.model_uri)
-    columns = columns_to_read(
-        request.path, request.text_columns, request.text_column, request.id_column, dialect=request.dialect,
-        of_model=input_columns(name, version), run_id=run_id,
-    )  # fmt: skip
+    columns = columns_to_read(request, of_model=input_columns(name, version), run_id=run_id)
     if folder.exists():
         get_run_logger().info("deleting an unfinished scoring of another input, request or model: %s", folder)
         shutil.rmtree(folder)
@@ -186,16 +159,11 @@ def open_job(request: ScoringRequest, *, resume: bool) -> ScoringJob:
     return job
 
 
-def _read_job(folder: Path) -> ScoringJob | None:
-    try:
-        return ScoringJob.model_validate_json((folder / "job.json").read_text("utf-8"))
-    except (OSError, ValidationError):
-        return None
-
-
-def _exists(job: ScoringJob) -> bool:
-    try:
-        resolve_model(f"models:/{job.model_name}/{job.version}")
-    except ModelError:
-        return False
-    return True
+def _unfinished_job(folder: Path, request: ScoringRequest, sha256: str) -> ScoringJob | None:
+    """Return the job in the folder if it is of this request and input, and its version still exists."""
+    with suppress(OSError, ValidationError, ModelError):
+        job = ScoringJob.model_validate_json((folder / "job.json").read_text("utf-8"))
+        if (job.request, job.input_sha256) == (request, sha256):
+            resolve_model(f"models:/{job.model_name}/{job.version}")
+            return job
+    return None

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,13 +35,15 @@ uvicorn.main.main(arguments)
 
 @dataclass(frozen=True)
 class ModelServer:
-    """The server of one version, starting or running."""
+    """A process that imports MLflow and waits for `start_server`, which makes it the server of a version."""
 
     process: Process
-    host: str
-    port: int
+    folder: Path
+    """For the version's files."""
     log: Path | None
     started: float
+    host: str = ""
+    port: int = 0
 
     def connect(self, *, timeout: float) -> http.client.HTTPConnection:
         """Return a direct connection, without a proxy."""
@@ -60,24 +62,14 @@ class ModelServer:
         return self.ending()
 
     def ending(self) -> str:
-        """Return how the server ended, in one line."""
-        error = last_error(self.log.read_text("utf-8", errors="replace")) if self.log else ""
-        return f"its server ended with {ending(self.process.poll())}" + (f": {error}" if error else "")
-
-
-@dataclass(frozen=True)
-class WaitingServer:
-    """A process that imports MLflow and waits for `start_server`."""
-
-    process: Process
-    folder: Path
-    """For the version's files."""
-    log: Path | None
-    started: float
+        """Return how the server ended and the last error in its output, without the traceback, in one line."""
+        output = self.log.read_text("utf-8", errors="replace") if self.log else ""
+        errors = [line for line in output.splitlines() if re.match(r"(?!INFO|WARNING)[A-Za-z_][\w.]*: +\S", line)]
+        return f"its server ended with {ending(self.process.poll())}" + (f": {errors[-1][:300]}" if errors else "")
 
 
 @contextmanager
-def waiting_server(*, quiet: bool = False) -> Iterator[WaitingServer]:
+def waiting_server(*, quiet: bool = False) -> Iterator[ModelServer]:
     """Yield a process that waits for `start_server`, until the block ends.
 
     quiet: its output goes to a file, where a failed start shows its reason, not to the terminal.
@@ -87,7 +79,7 @@ def waiting_server(*, quiet: bool = False) -> Iterator[WaitingServer]:
         log, started = Path(scratch, "server.log") if quiet else None, time.monotonic()
         output = opened.enter_context(log.open("wb")) if log else None
         process = opened.enter_context(child_process(command, {}, stdin_pipe=True, output=output))
-        yield WaitingServer(process, Path(scratch), log, started)
+        yield ModelServer(process, Path(scratch), log, started)
 
 
 def download_served(name: str, version: str, folder: Path) -> Path:
@@ -100,7 +92,7 @@ def download_served(name: str, version: str, folder: Path) -> Path:
         return Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(folder)))
 
 
-def start_server(waiting: WaitingServer, model: Path, *, host: str, port: int, workers: int = 1) -> ModelServer:
+def start_server(waiting: ModelServer, model: Path, *, host: str, port: int, workers: int = 1) -> ModelServer:
     """Make a waiting server the process that `mlflow models serve` would end in, with a downloaded version.
 
     This is faster than the command, which does one step after the other
@@ -111,10 +103,4 @@ def start_server(waiting: WaitingServer, model: Path, *, host: str, port: int, w
     assert waiting.process.stdin is not None
     with suppress(BrokenPipeError), waiting.process.stdin as stdin:  # It has ended already; its exit code shows that.
         stdin.write(json.dumps([shlex.split(line)[1:], changed]).encode())
-    return ModelServer(waiting.process, host, port, waiting.log, waiting.started)
-
-
-def last_error(log: str) -> str:
-    """Return the last error in a server's output, without its traceback; "" if there is none."""
-    errors = [line for line in log.splitlines() if re.match(r"(?!INFO|WARNING)[A-Za-z_][\w.]*: +\S", line)]
-    return errors[-1][:300] if errors else ""
+    return replace(waiting, host=host, port=port)

@@ -48,8 +48,9 @@ def serve_model(model_uri: str, *, host: str, port: int, workers: int, poll_seco
     """
     check_port(host, port)
     watch: AliasWatch | None = None
-    name, version, before, refused, restarted = "", "", None, None, False
+    before = refused = None
     while True:
+        restarted = watch is not None
         with waiting_server() as waiting:
             if watch is None:  # Only now: the server imports MLflow meanwhile.
                 name, watch = _watch(model_uri, poll_seconds, url=f"{address(host, port)}/invocations")
@@ -75,7 +76,6 @@ def serve_model(model_uri: str, *, host: str, port: int, workers: int, poll_seco
         else:
             _say(f"{name} version {version} does not start: {failure}; version {before} starts again")
             version, before, refused = before, None, version
-        restarted = True
 
 
 def _watch(model_uri: str, poll_seconds: float, *, url: str) -> tuple[str, AliasWatch]:

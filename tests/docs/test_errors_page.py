@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli import COMMANDS
-from flows.commands.settings import parse
+from flows.settings import parse
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGE = (PROJECT / "docs/errors.md").read_text("utf-8")

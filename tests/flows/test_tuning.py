@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from flows.commands import train as train_command
 from flows.commands import tune as tune_command
-from flows.commands.settings import parse
+from flows.settings import parse
 from lstm_model.config.data import DataConfig
 from lstm_model.config.model import ModelConfig
 from lstm_model.config.pipeline import PipelineConfig

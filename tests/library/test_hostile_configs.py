@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands.settings import parse
 from flows.commands.train import Settings
+from flows.settings import parse
 from lstm_model.errors import UsageError
 
 ALIASES = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))

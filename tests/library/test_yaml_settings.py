@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from flows.commands import tune
-from flows.commands.settings import parse
 from flows.commands.train import Settings
+from flows.settings import parse
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.errors import UsageError
 

@@ -2,12 +2,13 @@
 
 import errno
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flows.commands import serve
-from flows.commands.settings import parse
+from flows.settings import parse
 from lstm_model.errors import LstmTextError, ModelError, UsageError
 from tasks.runtime.ports import address, check_port
 from tasks.serving.model_server import ModelServer
@@ -31,7 +32,7 @@ def test_a_host_is_an_address_for_the_browser_and_one_for_the_check(host: str, u
     settings = parse(serve.Settings, ["--host", host])
     assert isinstance(settings, serve.Settings)
     assert address(settings.host, 5002) == url
-    server: Any = ModelServer(process=None, host=settings.host, port=5002, log=None, started=0.0)  # type: ignore[arg-type]
+    server = ModelServer(None, Path(), log=None, started=0.0, host=settings.host, port=5002)  # type: ignore[arg-type]
     assert server.connect(timeout=1).host == asked
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from lstm_model.errors import ContentError, ModelError
 from tasks.runs import trained_columns
-from tasks.runs.trained_columns import columns_to_read
+from tasks.runs.trained_columns import TextRequest, columns_to_read
 
 WORDS = "".join(f"{n},a few words of number {n}\n" for n in range(30))
 
@@ -36,10 +36,10 @@ def test_the_column_of_the_training_is_read_where_the_file_has_no_text(
     monkeypatch.setattr(trained_columns.PastRun, "find", find)
     path = tmp_path / "rows.csv"
     path.write_text(f"{header}\n{WORDS}")
-    options: dict[str, Any] = {"dialect": trained_columns.Dialect(), "of_model": ["text"], "run_id": "r"}
+    request = TextRequest(path=path, model_uri="", text_column=text_column, id_column=None)
     if isinstance(expected, dict):
-        assert columns_to_read(path, None, text_column, None, **options) == expected
+        assert columns_to_read(request, of_model=["text"], run_id="r") == expected
         return
     with pytest.raises(ContentError) as raised:
-        columns_to_read(path, None, text_column, None, **options)
+        columns_to_read(request, of_model=["text"], run_id="r")
     assert str(raised.value).endswith(expected)

@@ -3,7 +3,7 @@
 import json
 import reprlib
 import sys
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -16,8 +16,6 @@ from lstm_model.errors import UsageError
 DEFAULT_MODEL_URI = "models:/text-classifier@champion"
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 VersionNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*$")]
-
-
 SHOWN_PROBLEMS = 5
 _SHORT = reprlib.Repr()  # Aliases in YAML can nest: the whole value may be too long to write.
 _SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 110
@@ -37,11 +35,8 @@ class CommandSettings(BaseSettings):
         cli_avoid_json=True,
         cli_exit_on_error=False,
     )
-    opens_tracking: ClassVar[Literal["now", "later", "never"]] = "now"
-    """When the embedded tracking database is opened. later: while Prefect's server, which takes seconds, starts."""
-
-    logs_to_file: ClassVar[bool] = False
-    """Whether what the libraries print goes to a log file."""
+    needs_tracking: ClassVar[bool] = True
+    """Whether it uses runs or registered models."""
 
     as_json: bool = Field(False, validation_alias="json")
     """Make the last line of stdout one JSON object."""
@@ -50,8 +45,8 @@ class CommandSettings(BaseSettings):
 
     @classmethod
     def command(cls) -> str:
-        """Return the subcommand's name, which is that of its module."""
-        return cls.__module__.rpartition(".")[2]
+        """Return `lstm-text` and the subcommand's name, which is that of its module."""
+        return f"lstm-text {cls.__module__.rpartition('.')[2]}"
 
     @classmethod
     def settings_customise_sources(
@@ -62,7 +57,7 @@ class CommandSettings(BaseSettings):
     @classmethod
     def from_arguments(cls, arguments: list[str]) -> Self:
         """Parse the command line. `--help` prints and exits with 0."""
-        return cls(_cli_prog_name=f"lstm-text {cls.command()}", _cli_parse_args=arguments)
+        return cls(_cli_prog_name=cls.command(), _cli_parse_args=arguments)
 
     def check_inputs(self) -> None:
         """Report what can be known from flags and files, before anything starts."""
@@ -73,10 +68,7 @@ class CommandSettings(BaseSettings):
 
 
 class FlowSettings(CommandSettings):
-    """What the subcommands that run a flow share."""
-
-    opens_tracking = "later"
-    logs_to_file = True
+    """What the subcommands that run a flow share. What the libraries print goes to a log file."""
 
     verbose: bool = False
     """Show what Prefect, MLflow and TensorFlow print; it is in the log file in any case."""
@@ -120,14 +112,13 @@ def parse(settings: type[CommandSettings], arguments: list[str]) -> CommandSetti
             problem += f"; and {len(problems) - SHOWN_PROBLEMS} more"
     except SettingsError as error:
         problem = str(error).removeprefix("error parsing CLI: ")
-    command = f"lstm-text {settings.command()}"
+    command = settings.command()
     raise UsageError(
         f"{command} cannot use these settings: {problem}.", f"{command} --help lists them with their defaults."
     )
 
 
 def _problem(item: Any) -> str:
-    """Describe one problem of a ValidationError."""
     name = ".".join(str(part).replace("_", "-") for part in item["loc"]) or "the settings"
     if item["type"] == "extra_forbidden":
         return f"{name}: unknown setting"
