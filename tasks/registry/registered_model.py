@@ -45,6 +45,8 @@ def resolve_model(model_uri: str) -> tuple[str, str, str]:
     try:
         version = (client.get_model_version_by_alias if by_alias else client.get_model_version)(name, rest)
     except MlflowException as error:
+        if not is_missing(error) and error.error_code != "INVALID_PARAMETER_VALUE":
+            raise
         reason = str(error).splitlines()[0].rstrip(".")
         raise ModelError(f"There is no registered model {model_uri}: {reason}.", what_exists()) from None
     return version.name, str(version.version), version.run_id or ""

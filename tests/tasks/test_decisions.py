@@ -29,7 +29,7 @@ from tasks.promotion.check_servable import Servability
 from tasks.promotion.decide_promotion import decide
 from tasks.promotion.decision_record import Decision, decision_lock, read_decisions
 from tasks.promotion.history import history_text, read_history
-from tasks.registry.registered_model import list_versions, read_aliases
+from tasks.registry.registered_model import list_versions, read_aliases, resolve_model
 from tasks.runtime.locks import hold, shared_lock
 from tests.evaluated import BALANCED_SEEDS, ROWS, SERVABLE, answers_of, candidate, register_evaluated, relabelled
 from tests.models import register, write_classifier
@@ -276,6 +276,13 @@ def test_a_server_that_fails_is_no_run_that_is_gone(
     monkeypatch.setattr(MlflowClient, "get_run", Mock(side_effect=failed))
     with pytest.raises(MlflowException, match="API request failed"):
         promote_version("unreachable", "1", force=True, note="")
+
+
+def test_a_registry_that_fails_is_no_version_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = MlflowException("API request failed", error_code=INTERNAL_ERROR)
+    monkeypatch.setattr(MlflowClient, "get_model_version", Mock(side_effect=failed))
+    with pytest.raises(MlflowException, match="API request failed"):  # An unfinished scoring would be deleted.
+        resolve_model("models:/scorer/1")
 
 
 def test_a_run_that_is_deleted_does_not_hinder_a_rollback(models: list[Path], truth: list[str]) -> None:
