@@ -43,8 +43,10 @@ def parquet_values(path: Path, columns: Mapping[str, str], batch_rows: int) -> I
     """
     sources = list(dict.fromkeys(columns.values()))  # Two names may have one source.
     file = open_parquet(path)
-    for source in [source for name, source in columns.items() if is_text(name)]:
-        _check_text(path, source, file.schema_arrow.field(source).type)
+    for name, source in columns.items():
+        if is_text(name) and not _is_string(kind := file.schema_arrow.field(source).type):
+            problem = f"Column {source!r} of {path} has type {kind}, not strings."
+            raise ContentError(problem, "Name another column, or write this one as strings.")
     few, longest = _few_values(path, file, sources)
     file = open_parquet(path, read_dictionary=few)
     left, row, batch_rows = most_bytes(path), 0, max(1, min(batch_rows, 4 * SLICE_BYTES // max(1, longest)))
@@ -108,14 +110,6 @@ def _is_string(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
     return any(check(kind) for check in checks)
-
-
-def _check_text(path: Path, source: str, kind: pa.DataType) -> None:
-    if not _is_string(kind):
-        raise ContentError(
-            f"Column {source!r} of {path} has type {kind}, not strings.",
-            "Name another column, or write this one as strings.",
-        )
 
 
 def _strings(path: Path, source: str, values: pa.Array, first_row: int) -> list[str | None]:
