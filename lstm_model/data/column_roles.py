@@ -27,24 +27,21 @@ def suggest_columns(rows: pd.DataFrame) -> dict[str, str]:
     The text is the column with most words whose values differ. The label is one with few values, which texts that share
     a rare word share more often than others do.
     """
-    found: dict[str, str] = {}
-    given = {str(name): values[values.fillna("").str.strip(BLANK) != ""] for name, values in rows.items()}
-    split = [
-        name for name, values in given.items() if len(values) and values.str.strip().str.lower().isin(SYNONYMS).all()
-    ]
+    filled = {str(name): values[values.fillna("").str.strip(BLANK) != ""] for name, values in rows.items()}
+    given = {name: values for name, values in filled.items() if len(values)}
+    split = [name for name, values in given.items() if values.str.strip().str.lower().isin(SYNONYMS).all()]
     lengths = {
         name: values.map(_words).mean() * (1 + bool(TEXT_NAMES.search(name)))
         for name, values in given.items()
-        if len(values) and values.nunique() >= 0.5 * len(values) and name not in split
+        if values.nunique() >= 0.5 * len(values) and name not in split
     }
-    texts = [name for name in lengths if lengths[name] >= 2]
-    if texts:
-        found["text"] = max(texts, key=lambda name: lengths[name])
-    labels = [name for name, values in given.items() if name not in [*split, found.get("text")] and _few(values)]
-    if labels:
-        shared = _rows_of_rare_words(rows[found["text"]]) if texts else []
-        found["label"] = max(labels, key=lambda name: _agreement(given[name].reindex(rows.index), shared) + _hint(name))
-    return found | ({"split": split[0]} if split else {})
+    text = max((name for name in lengths if lengths[name] >= 2), key=lambda name: lengths[name], default=None)
+    labels = [name for name, values in given.items() if name not in [*split, text] and _few(values)]
+    shared = _rows_of_rare_words(rows[text]) if text is not None else []
+    scores = {name: _agreement(given[name].reindex(rows.index), shared) + _hint(name) for name in labels}
+    label = max(labels, key=lambda name: scores[name], default=None)
+    found = {"text": text, "label": label, "split": next(iter(split), None)}
+    return {role: name for role, name in found.items() if name is not None}
 
 
 def _words(text: str) -> float:

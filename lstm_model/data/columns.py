@@ -38,10 +38,10 @@ def text_columns(
     wanted = text_sources(names) | ({"id": id_column} if id_column and id_column != NO_ID else {})
     columns = read_columns(path, dialect=dialect, names=wanted.values())
     if missing := sorted(set(wanted.values()) - set(columns)):
-        found = _find_roles(path, dialect, columns, {"text"}) if missing == list(names) else {}
-        suggested = f"Pass --text-column {_quoted(found['text'])}." if found else ""
-        flags = f"Name the right ones with --text-column{'s' if len(names) > 1 else ''} and --id-column."
-        raise ContentError(f"{path} has no column {listed(missing)} (found: {listed(columns)}).", suggested or flags)
+        remedy = f"Name the right ones with --text-column{'s' if len(names) > 1 else ''} and --id-column."
+        if missing == list(names) and (text := _find_roles(path, dialect, columns).get("text")):
+            remedy = f"Pass --text-column {_quoted(text)}."
+        raise ContentError(f"{path} has no column {listed(missing)} (found: {listed(columns)}).", remedy)
     return {"id": "id", **wanted} if "id" in columns and id_column != NO_ID else wanted
 
 
@@ -52,9 +52,25 @@ def check_columns(config: DataConfig, others: Mapping[str, str]) -> list[str]:
     """
     wanted = {**wanted_columns(config), **others}
     columns = read_columns(config.path, dialect=config.dialect, names=wanted.values())
-    if not set(wanted.values()) <= set(columns):
-        raise _missing_columns(config, wanted, columns)
-    return columns
+    missing = {name: source for name, source in wanted.items() if source not in columns}
+    if not missing:
+        return columns
+    several = config.text_columns is not None
+    roles = dict.fromkeys("text" if is_text(name) else name for name in missing)
+    used = [source for name, source in wanted.items() if name not in missing]
+    found = _find_roles(config.path, config.dialect, columns, used=used, texts=config.texts)
+    flags = {role: f"--{FLAGS.get(role, f'data.{role}')}-column{'s' * (several and role == 'text')}" for role in roles}
+    suggested = {role: found[role] for role in roles if role in found and not (several and role == "text")}
+    remedies = []
+    if suggested:
+        remedies.append("pass " + " ".join(f"{flags[role]} {_quoted(name)}" for role, name in suggested.items()))
+    if unknown := [flags[role] for role in roles if role not in suggested]:
+        remedies.append(f"name the right column with {' and '.join(unknown)}")
+    remedy = ", and ".join(remedies)
+    raise ContentError(
+        f"{config.path} has no column{'s' * (len(missing) > 1)} {listed(missing.values())} (found: {listed(columns)}).",
+        f"{remedy[0].upper()}{remedy[1:]}.",
+    )
 
 
 def check_labels(config: DataConfig) -> None:
@@ -66,8 +82,8 @@ def check_labels(config: DataConfig) -> None:
         return
     columns = read_columns(config.path, dialect=config.dialect)
     used = [config.label_column, *config.texts]
-    found = _find_roles(config.path, config.dialect, columns, {"label"}, used=used, texts=config.texts)
-    remedy = f"Pass --data.label-column {_quoted(found['label'])}." if found else "Name it with --data.label-column."
+    label = _find_roles(config.path, config.dialect, columns, used=used, texts=config.texts).get("label")
+    remedy = f"Pass --data.label-column {_quoted(label)}." if label else "Name it with --data.label-column."
     raise ContentError(
         f"Column {config.label_column!r} of {config.path} has {labels.nunique():,} different values in the first "
         f"{len(labels):,} rows, so it does not hold labels (columns: {listed(columns)}).",
@@ -75,35 +91,8 @@ def check_labels(config: DataConfig) -> None:
     )
 
 
-def _missing_columns(config: DataConfig, wanted: Mapping[str, str], columns: list[str]) -> ContentError:
-    missing = {name: source for name, source in wanted.items() if source not in columns}
-    roles = list(dict.fromkeys("text" if is_text(name) else name for name in missing))
-    used = [source for name, source in wanted.items() if name not in missing]
-    several = config.text_columns is not None
-    suggested = {"label", "split"} if several else {"text", "label", "split"}
-    suggested &= set(roles)
-    found = _find_roles(config.path, config.dialect, columns, suggested, used=used, texts=config.texts)
-    flags = {role: f"--{FLAGS.get(role, f'data.{role}')}-column" for role in roles}
-    flags |= {role: f"{flag}s" for role, flag in flags.items() if several and role == "text"}
-    known = [f"{flags[role]} {_quoted(found[role])}" for role in roles if role in found]
-    unknown = [flags[role] for role in roles if role not in found]
-    remedies = [f"pass {' '.join(known)}"] if known else []
-    remedies += [f"name the right column with {' and '.join(unknown)}"] if unknown else []
-    remedy = ", and ".join(remedies)
-    return ContentError(
-        f"{config.path} has no column{'s' * (len(missing) > 1)} {listed(missing.values())} (found: {listed(columns)}).",
-        f"{remedy[0].upper()}{remedy[1:]}.",
-    )
-
-
 def _find_roles(
-    path: Path,
-    dialect: Dialect,
-    columns: list[str],
-    roles: Collection[str],
-    *,
-    used: Collection[str] = (),
-    texts: Collection[str] = (),
+    path: Path, dialect: Dialect, columns: list[str], *, used: Collection[str] = (), texts: Collection[str] = ()
 ) -> dict[str, str]:
     """Return role -> the column that looks like it; nothing if the first rows cannot be read.
 
@@ -120,7 +109,7 @@ def _find_roles(
         return {}
     rows = pd.concat([chunk[:: len(read)] for chunk in read], ignore_index=True)
     found = suggest_columns(rows.rename(columns=lambda name: name.removeprefix("column ")))
-    return {role: name for role, name in found.items() if role in roles and name not in used}
+    return {role: name for role, name in found.items() if name not in used}
 
 
 def _quoted(name: str) -> str:
