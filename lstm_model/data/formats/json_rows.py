@@ -42,7 +42,7 @@ def _values_of_lines(path: Path, encoding: str | None) -> Iterator[tuple[int, An
             try:
                 yield number, _DECODER.decode(line)
             except (ValueError, RecursionError) as error:
-                raise _no_object(path, number, _problem(error)) from None
+                raise _no_object(path, number, error) from None
 
 
 def _values(path: Path, encoding: str | None) -> Iterator[tuple[int, Any]]:
@@ -69,7 +69,7 @@ def _values(path: Path, encoding: str | None) -> Iterator[tuple[int, Any]]:
                 if len(text) < LONGEST_LINE and (more := file.read(max(BLOCK, len(text)))):
                     text += more  # The value may go on there.
                     continue
-                raise _no_object(path, number, _problem(error)) from None
+                raise _no_object(path, number, error) from None
             yield line, value
             line += text.count("\n", start, at)
         if in_array:
@@ -78,15 +78,13 @@ def _values(path: Path, encoding: str | None) -> Iterator[tuple[int, Any]]:
             )
 
 
-def _problem(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.colno}"
-    if isinstance(error, RecursionError):
-        return "values nested too deeply"
-    return "an integer of more than 4,300 digits"  # Python's limit, the only other thing that json rejects.
-
-
-def _no_object(path: Path, number: int, problem: str) -> ContentError:
+def _no_object(path: Path, number: int, problem: str | Exception) -> ContentError:
+    if isinstance(problem, json.JSONDecodeError):
+        problem = f"{problem.msg} at character {problem.colno}"
+    elif isinstance(problem, RecursionError):
+        problem = "values nested too deeply"
+    elif isinstance(problem, ValueError):  # Python's limit, the only other thing that json rejects.
+        problem = "an integer of more than 4,300 digits"
     return ContentError(
         f"Line {number} of {path} is not one JSON object: {problem}.",
         "Write one object per line, such as {'text': ..., 'label': ...} with double quotes, or an array of objects.",

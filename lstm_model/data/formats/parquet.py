@@ -69,16 +69,15 @@ def _few_values(path: Path, file: pq.ParquetFile, sources: list[str]) -> tuple[l
     A few bytes may stand for gigabytes. Writers give up numbers where the values have over 1 MB, but a single value can
     have more. Raises ContentError for a damaged file, and for one that is too large.
     """
-    metadata, full = file.metadata, []
+    metadata, most, full = file.metadata, most_bytes(path), []
     with _file_problems(path):
-        if sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)) > most_bytes(
-            path
-        ):
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        if sum(group.total_byte_size for group in groups) > most:
             raise too_large(path)
-        for group in range(metadata.num_row_groups):
+        for number, group in enumerate(groups):
             # A value is read first: on damaged metadata, reading raises, but asking for a column's aborts the process.
-            if next(file.iter_batches(1, [group], sources, use_threads=False), None) is not None:
-                full.append(metadata.row_group(group))
+            if next(file.iter_batches(1, [number], sources, use_threads=False), None) is not None:
+                full.append(group)
     places = {metadata.schema.column(place).path: place for place in range(metadata.num_columns)}
     found, longest = [], 0
     for source in [source for source in sources if source in places]:
