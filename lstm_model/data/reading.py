@@ -32,10 +32,7 @@ CHUNK_CHARACTERS = 1 << 25
 
 
 def file_format(path: Path) -> Kind:
-    """Return the format of the file, or of the first of several, which decides how it is read.
-
-    Raises UsageError if there is no file, ContentError for a format that is not read.
-    """
+    """Return the format of the (first) file. Raises UsageError if there is none, ContentError if it is not read."""
     return find_kind(require_parts(path)[0])
 
 
@@ -46,9 +43,8 @@ def unchanged_file(path: Path, sha256: str) -> Iterator[Reading]:
     Raises ContentError if it has changed, also where reading failed for that.
     """
     problem = None
-    reading = Reading()
     try:
-        yield reading
+        yield Reading()
     except ContentError as error:
         problem = error
     if digest_input(path) != sha256:
@@ -195,6 +191,5 @@ def _frame(rows: list[tuple[Any, ...]], names: list[str]) -> pd.DataFrame:
     frame = pd.DataFrame(rows if names else [], columns=names, dtype=object)
     if parts := [name for name in names if is_text(name)]:
         joined = [join_texts(row) for row in frame[parts].itertuples(index=False, name=None)]
-        frame["text"] = pd.Series([text for text, _ in joined], dtype=object)
-        frame["problem"] = pd.Series([problem for _, problem in joined], dtype=object)
+        frame[["text", "problem"]] = pd.DataFrame(joined, dtype=object)
     return frame.drop(columns=parts[1:])
