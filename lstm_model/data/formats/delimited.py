@@ -58,7 +58,7 @@ def read_rows(path: Path, dialect: Dialect, reading: Reading | None = None) -> I
             yield line
 
     rows = _csv_reader(texts(), dialect, strict=True)
-    header, start, count = list(dialect.header or ()), 1, 0
+    header, start, count = list(dialect.header or ()), 1, 0 if dialect.header else -1
     width = expected = 0
     if header:
         yield 0, header, []
@@ -88,9 +88,9 @@ def read_rows(path: Path, dialect: Dialect, reading: Reading | None = None) -> I
             'Write a double quote inside a quoted field twice (""), and close every quoted field. Where quotes '
             "are ordinary characters pass --data.quoting none (score and drift: --quoting none).",
         ) from None
-    headers = int(not dialect.header)
-    reading.lines, reading.headers = reading.lines + rows.line_num, reading.headers + headers
-    reading.rows += count - headers
+    reading.lines += rows.line_num
+    reading.headers += not dialect.header
+    reading.rows += count
     if not header:
         raise ContentError(f"{path} is an empty file: it has no header line.", "Check the export.")
 

@@ -9,10 +9,8 @@ from lstm_model.data.formats.packed import open_seekable
 from lstm_model.data.texts import scalar_string
 from lstm_model.errors import ContentError, UsageError
 
-MOST_BYTES = 1 << 28
-"""Of an unpacked workbook: openpyxl keeps its strings in memory."""
-MOST_CELLS = 30_000_000
-"""An empty row counts as 20: a cell may have any row number, and all rows before it are empty."""
+MOST_BYTES = 1 << 28  # Of an unpacked workbook: openpyxl keeps its strings in memory.
+MOST_CELLS = 30_000_000  # An empty row counts as 20: a cell may have any row number, and all rows before it are empty.
 
 
 def excel_rows(path: Path, reading: Reading | None = None) -> Iterator[list[str | None]]:

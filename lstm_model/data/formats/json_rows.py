@@ -80,9 +80,8 @@ def _values(path: Path, encoding: str | None) -> Iterator[tuple[int, Any]]:
             yield line, value
             line += text.count("\n", start, at)
         if in_array:
-            raise ContentError(
-                f"{path} ends in line {line}, before its JSON array does.", "It is cut off. Copy or download it again."
-            )
+            problem = f"{path} ends in line {line}, before its JSON array does."
+            raise ContentError(problem, "It is cut off. Copy or download it again.")
 
 
 def _flat_row(row: dict[str, Any]) -> tuple[dict[str, Any], bool]:

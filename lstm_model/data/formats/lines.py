@@ -99,8 +99,7 @@ class Content(NamedTuple):
     """What one pass over the bytes shows."""
 
     quotes: bool
-    escaped_quotes: bool
-    r"""Whether there is \", perhaps as UTF-16 or UTF-32."""
+    escaped_quotes: bool  # Whether there is \", perhaps as UTF-16 or UTF-32.
     lines: int
 
 

@@ -21,8 +21,7 @@ from lstm_model.errors import ContentError, UsageError
 BLOCK = 1 << 20
 LARGE, RATIO = 1 << 30, 200
 LAYERS = 3
-OFFICE = {"[Content_Types].xml", "mimetype"}
-"""Files in a zip archive that make it a document."""
+OFFICE = {"[Content_Types].xml", "mimetype"}  # Files in a zip archive that make it a document.
 HIDDEN = re.compile(r"^__MACOSX/|(^|/)\.[^./]")
 # What the libraries raise for damaged content: OSError, ValueError and RuntimeError without a kind of their own.
 BROKEN = (EOFError, OSError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)

@@ -99,10 +99,8 @@ def _read_members(path: Path, pattern: re.Pattern[str], *, encoding: str) -> pd.
             if not found or not member.isfile():
                 continue
             if member.size > MEMBER_BYTES:
-                raise ContentError(
-                    f"{member.name} in {path} has {member.size:,} bytes; at most {MEMBER_BYTES:,} are expected.",
-                    "Delete the archive and run the same command again.",
-                )
+                problem = f"{member.name} in {path} has {member.size:,} bytes; at most {MEMBER_BYTES:,} are expected."
+                raise ContentError(problem, "Delete the archive and run the same command again.")
             content = archive.extractfile(member)
             assert content is not None  # It is a file.
             rows.append({"id": found[0], "text": content.read().decode(encoding), **found.groupdict()})
