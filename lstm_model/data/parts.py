@@ -14,11 +14,10 @@ from lstm_model.errors import UsageError
 
 
 def find_parts(path: Path) -> list[Path]:
-    """Return the files in order of their names; none if there are none.
+    """Return the files in order of their names. Raises UsageError for a path that cannot be looked up.
 
     Of a folder: the files directly in it, without hidden ones, those that start with _ as Spark's, and cases files.
     Empty files of a folder or pattern are left out: Spark writes them.
-    Raises UsageError for a path that cannot be looked up.
     """
     try:
         if path.is_file():

@@ -38,14 +38,11 @@ def file_format(path: Path) -> Kind:
 
 @contextmanager
 def unchanged_file(path: Path, sha256: str) -> Iterator[Reading]:
-    """Give the block a Reading for `read_chunks`; after it, check that the input still has this `digest_input`.
-
-    Raises ContentError if it has changed, also where reading failed for that.
-    """
+    """Give a Reading for `read_chunks`. Raises ContentError if the input then has another `digest_input`."""
     problem = None
     try:
         yield Reading()
-    except ContentError as error:
+    except ContentError as error:  # Perhaps because the file has changed.
         problem = error
     if digest_input(path) != sha256:
         remedy = "Run the same command again when nothing writes to it, or name a copy."
@@ -55,13 +52,13 @@ def unchanged_file(path: Path, sha256: str) -> Iterator[Reading]:
 
 
 class _Table(NamedTuple):
-    """A file whose columns are known. dialect: of delimited text with its delimiter, on which note is for the log."""
+    """A file whose columns are known. dialect: of delimited text, with its delimiter. note: on that, for the log."""
 
     path: Path
     kind: Kind
     columns: list[str]
     dialect: Dialect
-    note: str | None = None
+    note: str | None
 
 
 def read_columns(path: Path, *, dialect: Dialect = Dialect(), names: Collection[str] = ()) -> list[str]:
@@ -97,10 +94,11 @@ def _open_table(path: Path, dialect: Dialect, names: Collection[str]) -> _Table:
         columns = list(open_parquet(path).schema_arrow.names)
     elif kind == "excel":
         columns = [name or "" for name in next(excel_rows(path))]
+    elif kind in ("json", "jsonl"):
+        scan(path)
+        columns = json_keys(path, dialect.encoding, names, by_lines=kind == "jsonl")
     else:
         scan(path)
-        if kind in ("json", "jsonl"):
-            return _Table(path, kind, json_keys(path, dialect.encoding, names, by_lines=kind == "jsonl"), dialect)
         dialect, note = find_delimiter(path, dialect, names, usual="," if kind == "csv" else "\t")
         columns = read_header(path, dialect, names)
     if repeated := [name for name in names if columns.count(name) > 1]:
@@ -109,10 +107,7 @@ def _open_table(path: Path, dialect: Dialect, names: Collection[str]) -> _Table:
 
 
 def estimate_rows(path: Path) -> int:
-    """Return the number of rows: exact for Parquet, else from the line breaks, which quoted ones raise.
-
-    0 where that is not known before reading.
-    """
+    """Return the number of rows: exact for Parquet, 0 for Excel, else from the line breaks, which quoted ones raise."""
     rows = 0
     for part in require_parts(path):
         kind = find_kind(part)

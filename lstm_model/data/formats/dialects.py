@@ -76,9 +76,8 @@ def read_header(path: Path, dialect: Dialect, names: Collection[str]) -> list[st
             "Name the separator with --data.delimiter (score and drift: --delimiter).",
         )
     rows = parse_rows(first_lines(path, dialect), dialect)[1:]
-    if any(
-        _is_datum(cell, [row[place] for row in rows if len(row) > place]) for place, cell in enumerate(header[:100])
-    ):
+    cells = ((cell, [row[place] for row in rows if len(row) > place]) for place, cell in enumerate(header[:100]))
+    if any(_is_datum(cell, others) for cell, others in cells):
         raise ContentError(
             f"{path}: no header? Its first line has {listed(header)} instead of names of columns.",
             f"Name the columns with --data.header {','.join(names)} (score and drift: --header), all of them in order, "
