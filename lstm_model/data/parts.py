@@ -36,10 +36,8 @@ def require_parts(path: Path) -> list[Path]:
     if parts := find_parts(path):
         return parts
     if path.is_dir():
-        raise UsageError(
-            f"{path} is a folder without files of rows.",
-            f"Name the folder with the files, or a pattern such as '{path}/*/*.parquet'.",
-        )
+        remedy = f"Name the folder with the files, or a pattern such as '{path}/*/*.parquet'."
+        raise UsageError(f"{path} is a folder without files of rows.", remedy)
     raise no_file(path)
 
 

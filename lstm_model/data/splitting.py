@@ -89,10 +89,9 @@ def split_times(
     """
     split = pd.Series("train", index=times.index, dtype=object)
     if times.nunique() < 3:
-        raise ContentError(
-            f"The column {config.time_column!r} has {times.nunique()} different values.",
-            "It needs at least 3, one for each split: name another column with --split.time-column.",
-        )
+        problem = f"The column {config.time_column!r} has {times.nunique()} different values."
+        remedy = "It needs at least 3, one for each split: name another column with --split.time-column."
+        raise ContentError(problem, remedy)
     test_from = _boundary(times, config.test_fraction * len(times), left=2)
     validation_from = _boundary(times[times < test_from], config.validation_fraction * len(times), left=1)
     split[times >= validation_from] = "validation"
@@ -101,10 +100,8 @@ def split_times(
     if not (split == "validation").any():
         raise ContentError("All validation rows are copies of later texts.", "Raise --split.validation-fraction.")
     if missing := sorted(set(labels) - set(labels[split == "train"])):
-        raise ContentError(
-            f"Label {missing[0]!r} has no train row: all its rows are newer, or copies of newer texts.",
-            "Remove the label, or lower --split.test-fraction and --split.validation-fraction.",
-        )
+        problem = f"Label {missing[0]!r} has no train row: all its rows are newer, or copies of newer texts."
+        raise ContentError(problem, "Remove the label, or lower --split.test-fraction and --split.validation-fraction.")
     return split, left_out
 
 
@@ -129,10 +126,10 @@ def _deal_labels(text_digests: pd.Series, labels: pd.Series, fractions: dict[str
     for label, digests in text_digests.groupby(labels, sort=True):
         sizes = digests.value_counts()
         if len(sizes) < needed:
-            raise ContentError(
-                f"Label {label!r} has {len(sizes)} different texts; it needs at least {needed}, one for each split.",
-                "Add rows with this label, or remove the label.",
+            problem = (
+                f"Label {label!r} has {len(sizes)} different texts; it needs at least {needed}, one for each split."
             )
+            raise ContentError(problem, "Add rows with this label, or remove the label.")
         groups = [(str(digest), int(size)) for digest, size in sizes.items()]
         groups.sort(key=lambda group: hashlib.sha256(f"{seed}/{group[0]}".encode()).digest())
         targets = {side: fraction * len(digests) for side, fraction in fractions.items()}

@@ -44,10 +44,8 @@ def cannot_read(path: Path, error: Exception) -> UsageError:
 
 def too_large(path: Path) -> ContentError:
     """Return the error for a file that unpacks to more than RATIO times its size and more than LARGE bytes."""
-    return ContentError(
-        f"{path} unpacks to more than {RATIO} times its size and more than 1 GB.",
-        "If it is no decompression bomb, unpack it yourself and pass the content.",
-    )
+    problem = f"{path} unpacks to more than {RATIO} times its size and more than 1 GB."
+    return ContentError(problem, "If it is no decompression bomb, unpack it yourself and pass the content.")
 
 
 def most_bytes(path: Path) -> int:
