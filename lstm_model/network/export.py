@@ -13,10 +13,10 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from lstm_model.arrays import Float32
 from lstm_model.config.model import ModelConfig
 
 OPSET = 17
-Array = npt.NDArray[np.float32]
 
 
 def write_onnx(network: keras.Model, config: ModelConfig, path: Path) -> None:
@@ -39,7 +39,7 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
 
-    def weights(self, layer: str) -> list[Array]:
+    def weights(self, layer: str) -> list[Float32]:
         return [np.asarray(value, dtype=np.float32) for value in self.network.get_layer(layer).get_weights()]
 
     def constant(self, name: str, value: npt.ArrayLike) -> str:
@@ -83,10 +83,10 @@ def _lstm(graph: _Graph, config: ModelConfig, number: int, states: str) -> tuple
     return merged, graph.node("Reshape", [graph.node("Transpose", outputs[1:], perm=[1, 0, 2]), flat])
 
 
-def _gates(kernel: Array, recurrent: Array, bias: Array) -> tuple[Array, Array, Array]:
+def _gates(kernel: Float32, recurrent: Float32, bias: Float32) -> tuple[Float32, Float32, Float32]:
     """Return W [4H, E], R [4H, H], B [8H]: Keras orders the gates i, f, c, o; ONNX i, o, f, c with two biases."""
 
-    def reorder(matrix: Array) -> Array:
+    def reorder(matrix: Float32) -> Float32:
         i, f, c, o = np.split(matrix, 4, axis=-1)
         return np.concatenate([i, o, f, c], axis=-1)
 

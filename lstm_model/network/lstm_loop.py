@@ -16,11 +16,12 @@ from typing import Any
 import keras
 import numba
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg.cython_blas  # noqa: F401  (what Numba calls for products: threadpool_limits finds what is loaded)
 import tensorflow as tf
 
-Array = npt.NDArray[np.float32]
+from lstm_model.arrays import Float32, Int32
+
+Pass = Callable[..., None]
 FAST_MATH = {"nsz", "contract"}  # Sums keep their order: equal input gives equal output. NaN stays NaN.
 ZERO, HALF, ONE, TWO = map(np.float32, (0, 0.5, 1, 2))
 
@@ -67,7 +68,7 @@ def _packed(kernel: Any) -> Any:
     return tf.concat([i * 0.5, f * 0.5, o * 0.5, c], -1)
 
 
-def _compiled(function: Callable[..., None]) -> Callable[..., None]:
+def _compiled(function: Pass) -> Pass:
     """Return the function, compiled at its first call (a second) and kept in __pycache__ or the user's cache."""
     options = {"nogil": True, "error_model": "numpy", "fastmath": FAST_MATH}
     try:
@@ -176,7 +177,7 @@ class _Loop:
     def __init__(self, *, relu: bool) -> None:
         self.relu = relu
         self.thread = ThreadPoolExecutor(1)
-        self.buffers: dict[tuple[int, bool], Array] = {}
+        self.buffers: dict[tuple[int, bool], Float32] = {}
 
     def __call__(self, recurrent: Any, lengths: Any, inputs: Any) -> Any:
         """recurrent: [D, H, 4H]; lengths: int32[B]; inputs: [B, L, D*4H] -> [B, L, D*H]."""
@@ -200,17 +201,17 @@ class _Loop:
 
         return run(recurrent, inputs)
 
-    def _forward(self, recurrent: Array, lengths: npt.NDArray[np.int32], inputs: Array) -> Array:
+    def _forward(self, recurrent: Float32, lengths: Int32, inputs: Float32) -> Float32:
         outputs = np.empty((*inputs.shape[:2], inputs.shape[2] // 4), np.float32)
         self._run(_forward, inputs, lengths, outputs, recurrent)
         return outputs
 
-    def _backward(self, recurrent: Array, lengths: npt.NDArray[np.int32], upstream: Array) -> Array:
+    def _backward(self, recurrent: Float32, lengths: Int32, upstream: Float32) -> Float32:
         changes = np.empty((*upstream.shape[:2], upstream.shape[2] * 4), np.float32)
         self._run(_backward, upstream, lengths, changes, np.ascontiguousarray(recurrent.transpose(0, 2, 1)))
         return changes
 
-    def _run(self, function: Callable[..., None], source: Array, lengths: Any, target: Array, weights: Array) -> None:
+    def _run(self, function: Pass, source: Float32, lengths: Int32, target: Float32, weights: Float32) -> None:
         """Run a pass in two threads: a direction each, or half of the rows."""
         rows, steps, units = *source.shape[:2], min(weights.shape[1:])
         halves = [(0, rows)] if len(weights) == 2 or rows == 1 else [(0, rows // 2), (rows // 2, rows)]
@@ -225,7 +226,7 @@ class _Loop:
         for other in others:
             other.result()
 
-    def _states(self, direction: int, part: tuple[int, int], steps: int, units: int) -> list[Array]:
+    def _states(self, direction: int, part: tuple[int, int], steps: int, units: int) -> list[Float32]:
         """Return the gates, cells and active states of some rows; new arrays would be page faults at each step."""
         rows = part[1] - part[0]
         shapes = [(steps, rows, 4 * units), (steps + 1, rows, units), (steps, rows, units)]

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from lstm_model.arrays import Bool
+
 B1, B2, EPSILON = 0.9, 0.999, 1e-7  # As keras.optimizers.Adam.
 RATIO = B1 / B2**0.5
 
@@ -32,7 +34,7 @@ class Optimizer:
         rate: float,
         clip_norm: float,
         momentum: float,
-        frozen_rows: npt.NDArray[np.bool_] | None = None,
+        frozen_rows: Bool | None = None,
     ) -> None:
         """momentum: of the running average; 0 for none. frozen_rows: bool[V], rows that stay as they are."""
         self.rate, self.clip_norm, self.momentum = rate, clip_norm, momentum

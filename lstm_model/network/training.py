@@ -13,10 +13,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from lstm_model.arrays import Bool, Float32, Int32, Int64
 from lstm_model.classifier.classifier import softmax
 from lstm_model.config.training import TrainingConfig
 from lstm_model.evaluation.metrics import log_loss, macro_f1
@@ -24,12 +24,10 @@ from lstm_model.network.lstm_loop import fast_lstm
 from lstm_model.network.optimizer import Optimizer
 from lstm_model.tokens.batches import length_batches, pad_batch
 from lstm_model.tokens.encoded_rows import EncodedRows
-from lstm_model.tokens.text_encoder import Int32, Int64
 
 BUCKET_BATCHES = 50  # Rows are sorted by length within pools of this many batches: little padding, random order.
 PREDICT_BATCH, PREDICT_TOKENS = 512, 65_536
 
-Float32 = npt.NDArray[np.float32]
 OnBatch = Callable[[int, int, int], None]
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -59,7 +57,7 @@ def train_network(
     validation: EncodedRows,
     config: TrainingConfig,
     *,
-    frozen_rows: npt.NDArray[np.bool_] | None = None,
+    frozen_rows: Bool | None = None,
     checkpoint: Path | None = None,
     on_batch: OnBatch = lambda epoch, done, total: None,
     on_epoch: OnEpoch = lambda epoch, metrics: None,
@@ -138,9 +136,7 @@ def adversarial(rows: int, config: TrainingConfig) -> float:
     return config.adversarial if config.adversarial is not None else float(rows < 10_000)
 
 
-def _optimizer(
-    network: keras.Model, config: TrainingConfig, *, steps: int, frozen: npt.NDArray[np.bool_] | None
-) -> Optimizer:
+def _optimizer(network: keras.Model, config: TrainingConfig, *, steps: int, frozen: Bool | None) -> Optimizer:
     # Averaged weights generalize better and need no schedule (Izmailov et al. 2018, "Averaging weights leads to wider
     # optima"). The horizon of the average is set in epochs, to suit small and large data.
     horizon = max(config.average_epochs * steps, 1)

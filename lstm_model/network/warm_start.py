@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float32]
+from lstm_model.arrays import Float32
+
 Places = tuple[list[int], list[int]]  # Places in the network, and in the donor.
 
 
@@ -45,8 +45,8 @@ def take_over(
 
 
 def _merged(
-    name: str, ours: list[Array], theirs: list[Array], *, tokens: Places, columns: Places
-) -> list[Array] | None:
+    name: str, ours: list[Float32], theirs: list[Float32], *, tokens: Places, columns: Places
+) -> list[Float32] | None:
     """Return the layer's weights with the donor's where they match, or None."""
     if name == "embedding" and ours[0].shape[1] == theirs[0].shape[1]:
         ours[0][tokens[0]] = theirs[0][tokens[1]]

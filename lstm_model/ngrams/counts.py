@@ -6,21 +6,12 @@ from operator import add
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from lstm_model.ngrams.pieces import (
-    Owners,
-    UInt64,
-    character_ngrams,
-    edges_of,
-    joints_of,
-    split_pieces,
-    word_runs,
-    words_of,
-)
-from lstm_model.tokens.text_encoder import CHUNK_TEXTS, Int64, Numbering, starts_of
+from lstm_model.arrays import Bool, Int64, UInt64
+from lstm_model.ngrams.pieces import Owners, character_ngrams, edges_of, joints_of, split_pieces, word_runs, words_of
+from lstm_model.tokens.text_encoder import CHUNK_TEXTS, Numbering, starts_of
 
 Kind = Literal["words", "characters"]
 KINDS: tuple[Kind, ...] = ("words", "characters")
@@ -57,7 +48,7 @@ def first_words(texts: Sequence[str]) -> UInt64:
     return np.unique(words_of(_number_pieces(texts)[1]).keys)
 
 
-def most_frequent(frequency: Int64, kept: npt.NDArray[np.bool_], most: int) -> Int64:
+def most_frequent(frequency: Int64, kept: Bool, most: int) -> Int64:
     """Return the columns that are kept, in order, or the `most` of them with the highest frequency."""
     columns = np.flatnonzero(kept)
     return np.sort(columns[np.argsort(-frequency[columns], kind="stable")[:most]])

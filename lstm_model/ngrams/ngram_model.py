@@ -6,11 +6,10 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
 
+from lstm_model.arrays import Float32, Int64, UInt64
 from lstm_model.ngrams.pieces import (
     Owners,
-    UInt64,
     Words,
     character_ngrams,
     edges_of,
@@ -19,14 +18,12 @@ from lstm_model.ngrams.pieces import (
     word_runs,
     words_of,
 )
-from lstm_model.tokens.text_encoder import Int64, Numbering, starts_of
+from lstm_model.tokens.text_encoder import Numbering, starts_of
 
 KEPT_NUMBERS = 4_000_000  # Remembered sums of pieces: 16 MB. The first are kept: frequent pieces come early.
 KEPT_CHARACTERS = 100
 TINY = np.float32(1e-30)  # Instead of 0, the norm of a text without a known n-gram.
 BLOCK_NUMBERS = 250_000  # Texts that are answered at once, times numbers for each; bounds memory.
-
-Float32 = npt.NDArray[np.float32]
 
 
 def table_files(name: str) -> tuple[str, str]:

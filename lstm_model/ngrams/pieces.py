@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
-from lstm_model.tokens.text_encoder import Int32, Int64, places_of, starts_of
+from lstm_model.arrays import Int32, Int64, UInt64
+from lstm_model.tokens.text_encoder import places_of, starts_of
 from lstm_model.tokens.words import INVISIBLE, split_words
 
 LONGEST = 5  # Characters of an n-gram; the spaces around a piece count.
@@ -29,7 +29,6 @@ ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, the usual multiplier
 _LENGTHS = np.arange(1, JOINT + 1, dtype=np.uint64)
 _OUTER = (np.uint64(1) << np.uint64(CHARACTER_BITS) * _LENGTHS) - np.uint64(1)  # The outer 1, 2 and 3 characters.
 
-UInt64 = npt.NDArray[np.uint64]
 Owners = Int32 | Int64  # The text or piece of each n-gram.
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lstm_model.tokens.text_encoder import Int32, Int64
+from lstm_model.arrays import Int32, Int64
 
 PAD_ID = 0
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lstm_model.tokens.text_encoder import Int32, Int64
+from lstm_model.arrays import Int32, Int64
 
 ARRAYS = ("token_ids", "offsets", "label_ids")
 

@@ -8,9 +8,9 @@ from itertools import chain
 from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer, models
 
+from lstm_model.arrays import Int32, Int64
 from lstm_model.tokens.words import ASCII_WORD
 
 UNK_ID = 1
@@ -19,9 +19,6 @@ KEPT_PIECES = 100_000  # About 15 MB. The first are kept: frequent pieces come e
 KEPT_CHARACTERS = 100
 LONGEST_PIECE = 100_000  # Characters without a space that are read; tokenizing takes about 100 bytes for each.
 CHARACTERS_PER_TOKEN = 16  # First guess for the length of a text's first max_length tokens.
-
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
 
 
 def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Int32, Int64]:

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, trainers
 
+from lstm_model.arrays import Bool, Float64, Int, Int32, Int64
 from lstm_model.config.tokenization import TokenizationConfig
-from lstm_model.tokens.text_encoder import CHUNK_TEXTS, UNK_ID, Int32, Int64, split_spaces
+from lstm_model.tokens.text_encoder import CHUNK_TEXTS, UNK_ID, split_spaces
 from lstm_model.tokens.words import INVISIBLE, mostly_alphabetic, run_splitter, word_splitter
 
 PAD, UNK = "[PAD]", "[UNK]"
@@ -99,9 +99,7 @@ def _normalizer(config: TokenizationConfig) -> normalizers.Normalizer:
     return normalizers.Sequence([*steps, normalizers.NFC()])
 
 
-def hardly_read(
-    texts: Sequence[str], tokens: npt.NDArray[np.integer], unknown: npt.NDArray[np.float64]
-) -> npt.NDArray[np.bool_]:
+def hardly_read(texts: Sequence[str], tokens: Int, unknown: Float64) -> Bool:
     """Return whether more than half of a text is [UNK], or a long text is one token: bool[N].
 
     tokens: how many each text has; unknown: the share of them that is [UNK].
@@ -115,8 +113,8 @@ def unknown_rate(token_ids: Int32) -> float:
     return float(np.mean(token_ids == UNK_ID)) if token_ids.size else 0.0
 
 
-def unknown_rates(token_ids: Int32, offsets: Int64) -> npt.NDArray[np.float64]:
+def unknown_rates(token_ids: Int32, offsets: Int64) -> Float64:
     """Return the share of [UNK] among the tokens of each row: float64[N]; every row has a token."""
     unknown = np.concatenate([[0], np.cumsum(token_ids == UNK_ID)])[offsets]
-    rates: npt.NDArray[np.float64] = np.diff(unknown) / np.diff(offsets)
+    rates: Float64 = np.diff(unknown) / np.diff(offsets)
     return rates

@@ -15,12 +15,12 @@ from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from lstm_model.arrays import Bool, Float32, Int32
 from lstm_model.data.formats.packed import open_unpacked
 from lstm_model.errors import ContentError, UsageError
-from lstm_model.tokens.text_encoder import UNK_ID, Int32
+from lstm_model.tokens.text_encoder import UNK_ID
 
 BLOCK = 1 << 20  # Longer lines are refused.
 EXACT, NORMALIZED = 2, 1
@@ -31,7 +31,6 @@ FOREIGN = {  # First bytes of files that people pass by mistake, and what to do.
 }
 AGAIN = "Copy or download it again; if you shortened it on purpose, correct the number of words in its first line."
 
-Float32 = npt.NDArray[np.float32]
 Entry = tuple[int, bytes, bytes]  # Number of the line or vector from 1, word, numbers.
 
 
@@ -40,7 +39,7 @@ class WordVectors:
     """rows: float32[V, E], the initial embedding; matched: bool[V], the rows that come from the file."""
 
     rows: Float32
-    matched: npt.NDArray[np.bool_]
+    matched: Bool
 
     @property
     def vocabulary_share(self) -> float:
