@@ -59,7 +59,7 @@ def _number_pieces(texts: Sequence[str]) -> tuple[Int64, list[str], Int64]:
     known, codes, widths = Numbering(), [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for first in range(0, len(texts), CHUNK_TEXTS):
         pieces, counts = split_pieces(texts[first : first + CHUNK_TEXTS])
-        codes.append(np.fromiter(map(known.__getitem__, pieces), np.int64, len(pieces)))
+        codes.append(known.of(pieces))
         widths.append(counts)
     return np.concatenate(codes), known.new, np.concatenate(widths)
 

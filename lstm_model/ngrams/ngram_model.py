@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 
@@ -21,7 +22,6 @@ from lstm_model.ngrams.pieces import (
 from lstm_model.tokens.text_encoder import Numbering, starts_of
 
 KEPT_NUMBERS = 4_000_000  # Remembered sums of pieces: 16 MB. The first are kept: frequent pieces come early.
-KEPT_CHARACTERS = 100
 TINY = np.float32(1e-30)  # Instead of 0, the norm of a text without a known n-gram.
 BLOCK_NUMBERS = 250_000  # Texts that are answered at once, times numbers for each; bounds memory.
 
@@ -47,20 +47,15 @@ class NgramTable:
         self.shift = np.uint64(64 - bits)
         self.first = np.searchsorted(self.keys, np.arange(1 << bits, dtype=np.uint64) << self.shift)
 
-    def find(self, keys: UInt64) -> tuple[Int64, Int64]:
-        """Return the places of the keys that the table has, and their rows in it."""
+    def sums(self, keys: UInt64, owners: Owners, size: int) -> Float32:
+        """Return the sum of the keys' rows for each owner, which must be in order: float32[size, C + 1]."""
         rows = self.first[keys >> self.shift]
         behind = np.flatnonzero(self.keys[rows] < keys)
         while behind.size:
             rows[behind] += 1
             behind = behind[self.keys[rows[behind]] < keys[behind]]
-        places = np.flatnonzero(self.keys[rows] == keys)
-        return places, rows[places]
-
-    def sums(self, keys: UInt64, owners: Owners, size: int) -> Float32:
-        """Return the sum of the keys' rows for each owner, which must be in order: float32[size, C + 1]."""
-        places, rows = self.find(keys)
-        return sum_runs(self.rows[rows], np.bincount(owners[places], minlength=size))
+        places = np.flatnonzero(self.keys[rows] == keys)  # Of the keys that the table has.
+        return sum_runs(self.rows[rows[places]], np.bincount(owners[places], minlength=size))
 
 
 class NgramModel:
@@ -68,8 +63,9 @@ class NgramModel:
 
     def __init__(self, tables: Mapping[str, NgramTable]) -> None:
         self.tables = tables
-        self.columns = {name: table.rows.shape[1] for name, table in tables.items()}
-        self.width = sum(self.columns.values())
+        ends = np.cumsum([0, *(table.rows.shape[1] for table in tables.values())]).tolist()
+        self.columns = {name: slice(*pair) for name, pair in zip(tables, pairwise(ends), strict=True)}
+        self.width = ends[-1]
         self.lock = Lock()
         self._forget()
 
@@ -84,13 +80,11 @@ class NgramModel:
         size = max(16, BLOCK_NUMBERS // self.width)
         blocks = [self._block(texts[first : first + size]) for first in range(0, len(texts), size)]
         answered = np.concatenate([np.zeros((0, self.width), np.float32), *blocks])
-        margins, start = {}, 0
+        margins = {}
         for name, table in self.tables.items():
-            stop = start + self.columns[name]
-            sums = answered[:, start:stop]
+            sums = answered[:, self.columns[name]]
             norms = np.maximum(np.sqrt(sums[:, -1:]), TINY)
             margins[name] = np.asarray(sums[:, :-1] / norms + table.rows[-1, :-1], np.float32)
-            start = stop
         return margins
 
     def _block(self, texts: Sequence[str]) -> Float32:
@@ -101,16 +95,16 @@ class NgramModel:
                 numbers = self._numbers(pieces)
                 sums = sum_runs(self.sums[numbers], widths)
                 across = {name: list(self._across(name, numbers, widths)) for name in self.tables}
-                self._drop_rare()
+                kept = self.known.drop_rare(KEPT_NUMBERS // self.width)
+                del self.starts[kept + 1 :]
+                del self.words[self.starts[-1] :]
+                del self.edges[2 * kept :]
             except BaseException:
                 self._forget()  # No number may stay without its sums.
                 raise
-        start = 0
         for name, table in self.tables.items():
-            stop = start + self.columns[name]
             for keys, owners in across[name]:
-                sums[:, start:stop] += table.sums(keys, owners, len(texts))
-            start = stop
+                sums[:, self.columns[name]] += table.sums(keys, owners, len(texts))
         return sums
 
     def _across(self, name: str, numbers: Int64, widths: Int64) -> Iterator[tuple[UInt64, Owners]]:
@@ -125,7 +119,7 @@ class NgramModel:
     def _numbers(self, pieces: Sequence[str]) -> Int64:
         """Return the number of each piece, after learning the new ones."""
         size = len(self.known)
-        numbers = np.fromiter(map(self.known.__getitem__, pieces), np.int64, len(pieces))
+        numbers = self.known.of(pieces)
         if new := self.known.new:
             words = words_of(new)
             self.starts.frombytes((words.starts[1:] + self.starts[-1]).tobytes())
@@ -147,18 +141,6 @@ class NgramModel:
             grams = character_ngrams(pieces)
             parts.append(np.sum([characters.sums(keys, owners, len(pieces)) for keys, owners in grams], axis=0))
         return np.concatenate(parts, axis=1)
-
-    def _drop_rare(self) -> None:
-        """Keep the new pieces before the first long one, and only as many as there is room for."""
-        new, self.known.new = self.known.new, []
-        before = len(self.known) - len(new)
-        kept = next((place for place, piece in enumerate(new) if len(piece) > KEPT_CHARACTERS), len(new))
-        kept = max(0, min(kept, KEPT_NUMBERS // self.width - before))
-        for piece in new[kept:]:
-            del self.known[piece]
-        del self.starts[before + kept + 1 :]
-        del self.words[self.starts[-1] :]
-        del self.edges[2 * (before + kept) :]
 
 
 def sum_runs(values: Float32, lengths: Int64) -> Float32:

@@ -21,11 +21,6 @@ LONGEST_PIECE = 100_000  # Characters without a space that are read; tokenizing 
 CHARACTERS_PER_TOKEN = 16  # First guess for the length of a text's first max_length tokens.
 
 
-def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Int32, Int64]:
-    """Encode once; see TextEncoder.encode."""
-    return TextEncoder(tokenizer).encode(texts)
-
-
 class TextEncoder:
     """Encodes texts as its tokenizer does, several times faster: it remembers the token_ids of pieces it has seen.
 
@@ -95,10 +90,12 @@ class TextEncoder:
         pieces = split_spaces(texts)
         with self.lock:
             try:
-                numbers = np.fromiter(map(self.known.__getitem__, pieces), np.int64, len(pieces))
+                numbers = self.known.of(pieces)
                 self._learn()
                 token_ids, widths = self._tokens(numbers)
-                self._drop_rare()
+                kept = self.known.drop_rare(KEPT_PIECES)
+                del self.starts[kept + 1 :]
+                del self.tokens[self.starts[-1] :]
             except BaseException:
                 self._forget()  # No number may stay without its tokens.
                 raise
@@ -132,15 +129,6 @@ class TextEncoder:
         widths = known_starts[numbers + 1] - starts
         return np.asarray(self.tokens)[places_of(starts, widths)], widths
 
-    def _drop_rare(self) -> None:
-        """Keep the new pieces before the first long one, and only as many as there is room for."""
-        new, self.known.new = self.known.new, []
-        kept = next((place for place, piece in enumerate(new) if len(piece) > KEPT_CHARACTERS), len(new))
-        for piece in new[max(0, min(kept, KEPT_PIECES - len(self.known) + len(new))) :]:
-            del self.known[piece]
-        del self.starts[len(self.known) + 1 :]
-        del self.tokens[self.starts[-1] :]
-
 
 class Numbering(dict[str, int]):
     """Numbers pieces in the order of their first use, and lists the new ones."""
@@ -153,6 +141,18 @@ class Numbering(dict[str, int]):
         self.new.append(piece)
         self[piece] = number = len(self)
         return number
+
+    def of(self, pieces: Sequence[str]) -> Int64:
+        """Return the number of each piece."""
+        return np.fromiter(map(self.__getitem__, pieces), np.int64, len(pieces))
+
+    def drop_rare(self, most: int) -> int:
+        """Keep the new pieces before the first long one, and at most so many in all; return how many there are."""
+        new, self.new = self.new, []
+        kept = next((place for place, piece in enumerate(new) if len(piece) > KEPT_CHARACTERS), len(new))
+        for piece in new[max(0, min(kept, most - len(self) + len(new))) :]:
+            del self[piece]
+        return len(self)
 
 
 def split_spaces(texts: Sequence[str]) -> list[str]:
