@@ -50,12 +50,21 @@ class ClassifierDescription:
         found = {name: digest_file(folder / name) for name in files}
         return replace(self, digests={**found, DESCRIPTION: digest_json(asdict(replace(self, digests={})))})
 
-    def check(self, folder: Path) -> None:
-        """Raise ValueError if a file is not the one that was sealed. Files of earlier releases have no digests."""
-        if self.digests:
-            found = self.sealed(folder, self.digests.keys() - {DESCRIPTION}).digests
-            if changed := sorted(name for name in found if found[name] != self.digests[name]):
+    @classmethod
+    def read(cls, folder: Path) -> "ClassifierDescription":
+        """Raises ModelError for a later format, ValueError if a file is not the one that was sealed."""
+        stored = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+        if stored["format_version"] > FORMAT_VERSION:  # Checked first: unknown fields would look like damage.
+            problem = f"The classifier in {folder} has format {stored['format_version']}"
+            raise ModelError(
+                f"{problem}; this package reads format {FORMAT_VERSION} or earlier.", "Update this package."
+            )
+        description = cls(**stored)
+        if sealed := description.digests:  # Earlier releases wrote none.
+            found = description.sealed(folder, sealed.keys() - {DESCRIPTION}).digests
+            if changed := sorted(name for name in found if found[name] != sealed[name]):
                 raise ValueError(f"{' and '.join(changed)} changed after the export")
+        return description
 
     def write(self, folder: Path) -> None:
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str)
@@ -70,7 +79,7 @@ class Classifier:
     """
 
     def __init__(self, folder: Path, *, num_threads: int) -> None:
-        self.description = _read_description(folder)
+        self.description = ClassifierDescription.read(folder)
         self.tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
         self.encoder = TextEncoder(self.tokenizer)
         options = onnxruntime.SessionOptions()
@@ -116,11 +125,7 @@ class Classifier:
 
     def predict_probabilities(self, texts: Sequence[str]) -> Float32:
         """Return float32[N, C], rows in the order of `texts`, each summing to 1."""
-        return self.scale(self.predict_logits(texts))
-
-    def predict_logits(self, texts: Sequence[str]) -> Float32:
-        """Return the mixed logits float32[N, C], not divided by the temperature."""
-        return mix(self.predict_parts(texts), self.description.mixture)
+        return self.scale(mix(self.predict_parts(texts), self.description.mixture))
 
     def predict_parts(self, texts: Sequence[str], encoded: tuple[Int32, Int64] | None = None) -> dict[str, Float32]:
         """Return the answers of each part, float32[N, C]: the logits `lstm` and the margins of the n-gram parts.
@@ -156,16 +161,6 @@ class Classifier:
         elif batches:
             run(batches[0])  # A short request is faster without a switch of threads.
         return logits
-
-
-def _read_description(folder: Path) -> ClassifierDescription:
-    stored = json.loads((folder / DESCRIPTION).read_text("utf-8"))
-    if stored["format_version"] > FORMAT_VERSION:  # Checked first: unknown fields would look like damage.
-        found = f"The classifier in {folder} has format {stored['format_version']}"
-        raise ModelError(f"{found}; this package reads format {FORMAT_VERSION} or earlier.", "Update this package.")
-    description = ClassifierDescription(**stored)
-    description.check(folder)
-    return description
 
 
 def mix(parts: Mapping[str, Float32], weights: Mapping[str, float]) -> Float32:
