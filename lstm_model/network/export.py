@@ -96,21 +96,16 @@ def _gates(kernel: Float32, recurrent: Float32, bias: Float32) -> tuple[Float32,
 
 def _pooled(graph: _Graph, config: ModelConfig, *, embedded: str, states: str) -> str:
     """Pool the states [L, B, W], and with embedding_skip the embeddings [B, L, E], over the tokens of each row."""
-    inside = _inside(graph)
-    pooled = _pool(graph, config.pooling, graph.node("Transpose", [states], perm=[1, 0, 2]), inside)
-    if not config.embedding_skip:
-        return pooled
-    return graph.node("Concat", [pooled, _pool(graph, config.pooling, embedded, inside)], axis=1)
-
-
-def _inside(graph: _Graph) -> str:
-    """Return the name of bool[B, L, 1]: the position is before the end of the row."""
     tokens = graph.node("Gather", [graph.node("Shape", ["token_ids"]), graph.constant("axis_1", 1)])
     zero, one = graph.constant("zero", 0), graph.constant("one", 1)
     positions = graph.node("Cast", [graph.node("Range", [zero, tokens, one])], to=TensorProto.INT32)
     lengths = graph.node("Unsqueeze", ["lengths", graph.constant("axes_1", [1])])
-    inside = graph.node("Less", [positions, lengths])
-    return graph.node("Unsqueeze", [inside, graph.constant("axes_2", [2])])
+    before_end = graph.node("Less", [positions, lengths])
+    inside = graph.node("Unsqueeze", [before_end, graph.constant("axes_2", [2])])  # bool[B, L, 1].
+    pooled = _pool(graph, config.pooling, graph.node("Transpose", [states], perm=[1, 0, 2]), inside)
+    if not config.embedding_skip:
+        return pooled
+    return graph.node("Concat", [pooled, _pool(graph, config.pooling, embedded, inside)], axis=1)
 
 
 def _pool(graph: _Graph, kind: str, values: str, inside: str) -> str:

@@ -44,8 +44,6 @@ class MaskedPooling(layers.Layer):  # type: ignore[misc]
         self.supports_masking = True
 
     def call(self, states: Any, mask: Any = None) -> Any:
-        if mask is None:
-            return ops.max(states, axis=1) if self.kind == "max" else ops.mean(states, axis=1)
         inside = ops.expand_dims(mask, -1)
         if self.kind == "max":
             return ops.max(ops.where(inside, states, float("-inf")), axis=1)

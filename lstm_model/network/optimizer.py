@@ -147,9 +147,8 @@ class Optimizer:
         """Return weights, m, v and average of rows after the steps since `last`, which had no gradient for them."""
         missed = tf.cast(self.step - last, tf.float32)[:, None]
         lag = tf.minimum((missed + 1) / 2, 1 / (1 - RATIO))  # The mean missed step, weighed by RATIO**k.
-        stride = (
-            self._alpha(tf.cast(last, tf.float32)[:, None] + lag) * m / (tf.sqrt(v) + EPSILON) * (RATIO / (1 - RATIO))
-        )
+        alpha = self._alpha(tf.cast(last, tf.float32)[:, None] + lag)
+        stride = alpha * m / (tf.sqrt(v) + EPSILON) * (RATIO / (1 - RATIO))
         end, decay = weights - stride, RATIO**missed  # After k steps: end + stride * RATIO**k.
         kept = self.momentum**missed
         gap = self.momentum - RATIO
