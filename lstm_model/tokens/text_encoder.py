@@ -1,6 +1,5 @@
 """Text to token_ids with a fitted tokenizer. A server loads this: it needs numpy and tokenizers only."""
 
-import json
 import re
 from array import array
 from collections.abc import Sequence
@@ -36,7 +35,7 @@ class TextEncoder:
         self.max_length = int(tokenizer.truncation["max_length"])
         self.by_piece = isinstance(tokenizer.model, models.WordLevel)
         self.vocab = tokenizer.get_vocab() if self.by_piece else {}
-        self.lowercase = {"type": "Lowercase"} in json.loads(tokenizer.to_str())["normalizer"]["normalizers"]
+        self.lowercase = tokenizer.normalizer.normalize_str("A") == "a"
         self.lock = Lock()
         self._forget()
 

@@ -108,13 +108,7 @@ def hardly_read(texts: Sequence[str], tokens: Int, unknown: Float64) -> Bool:
     return np.asarray((unknown > 0.5) | (long & (tokens == 1)))
 
 
-def unknown_rate(token_ids: Int32) -> float:
-    """Return the share of tokens that are [UNK]."""
-    return float(np.mean(token_ids == UNK_ID)) if token_ids.size else 0.0
-
-
 def unknown_rates(token_ids: Int32, offsets: Int64) -> Float64:
     """Return the share of [UNK] among the tokens of each row: float64[N]; every row has a token."""
     unknown = np.concatenate([[0], np.cumsum(token_ids == UNK_ID)])[offsets]
-    rates: Float64 = np.diff(unknown) / np.diff(offsets)
-    return rates
+    return np.asarray(np.diff(unknown) / np.diff(offsets), np.float64)

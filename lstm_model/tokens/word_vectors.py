@@ -71,8 +71,8 @@ def read_word_vectors(path: Path, tokenizer: Tokenizer, *, embedding_dim: int, s
     it. A word that equals the token wins; of several, the first, since files are ordered by frequency. Other rows are
     drawn from a normal distribution with mean 0 and the standard deviation of all matched values; [PAD] is zero.
 
-    Raises UsageError for a missing file, and if its width is not
-    embedding_dim; ContentError for one that cannot be read, or if no word matches.
+    Raises UsageError for a missing file, and if its width is not embedding_dim; ContentError for one that cannot be
+    read, or if no word matches.
     """
     vocab = {token: token_id for token, token_id in tokenizer.get_vocab().items() if token_id > UNK_ID}
     rows = np.zeros((tokenizer.get_vocab_size(), embedding_dim), np.float32)
@@ -110,14 +110,9 @@ def read_word_vectors(path: Path, tokenizer: Tokenizer, *, embedding_dim: int, s
 
 def _normalizer(tokenizer: Tokenizer) -> Callable[[str], str]:
     """Return the tokenizer's normalization, which for ASCII is at most lower case (ten times faster)."""
-    whole, lowercase = tokenizer.normalizer.normalize_str, tokenizer.normalizer.normalize_str("A") == "a"
-
-    def normalize(word: str) -> str:
-        if word.isascii():
-            return word.lower() if lowercase else word
-        return str(whole(word))
-
-    return normalize
+    whole = tokenizer.normalizer.normalize_str
+    ascii_only = str.lower if whole("A") == "a" else str
+    return lambda word: ascii_only(word) if word.isascii() else str(whole(word))
 
 
 def _recognise(path: Path, file: io.BufferedReader, embedding_dim: int) -> _Format:

@@ -13,7 +13,7 @@ from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.tokens import tokenizer as tokenizer_module
 from lstm_model.tokens.batches import PAD_ID, length_batches, pad_batch
 from lstm_model.tokens.text_encoder import UNK_ID, TextEncoder
-from lstm_model.tokens.tokenizer import fit_tokenizer, hardly_read, unknown_rate, unknown_rates
+from lstm_model.tokens.tokenizer import fit_tokenizer, hardly_read, unknown_rates
 
 KINDS = ["word", "bpe"]
 TEXTS = ["The cat sat on the mat.", "Don't the dogs bark?", "cat & dog: 3 of [PAD], 4 of [UNK]", "Élan, naïve café"]
@@ -223,11 +223,6 @@ def test_more_texts_than_one_block_keep_their_order() -> None:
     assert offsets.tolist() == list(range(0, 18_001, 2))
     for place in (0, 4_095, 4_096, 8_999):
         assert token_ids[2 * place : 2 * place + 2].tolist() == encode(tokenizer, texts[place])
-
-
-def test_the_unknown_rate_is_a_share_of_tokens() -> None:
-    assert unknown_rate(np.array([1, 5, 1, 7], dtype=np.int32)) == 0.5
-    assert unknown_rate(np.zeros(0, dtype=np.int32)) == 0.0
 
 
 LENGTHS = st.lists(st.integers(1, 40), max_size=50).map(lambda values: np.array(values, dtype=np.int64))
