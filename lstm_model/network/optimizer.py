@@ -28,13 +28,7 @@ class Optimizer:
     """
 
     def __init__(
-        self,
-        network: keras.Model,
-        *,
-        rate: float,
-        clip_norm: float,
-        momentum: float,
-        frozen_rows: Bool | None = None,
+        self, network: keras.Model, *, rate: float, clip_norm: float, momentum: float, frozen_rows: Bool | None = None
     ) -> None:
         """momentum: of the running average; 0 for none. frozen_rows: bool[V], rows that stay as they are."""
         self.rate, self.clip_norm, self.momentum = rate, clip_norm, momentum

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from lstm_model.arrays import Bool, Int64, UInt64
-from lstm_model.ngrams.pieces import Owners, character_ngrams, edges_of, joints_of, split_pieces, word_runs, words_of
+from lstm_model.arrays import Bool, Int, Int64, UInt64
+from lstm_model.ngrams.pieces import character_ngrams, edges_of, joints_of, split_pieces, word_runs, words_of
 from lstm_model.tokens.text_encoder import CHUNK_TEXTS, Numbering, starts_of
 
 Kind = Literal["words", "characters"]
@@ -69,7 +69,7 @@ def _count_words(
 ) -> tuple[UInt64, Csr]:
     """Return keys and counts of words and their runs, counted one length after the other, which takes less memory."""
     words, bounds = words_of(distinct).of_texts(codes, widths)
-    owners: Owners = np.repeat(np.arange(len(widths), dtype=np.int32), np.diff(bounds))
+    owners: Int = np.repeat(np.arange(len(widths), dtype=np.int32), np.diff(bounds))
     parts = [_matrix(words, owners, len(widths), wanted)]
     for runs, owners in word_runs(words, bounds):
         keys, counts = _matrix(runs, owners, len(widths), wanted)
@@ -80,7 +80,7 @@ def _count_words(
     return _added(parts, wanted)
 
 
-def _matrix(keys: UInt64, owners: Owners, rows: int, wanted: UInt64 | None) -> tuple[UInt64, Csr]:
+def _matrix(keys: UInt64, owners: Int, rows: int, wanted: UInt64 | None) -> tuple[UInt64, Csr]:
     """Return the sorted keys and how often each occurs in each row."""
     if wanted is None:
         # For 20 million keys, np.unique, which sorts them all, takes 6 times as long and 0.4 GB more.
@@ -89,7 +89,7 @@ def _matrix(keys: UInt64, owners: Owners, rows: int, wanted: UInt64 | None) -> t
         places = np.empty(len(order), np.int32)  # As SciPy keeps them; 64 bits would be copied.
         places[order] = np.arange(len(order))
         wanted = wanted[order]
-        columns: Owners = places[found]
+        columns: Int = places[found]
     else:
         columns = np.searchsorted(wanted, keys)
         inside = np.flatnonzero(wanted[np.minimum(columns, len(wanted) - 1)] == keys) if len(wanted) else columns[:0]

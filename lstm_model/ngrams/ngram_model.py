@@ -8,17 +8,8 @@ from threading import Lock
 
 import numpy as np
 
-from lstm_model.arrays import Float32, Int64, UInt64
-from lstm_model.ngrams.pieces import (
-    Owners,
-    Words,
-    character_ngrams,
-    edges_of,
-    joints_of,
-    split_pieces,
-    word_runs,
-    words_of,
-)
+from lstm_model.arrays import Float32, Int, Int64, UInt64
+from lstm_model.ngrams.pieces import Words, character_ngrams, edges_of, joints_of, split_pieces, word_runs, words_of
 from lstm_model.tokens.text_encoder import Numbering, starts_of
 
 KEPT_NUMBERS = 4_000_000  # Remembered sums of pieces: 16 MB. The first are kept: frequent pieces come early.
@@ -47,8 +38,8 @@ class NgramTable:
         self.shift = np.uint64(64 - bits)
         self.first = np.searchsorted(self.keys, np.arange(1 << bits, dtype=np.uint64) << self.shift)
 
-    def sums(self, keys: UInt64, owners: Owners, size: int) -> Float32:
-        """Return the sum of the keys' rows for each owner, which must be in order: float32[size, C + 1]."""
+    def sums(self, keys: UInt64, owners: Int, size: int) -> Float32:
+        """Return the sum of the keys' rows by owner (a text or piece; in order): float32[size, C + 1]."""
         rows = self.first[keys >> self.shift]
         behind = np.flatnonzero(self.keys[rows] < keys)
         while behind.size:
@@ -107,7 +98,7 @@ class NgramModel:
                 sums[:, self.columns[name]] += table.sums(keys, owners, len(texts))
         return sums
 
-    def _across(self, name: str, numbers: Int64, widths: Int64) -> Iterator[tuple[UInt64, Owners]]:
+    def _across(self, name: str, numbers: Int64, widths: Int64) -> Iterator[tuple[UInt64, Int]]:
         """Yield the keys of a part's n-grams across pieces, and the text of each; numbers: of the pieces, in order."""
         # Nothing may refer to the arrays afterwards: they could not shrink.
         if name == "words":

@@ -14,7 +14,7 @@ from itertools import chain
 
 import numpy as np
 
-from lstm_model.arrays import Int32, Int64, UInt64
+from lstm_model.arrays import Int, Int64, UInt64
 from lstm_model.tokens.text_encoder import places_of, starts_of
 from lstm_model.tokens.words import INVISIBLE, split_words
 
@@ -28,8 +28,6 @@ ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, the usual multiplier
 
 _LENGTHS = np.arange(1, JOINT + 1, dtype=np.uint64)
 _OUTER = (np.uint64(1) << np.uint64(CHARACTER_BITS) * _LENGTHS) - np.uint64(1)  # The outer 1, 2 and 3 characters.
-
-Owners = Int32 | Int64  # The text or piece of each n-gram.
 
 
 def split_pieces(texts: Sequence[str]) -> tuple[list[str], Int64]:
@@ -74,7 +72,7 @@ def words_of(pieces: Sequence[str]) -> Words:
     return Words(_mix(sums), starts)
 
 
-def word_runs(keys: UInt64, starts: Int64) -> Iterator[tuple[UInt64, Owners]]:
+def word_runs(keys: UInt64, starts: Int64) -> Iterator[tuple[UInt64, Int]]:
     """Yield, for two and for three neighbouring words, the keys of the runs and the text of each, in order.
 
     Text i has the words keys[starts[i]:starts[i+1]].
