@@ -22,7 +22,7 @@ from lstm_model.digests import digest_file, digest_json
 from lstm_model.errors import ModelError
 from lstm_model.memory import memory_error
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable
-from lstm_model.tokens.batches import length_batches, pad_batch
+from lstm_model.tokens.encoded_rows import length_batches, pad_batch
 from lstm_model.tokens.text_encoder import TextEncoder
 
 # Read, too: 1, without n-grams; 2, for one text column; 3, without characters across white space; 4, without triples.

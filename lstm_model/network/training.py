@@ -22,8 +22,7 @@ from lstm_model.config.training import TrainingConfig
 from lstm_model.evaluation.metrics import log_loss, macro_f1
 from lstm_model.network.lstm_loop import fast_lstm
 from lstm_model.network.optimizer import Optimizer
-from lstm_model.tokens.batches import length_batches, pad_batch
-from lstm_model.tokens.encoded_rows import EncodedRows
+from lstm_model.tokens.encoded_rows import EncodedRows, length_batches, pad_batch
 
 BUCKET_BATCHES = 50  # Rows are sorted by length within pools of this many batches: little padding, random order.
 PREDICT_BATCH, PREDICT_TOKENS = 512, 65_536

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.tokens import tokenizer as tokenizer_module
-from lstm_model.tokens.batches import PAD_ID, length_batches, pad_batch
+from lstm_model.tokens.encoded_rows import PAD_ID, length_batches, pad_batch
 from lstm_model.tokens.text_encoder import UNK_ID, TextEncoder
 from lstm_model.tokens.tokenizer import fit_tokenizer, hardly_read, unknown_rates
 
