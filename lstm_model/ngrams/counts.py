@@ -11,7 +11,7 @@ from scipy import sparse
 
 from lstm_model.arrays import Bool, Int, Int64, UInt64
 from lstm_model.ngrams.pieces import character_ngrams, edges_of, joints_of, split_pieces, word_runs, words_of
-from lstm_model.tokens.text_encoder import CHUNK_TEXTS, Numbering, starts_of
+from lstm_model.tokens.text_encoder import CHUNK_TEXTS, Numbering, starts_of, texts_of
 
 Kind = Literal["words", "characters"]
 KINDS: tuple[Kind, ...] = ("words", "characters")
@@ -45,7 +45,7 @@ def count_ngrams(
 
 def first_words(texts: Sequence[str]) -> UInt64:
     """Return the keys of the single words of the texts, sorted: uint64."""
-    return np.unique(words_of(_number_pieces(texts)[1]).keys)
+    return np.unique(words_of(_number_pieces(texts)[1])[0])
 
 
 def most_frequent(frequency: Int64, kept: Bool, most: int) -> Int64:
@@ -68,7 +68,7 @@ def _count_words(
     codes: Int64, distinct: Sequence[str], widths: Int64, wanted: UInt64 | None, least: int
 ) -> tuple[UInt64, Csr]:
     """Return keys and counts of words and their runs, counted one length after the other, which takes less memory."""
-    words, bounds = words_of(distinct).of_texts(codes, widths)
+    words, bounds = texts_of(*words_of(distinct), codes, widths)
     owners: Int = np.repeat(np.arange(len(widths), dtype=np.int32), np.diff(bounds))
     parts = [_matrix(words, owners, len(widths), wanted)]
     for runs, owners in word_runs(words, bounds):

@@ -9,8 +9,8 @@ from threading import Lock
 import numpy as np
 
 from lstm_model.arrays import Float32, Int, Int64, UInt64
-from lstm_model.ngrams.pieces import Words, character_ngrams, edges_of, joints_of, split_pieces, word_runs, words_of
-from lstm_model.tokens.text_encoder import Numbering, starts_of
+from lstm_model.ngrams.pieces import character_ngrams, edges_of, joints_of, split_pieces, word_runs, words_of
+from lstm_model.tokens.text_encoder import Numbering, starts_of, texts_of
 
 KEPT_NUMBERS = 4_000_000  # Remembered sums of pieces: 16 MB. The first are kept: frequent pieces come early.
 TINY = np.float32(1e-30)  # Instead of 0, the norm of a text without a known n-gram.
@@ -85,7 +85,7 @@ class NgramModel:
             try:
                 numbers = self._numbers(pieces)
                 sums = sum_runs(self.sums[numbers], widths)
-                across = {name: list(self._across(name, numbers, widths)) for name in self.tables}
+                across = [(name, *ngrams) for name in self.tables for ngrams in self._across(name, numbers, widths)]
                 kept = self.known.drop_rare(KEPT_NUMBERS // self.width)
                 del self.starts[kept + 1 :]
                 del self.words[self.starts[-1] :]
@@ -93,17 +93,16 @@ class NgramModel:
             except BaseException:
                 self._forget()  # No number may stay without its sums.
                 raise
-        for name, table in self.tables.items():
-            for keys, owners in across[name]:
-                sums[:, self.columns[name]] += table.sums(keys, owners, len(texts))
+        for name, keys, owners in across:
+            sums[:, self.columns[name]] += self.tables[name].sums(keys, owners, len(texts))
         return sums
 
     def _across(self, name: str, numbers: Int64, widths: Int64) -> Iterator[tuple[UInt64, Int]]:
         """Yield the keys of a part's n-grams across pieces, and the text of each; numbers: of the pieces, in order."""
         # Nothing may refer to the arrays afterwards: they could not shrink.
         if name == "words":
-            words = Words(np.frombuffer(self.words, np.uint64), np.frombuffer(self.starts, np.int64))
-            return word_runs(*words.of_texts(numbers, widths))
+            words, starts = np.frombuffer(self.words, np.uint64), np.frombuffer(self.starts, np.int64)
+            return word_runs(*texts_of(words, starts, numbers, widths))
         edges = np.frombuffer(self.edges, np.uint64).reshape(-1, 2)
         return iter([joints_of(edges[numbers], starts_of(widths))])
 
@@ -112,15 +111,15 @@ class NgramModel:
         size = len(self.known)
         numbers = self.known.of(pieces)
         if new := self.known.new:
-            words = words_of(new)
-            self.starts.frombytes((words.starts[1:] + self.starts[-1]).tobytes())
-            self.words.frombytes(words.keys.tobytes())
+            words, starts = words_of(new)
+            self.starts.frombytes((starts[1:] + self.starts[-1]).tobytes())
+            self.words.frombytes(words.tobytes())
             self.edges.frombytes(edges_of(new).tobytes())
             if len(self.known) > len(self.sums):
                 grown = np.zeros((2 * len(self.known), self.width), np.float32)
                 grown[:size] = self.sums[:size]
                 self.sums = grown
-            self.sums[size : len(self.known)] = self._read(new, words.keys, words.starts)
+            self.sums[size : len(self.known)] = self._read(new, words, starts)
         return numbers
 
     def _read(self, pieces: Sequence[str], word_keys: UInt64, starts: Int64) -> Float32:

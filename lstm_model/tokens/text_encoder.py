@@ -5,11 +5,12 @@ from array import array
 from collections.abc import Sequence
 from itertools import chain
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 from tokenizers import Tokenizer, models
 
-from lstm_model.arrays import Int32, Int64
+from lstm_model.arrays import Int32, Int64, UInt64
 from lstm_model.tokens.words import ASCII_WORD
 
 UNK_ID = 1
@@ -18,6 +19,8 @@ KEPT_PIECES = 100_000  # About 15 MB. The first are kept: frequent pieces come e
 KEPT_CHARACTERS = 100
 LONGEST_PIECE = 100_000  # Characters without a space that are read; tokenizing takes about 100 bytes for each.
 CHARACTERS_PER_TOKEN = 16  # First guess for the length of a text's first max_length tokens.
+
+Values = TypeVar("Values", Int32, UInt64)
 
 
 class TextEncoder:
@@ -91,14 +94,16 @@ class TextEncoder:
             try:
                 numbers = self.known.of(pieces)
                 self._learn()
-                token_ids, widths = self._tokens(numbers)
+                # Without a name for the arrays: they could not shrink while something refers to them.
+                token_ids, bounds = texts_of(
+                    np.asarray(self.tokens), np.frombuffer(self.starts, np.int64), numbers, counts
+                )
                 kept = self.known.drop_rare(KEPT_PIECES)
                 del self.starts[kept + 1 :]
                 del self.tokens[self.starts[-1] :]
             except BaseException:
                 self._forget()  # No number may stay without its tokens.
                 raise
-        bounds = starts_of(widths)[starts_of(counts)]
         lengths = np.diff(bounds)
         if lengths.max() > self.max_length:
             inside = np.arange(len(token_ids)) - np.repeat(bounds[:-1], lengths) < self.max_length
@@ -120,13 +125,6 @@ class TextEncoder:
             else:
                 tokens.extend(token_id(part, UNK_ID) for part in find(word))
             self.starts.append(len(tokens))
-
-    def _tokens(self, numbers: Int64) -> tuple[Int32, Int64]:
-        """Return the token_ids of known pieces in order, and how many each has."""
-        known_starts = np.frombuffer(self.starts, np.int64)
-        starts = known_starts[numbers]
-        widths = known_starts[numbers + 1] - starts
-        return np.asarray(self.tokens)[places_of(starts, widths)], widths
 
 
 class Numbering(dict[str, int]):
@@ -164,10 +162,16 @@ def starts_of(widths: Int64) -> Int64:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(widths)])
 
 
-def places_of(starts: Int64, lengths: Int64) -> Int64:
-    """Return start, start + 1, ... of each run, one run after the other: int64[sum of lengths]."""
+def texts_of(values: Values, starts: Int64, numbers: Int64, counts: Int64) -> tuple[Values, Int64]:
+    """Return the values of texts in order, and where each text starts among them: int64[N + 1].
+
+    Piece n has values[starts[n]:starts[n+1]]. numbers: the pieces of all texts in order; counts: how many each has.
+    """
+    first = starts[numbers]
+    lengths = starts[numbers + 1] - first
     before = starts_of(lengths)
-    return np.repeat(starts - before[:-1], lengths) + np.arange(before[-1])
+    places = np.repeat(first - before[:-1], lengths) + np.arange(before[-1])
+    return values[places], before[starts_of(counts)]
 
 
 def _beginning(text: str, window: int) -> str:

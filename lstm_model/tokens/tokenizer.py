@@ -12,7 +12,7 @@ from tokenizers.pre_tokenizers import PreTokenizer
 
 from lstm_model.arrays import Bool, Float64, Int, Int32, Int64
 from lstm_model.config.tokenization import TokenizationConfig
-from lstm_model.tokens.text_encoder import CHUNK_TEXTS, UNK_ID, split_spaces
+from lstm_model.tokens.text_encoder import CHUNK_TEXTS, UNK_ID, split_spaces, starts_of
 from lstm_model.tokens.words import INVISIBLE, mostly_alphabetic, run_splitter, word_splitter
 
 PAD, UNK = "[PAD]", "[UNK]"
@@ -104,5 +104,4 @@ def hardly_read(texts: Sequence[str], tokens: Int, unknown: Float64) -> Bool:
 
 def unknown_rates(token_ids: Int32, offsets: Int64) -> Float64:
     """Return the share of [UNK] among the tokens of each row: float64[N]; every row has a token."""
-    unknown = np.concatenate([[0], np.cumsum(token_ids == UNK_ID)])[offsets]
-    return np.asarray(np.diff(unknown) / np.diff(offsets), np.float64)
+    return np.asarray(np.diff(starts_of(token_ids == UNK_ID)[offsets]) / np.diff(offsets), np.float64)
