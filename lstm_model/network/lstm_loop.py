@@ -55,7 +55,7 @@ def _call(layer: Any, loop: "_Loop", states: Any, mask: Any = None, training: bo
     lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
     kernel, bias = (tf.concat([_packed(getattr(cell, part)) for cell in cells], -1) for part in ("kernel", "bias"))
     recurrent = tf.stack([_packed(cell.recurrent_kernel) for cell in cells])
-    outputs = loop(recurrent, lengths, tf.tensordot(states, kernel, 1) + bias)
+    outputs = tf.custom_gradient(loop.run)(recurrent, lengths, tf.tensordot(states, kernel, 1) + bias)
     if _cells(layer)[0].return_sequences:
         return outputs
     units = recurrent.shape[1]  # The backward direction ends at the first token.
@@ -179,27 +179,22 @@ class _Loop:
         self.thread = ThreadPoolExecutor(1)
         self.buffers: dict[tuple[int, bool], Float32] = {}
 
-    def __call__(self, recurrent: Any, lengths: Any, inputs: Any) -> Any:
-        """recurrent: [D, H, 4H]; lengths: int32[B]; inputs: [B, L, D*4H] -> [B, L, D*H]."""
+    def run(self, recurrent: Any, lengths: Any, inputs: Any) -> Any:
+        """recurrent: [D, H, 4H]; lengths: int32[B]; inputs: [B, L, D*4H] -> [B, L, D*H], and its gradient."""
         count, units = recurrent.shape[:2]
+        outputs = tf.numpy_function(self._forward, [recurrent, lengths, inputs], tf.float32)
+        outputs = tf.ensure_shape(outputs, (None, None, count * units))
 
-        @tf.custom_gradient  # type: ignore[untyped-decorator]
-        def run(recurrent: Any, inputs: Any) -> Any:
-            outputs = tf.numpy_function(self._forward, [recurrent, lengths, inputs], tf.float32)
-            outputs = tf.ensure_shape(outputs, (None, None, count * units))
+        def gradient(upstream: Any) -> Any:
+            changes = tf.numpy_function(self._backward, [recurrent, lengths, upstream], tf.float32)
+            changes = tf.ensure_shape(changes, (None, None, count * 4 * units))
+            none = tf.zeros_like(outputs[:, :1, :units])
+            before = [tf.concat([none, outputs[:, :-1, :units]], 1)]
+            before += [tf.concat([outputs[:, 1:, units:], none], 1)] if count == 2 else []
+            pairs = zip(before, tf.split(changes, count, -1), strict=True)
+            return tf.stack([tf.tensordot(h, change, [[0, 1], [0, 1]]) for h, change in pairs]), None, changes
 
-            def gradient(upstream: Any) -> Any:
-                changes = tf.numpy_function(self._backward, [recurrent, lengths, upstream], tf.float32)
-                changes = tf.ensure_shape(changes, (None, None, count * 4 * units))
-                none = tf.zeros_like(outputs[:, :1, :units])
-                before = [tf.concat([none, outputs[:, :-1, :units]], 1)]
-                before += [tf.concat([outputs[:, 1:, units:], none], 1)] if count == 2 else []
-                pairs = zip(before, tf.split(changes, count, -1), strict=True)
-                return tf.stack([tf.tensordot(h, change, [[0, 1], [0, 1]]) for h, change in pairs]), changes
-
-            return outputs, gradient
-
-        return run(recurrent, inputs)
+        return outputs, gradient
 
     def _forward(self, recurrent: Float32, lengths: Int32, inputs: Float32) -> Float32:
         outputs = np.empty((*inputs.shape[:2], inputs.shape[2] // 4), np.float32)
