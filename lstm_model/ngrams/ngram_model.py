@@ -62,7 +62,7 @@ class NgramModel:
 
     def _forget(self) -> None:
         self.known = Numbering()
-        self.sums = np.zeros((0, self.width), np.float32)  # Of each known piece, the parts next to each other.
+        self.sums = array("f")  # `width` for each known piece, the parts next to each other.
         self.words, self.starts = array("Q"), array("q", [0])  # Keys of the words of each known piece.
         self.edges = array("Q")  # Two for each known piece.
 
@@ -84,9 +84,10 @@ class NgramModel:
         with self.lock:
             try:
                 numbers = self._numbers(pieces)
-                sums = sum_runs(self.sums[numbers], widths)
+                sums = sum_runs(np.frombuffer(self.sums, np.float32).reshape(-1, self.width)[numbers], widths)
                 across = [(name, *ngrams) for name in self.tables for ngrams in self._across(name, numbers, widths)]
                 kept = self.known.drop_rare(KEPT_NUMBERS // self.width)
+                del self.sums[kept * self.width :]
                 del self.starts[kept + 1 :]
                 del self.words[self.starts[-1] :]
                 del self.edges[2 * kept :]
@@ -108,18 +109,13 @@ class NgramModel:
 
     def _numbers(self, pieces: Sequence[str]) -> Int64:
         """Return the number of each piece, after learning the new ones."""
-        size = len(self.known)
         numbers = self.known.of(pieces)
         if new := self.known.new:
             words, starts = words_of(new)
             self.starts.frombytes((starts[1:] + self.starts[-1]).tobytes())
             self.words.frombytes(words.tobytes())
             self.edges.frombytes(edges_of(new).tobytes())
-            if len(self.known) > len(self.sums):
-                grown = np.zeros((2 * len(self.known), self.width), np.float32)
-                grown[:size] = self.sums[:size]
-                self.sums = grown
-            self.sums[size : len(self.known)] = self._read(new, words, starts)
+            self.sums.frombytes(self._read(new, words, starts).data.cast("B"))
         return numbers
 
     def _read(self, pieces: Sequence[str], word_keys: UInt64, starts: Int64) -> Float32:
