@@ -57,15 +57,8 @@ class Ngrams:
         np.save(folder / keys_file, self.keys)
         weights = [self.weights, self.bayes] if bayes is None else [self.weights + np.float32(bayes) * self.bayes]
         rows = np.column_stack([*weights, self.squares])
-        last = np.zeros(rows.shape[1], np.float32)
-        last[: len(self.intercepts)] = self.intercepts
+        last = np.pad(self.intercepts, (0, rows.shape[1] - len(self.intercepts)))
         np.save(folder / rows_file, np.vstack([rows, last]))
-
-
-def split_margins(margins: Float32) -> tuple[Float32, Float32]:
-    """Return the margins of the SVM and of naive Bayes, float32[N, C] each, of a table that has both."""
-    classes = margins.shape[1] // 2
-    return margins[:, :classes], margins[:, classes:]
 
 
 def save_served(source: Path, target: Path, name: str, *, bayes: float) -> None:
