@@ -67,13 +67,12 @@ def train_network(
     """
     table = network.get_layer("embedding").embeddings
     initial = table.numpy() if frozen_rows is not None else None
+    steps = -(-len(train) // batch_size(len(train), config))
     # Averaged weights generalize better and need no schedule (Izmailov et al. 2018, "Averaging weights leads to wider
     # optima"). The horizon of the average is set in epochs, to suit small and large data.
-    horizon = max(config.average_epochs * -(-len(train) // batch_size(len(train), config)), 1)
-    momentum, clip_norm = 1 - 1 / horizon, config.gradient_clip_norm
-    optimizer = Optimizer(
-        network, rate=config.learning_rate, clip_norm=clip_norm, momentum=momentum, frozen_rows=frozen_rows
-    )
+    momentum = 1 - 1 / max(config.average_epochs * steps, 1)
+    rate, clip_norm = config.learning_rate, config.gradient_clip_norm
+    optimizer = Optimizer(network, rate=rate, clip_norm=clip_norm, momentum=momentum, frozen_rows=frozen_rows)
     history, best_weights = _restore(network, optimizer, checkpoint)
     for epoch, metrics in enumerate(history.epochs, start=1):
         on_epoch(epoch, metrics)
