@@ -2,7 +2,7 @@
 
 At the sizes of text classifiers (B 64, H 32 to 128) Keras spends most of a step on starting small operations, and each
 reads again what the last one wrote. Here a step of time is one product and one pass over the gates, and the directions,
-or the halves of a batch, run in two threads (docs/results.md compares). The network stays one of Keras layers; only
+or the halves of a batch, run in two threads (ADR 18 compares). The network stays one of Keras layers; only
 `network(...)` traced inside `fast_lstm` runs here.
 """
 
