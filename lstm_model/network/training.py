@@ -5,7 +5,6 @@ An interrupted training continues after its last finished epoch and ends with th
 """
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -201,32 +200,22 @@ def _validate(network: keras.Model, rows: EncodedRows) -> dict[str, float]:
 
 
 def _save(network: keras.Model, optimizer: Optimizer, best_weights: list[Any], history: History, folder: Path) -> None:
-    """Write the state next to the folder, then rename it into place."""
-    new, old = (folder.with_name(f"{folder.name}.{suffix}") for suffix in ("new", "old"))
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    new.mkdir(parents=True)
+    """Write the state next to that of the epoch before, then replace it."""
+    folder.mkdir(parents=True, exist_ok=True)
     variables = [variable.numpy() for variable in optimizer.variables]
     parts = {"weight": network.get_weights(), "best": best_weights, "optimizer": variables}
     state = {f"{name}_{i}": value for name, values in parts.items() for i, value in enumerate(values)}
-    np.savez(new / "state.npz", **state)
-    (new / "history.json").write_text(json.dumps(asdict(history)))
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    np.savez(folder / "new.npz", history=np.array(json.dumps(asdict(history))), **state)
+    (folder / "new.npz").replace(folder / "state.npz")
 
 
 def _restore(network: keras.Model, optimizer: Optimizer, folder: Path | None) -> tuple[History, list[Any]]:
     """Load the state of a checkpoint into the network; return its history and best weights."""
     weights = network.get_weights()
-    old = folder and folder.with_name(f"{folder.name}.old")
-    if folder and old and old.exists() and not folder.exists():  # Killed between the two renames of _save.
-        old.rename(folder)
-    if not folder or not folder.exists():
+    if not folder or not (folder / "state.npz").exists():
         return History(), weights
     with np.load(folder / "state.npz", allow_pickle=False) as state:
         network.set_weights([state[f"weight_{i}"] for i in range(len(weights))])
         optimizer.restore([state[f"optimizer_{i}"] for i in range(len(optimizer.variables))])
         best = [state[f"best_{i}"] for i in range(len(weights))]
-    return History(**json.loads((folder / "history.json").read_text())), best
+        return History(**json.loads(str(state["history"]))), best

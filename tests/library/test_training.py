@@ -137,19 +137,18 @@ def test_two_runs_are_bit_identical_with_or_without_checkpoints(run: Run) -> Non
     run.assert_same(network, train_network(network, TRAIN, VALIDATION, settings()))
 
 
-@pytest.mark.parametrize("killed_between_renames", [False, True])
+@pytest.mark.parametrize("killed_while_saving", [False, True])
 def test_an_interrupted_training_ends_as_if_it_had_not_been(
-    run: Run, epoch_2: Path, tmp_path: Path, killed_between_renames: bool
+    run: Run, epoch_2: Path, tmp_path: Path, killed_while_saving: bool
 ) -> None:
-    # A checkpoint is replaced by two renames: state -> state.old, state.new -> state.
-    shutil.copytree(epoch_2, tmp_path / ("state.old" if killed_between_renames else "state"))
-    if killed_between_renames:
-        (tmp_path / "state.new").mkdir()
+    shutil.copytree(epoch_2, tmp_path / "state")
+    if killed_while_saving:
+        (tmp_path / "state" / "new.npz").write_bytes(b"half")
     resumed = train(tmp_path / "state")
     run.assert_same(resumed.network, resumed.history)
     assert {epoch for epoch, _, _ in resumed.batches} == {3, 4}
     assert resumed.epochs == [1, 2, 3, 4]
-    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["state.npz"]
 
 
 def test_an_epoch_that_was_interrupted_leaves_the_checkpoint_of_the_one_before(epoch_2: Path, tmp_path: Path) -> None:
@@ -157,7 +156,6 @@ def test_an_epoch_that_was_interrupted_leaves_the_checkpoint_of_the_one_before(e
         train_network(
             build(), TRAIN, VALIDATION, settings(), checkpoint=tmp_path / "state", on_batch=interrupt_inside_epoch_3
         )
-    assert (tmp_path / "state" / "history.json").read_text() == (epoch_2 / "history.json").read_text()
     with np.load(tmp_path / "state" / "state.npz") as found, np.load(epoch_2 / "state.npz") as expected:
         assert found.files == expected.files
         for name in expected.files:
