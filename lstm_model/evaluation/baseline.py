@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
-from sklearn.svm import LinearSVC
 
-from lstm_model.arrays import UInt64
 from lstm_model.ngrams.counts import KINDS, Csr, Kind, count_ngrams, most_frequent
 from lstm_model.ngrams.fit import MOST_NUMBERS, linear_svm, sample_rows
 
 Rows = tuple[Sequence[str], Sequence[str]]  # Texts and labels.
 Answer = Callable[[Sequence[str]], list[str]]  # Texts -> the label of each.
+Read = Callable[[Sequence[str]], Csr]  # Texts -> their features: float64[N, F].
 FEATURES: tuple[tuple[Kind, ...], ...] = (("words",), ("characters",), KINDS)
 CHUNK_ROWS = 10_000  # Answered at once; bounds memory.
 
@@ -32,19 +31,6 @@ class BaselineAnswers:
     name: str
     labels: list[str]
     validation_accuracy: dict[str, float]
-
-
-@dataclass(frozen=True)
-class _Terms:
-    """Terms of one kind, their keys: uint64[F], sorted, and how counts of them are weighted."""
-
-    kind: Kind
-    keys: UInt64
-    weighting: TfidfTransformer
-
-    def read(self, texts: Sequence[str]) -> Csr:
-        """Return float64[N, F]."""
-        return self.weighting.transform(count_ngrams(texts, self.kind, self.keys)[1].astype(np.float64), copy=False)
 
 
 def answer_with_baseline(*, train: Rows, validation: Rows, texts: Sequence[str]) -> BaselineAnswers:
@@ -84,23 +70,21 @@ def _fit(kinds: Sequence[Kind], train: Rows, features: Callable[[bytes, Kind], A
     if not parts:
         return None
     svm = linear_svm(_joined([rows for rows, _ in parts]), [train[1][row] for row in chosen])
-    return partial(_answer, svm, [terms for _, terms in parts])
+    readers = [read for _, read in parts]
 
+    def answer(texts: Sequence[str]) -> list[str]:
+        chunks = [texts[first : first + CHUNK_ROWS] for first in range(0, len(texts), CHUNK_ROWS)]
+        return [label for chunk in chunks for label in svm.predict(_joined([read(chunk) for read in readers])).tolist()]
 
-def _answer(svm: LinearSVC, terms: list[_Terms], texts: Sequence[str]) -> list[str]:
-    labels: list[str] = []
-    for first in range(0, len(texts), CHUNK_ROWS):
-        chunk = texts[first : first + CHUNK_ROWS]
-        labels += svm.predict(_joined([one.read(chunk) for one in terms])).tolist()
-    return labels
+    return answer
 
 
 def _joined(parts: list[Csr]) -> Csr:
     return sparse.hstack(parts).tocsr() if len(parts) > 1 else parts[0]  # Of one part, it would be a copy.
 
 
-def _tf_idf(train: Sequence[str], chosen: bytes, kind: Kind, *, most: int) -> tuple[Csr, _Terms] | None:
-    """Return the features and terms of train texts: terms of two texts or more, unless all terms are of one.
+def _tf_idf(train: Sequence[str], chosen: bytes, kind: Kind, *, most: int) -> tuple[Csr, Read] | None:
+    """Return the features of train texts, and how to read others: terms of two texts or more, unless all are of one.
 
     chosen: int64 numbers of the texts to fit, as bytes, so that the answer can be cached.
     """
@@ -114,4 +98,9 @@ def _tf_idf(train: Sequence[str], chosen: bytes, kind: Kind, *, most: int) -> tu
     counts = counts[:, columns]
     counts = counts.astype(np.float64)  # By itself: all counts are gone by now.
     weighting = TfidfTransformer(sublinear_tf=True).fit(counts)
-    return weighting.transform(counts, copy=False), _Terms(kind, keys[columns], weighting)
+    keys = keys[columns]
+
+    def read(texts: Sequence[str]) -> Csr:
+        return weighting.transform(count_ngrams(texts, kind, keys)[1].astype(np.float64), copy=False)
+
+    return weighting.transform(counts, copy=False), read
