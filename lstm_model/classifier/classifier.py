@@ -80,6 +80,8 @@ class Classifier:
 
     def __init__(self, folder: Path, *, num_threads: int) -> None:
         self.description = ClassifierDescription.read(folder)
+        self.labels = self.description.labels  # Of the C classes, in the order of the probabilities' columns.
+        self.inputs = self.description.inputs  # The columns that `data.text_columns.join_texts` makes a text of.
         self.tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
         self.encoder = TextEncoder(self.tokenizer)
         options = onnxruntime.SessionOptions()
@@ -96,16 +98,6 @@ class Classifier:
             raise ValueError(f"the n-grams do not have {width} labels")
         self.ngrams = NgramModel(tables) if tables else None
         self.threads = ThreadPoolExecutor(num_threads, thread_name_prefix="classifier")
-
-    @property
-    def labels(self) -> list[str]:
-        """Names of the C classes, in the order of the probabilities' columns."""
-        return self.description.labels
-
-    @property
-    def inputs(self) -> list[str]:
-        """Names of the columns that together are a text (`lstm_model.data.text_columns.join_texts`)."""
-        return self.description.inputs
 
     @classmethod
     def load(cls, folder: Path | str, *, num_threads: int | None = None) -> "Classifier":
