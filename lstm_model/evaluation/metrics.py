@@ -4,15 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn import metrics as sklearn_metrics
 
-from lstm_model.evaluation.bootstrap import Int
-
-Float = npt.NDArray[np.floating[Any]]
+from lstm_model.arrays import Float, Float64, Int, Int64
 
 
-def ids_of(names: Iterable[str], labels: Sequence[str]) -> npt.NDArray[np.int64]:
+def ids_of(names: Iterable[str], labels: Sequence[str]) -> Int64:
     """Return int64[N]: the place of each name in the C labels."""
     places = {label: place for place, label in enumerate(labels)}
     return np.array([places[name] for name in names], dtype=np.int64)
@@ -29,7 +26,7 @@ def macro_f1(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> float:
     return float(f1_scores(label_ids=label_ids, predicted_ids=predicted_ids, num_classes=num_classes).mean())
 
 
-def f1_scores(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> npt.NDArray[np.float64]:
+def f1_scores(*, label_ids: Int, predicted_ids: Int, num_classes: int) -> Float64:
     """Return the F1 of each class: float64[C]; 0 for a class never predicted and never true."""
     ids = range(num_classes)
     return np.asarray(sklearn_metrics.f1_score(label_ids, predicted_ids, labels=ids, average=None, zero_division=0))
@@ -43,11 +40,6 @@ def label_metrics(*, label_ids: Int, predicted_ids: Int, labels: Sequence[str]) 
         "macro_f1": float(f1.mean()),
         "f1": dict(zip(labels, f1.tolist(), strict=True)),
     }
-
-
-def guessing_macro_f1(num_classes: int) -> float:
-    """Return 1 / C: with labels drawn in proportion to their share p, precision and recall are p, and p sums to 1."""
-    return 1 / num_classes  # Always predicting the most frequent label scores less: 2p / (1 + p) for one, 0 for others.
 
 
 def reliability(*, label_ids: Int, probabilities: Float, bins: int) -> dict[str, list[float]]:
