@@ -133,9 +133,7 @@ class _VectorFile:
         if header:
             file.readline()
         self.count, self.binary = count, header is not None and _is_binary(rest, width)
-
-    def entries(self) -> Iterator[Entry]:
-        return self._binary_entries() if self.binary else self._lines()
+        self.entries = self._binary_entries if self.binary else self._lines
 
     def _lines(self) -> Iterator[Entry]:
         words, before = 0, 0 if self.count is None else 1
