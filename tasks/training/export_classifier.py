@@ -1,7 +1,6 @@
 """The trained network -> the classifier that is served. Its answers are compared with Keras on validation rows."""
 
 import shutil
-from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ from typing import Any
 import numpy as np
 from prefect import get_run_logger
 
-from lstm_model.classifier.calibration import Float, calibrate
+from lstm_model.arrays import Float
+from lstm_model.classifier.calibration import calibrate
 from lstm_model.classifier.classifier import DESCRIPTION, LSTM, Classifier, ClassifierDescription, mix, softmax
 from lstm_model.classifier.mixture import add_bayes, fit_mixture
 from lstm_model.config.export import ExportConfig
@@ -29,14 +29,9 @@ SERVED_FILES = ("tokenizer.json", "model.onnx", DESCRIPTION)
 VALIDATION_LOGITS = "validation_logits.npy"  # float32[N, C], mixed, not yet divided by the temperature.
 
 
-def ngram_files(parts: Iterable[str]) -> list[str]:
-    """Return the names of the files of n-gram parts."""
-    return [file for name in parts if name != LSTM for file in table_files(name)]
-
-
 def registered_files(classifier: StageRecord) -> list[str]:
     """Return the names of the files that are registered: the served ones and the network in Keras's format."""
-    return [*SERVED_FILES, *ngram_files(classifier.facts["mixture"]["weights"]), "model.keras"]
+    return sorted(classifier.files.keys() - {VALIDATION_LOGITS})
 
 
 def _report(record: StageRecord, run: Run) -> str:
@@ -87,16 +82,17 @@ def export_classifier(
             parts[kind], bayes[kind] = np.split(margins, 2, axis=1)  # Of the SVM; of naive Bayes.
     difference = _compare_with_keras(network, rows.head(config.compared_rows), parts[LSTM], config)
     mixture = fit_mixture(parts, rows.label_ids, bayes)
-    for kind in mixture.weights.keys() & bayes.keys():  # Those that were fitted on validation rows too.
-        save_served(ngrams.folder, folder, kind, bayes=mixture.bayes)
+    files = list(SERVED_FILES)
+    for kind in [name for name in mixture.weights if name != LSTM]:
+        save_served(ngrams.folder, folder, kind, bayes=mixture.bayes)  # Fitted on validation rows too.
+        files += table_files(kind)
     logits = mix(add_bayes(parts, bayes, mixture.bayes), mixture.weights)
     np.save(folder / VALIDATION_LOGITS, logits)
     calibration = calibrate(logits=logits, label_ids=rows.label_ids, wanted=config.calibrate)
     description = replace(description, temperature=calibration.temperature, mixture=mixture.weights)
-    files = [*SERVED_FILES, *ngram_files(mixture.weights)]
     description.sealed(folder, [name for name in files if name != DESCRIPTION]).write(folder)
     return {
-        "labels": encoded.facts["labels"],
+        "labels": description.labels,
         "max_difference": difference,
         "compared": min(len(rows), config.compared_rows),
         "calibration": asdict(calibration),
