@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from lstm_model.arrays import Float32, Int64
 from lstm_model.classifier.answers import answer_table
 from lstm_model.digests import digest_text
 
-Predict = Callable[[Sequence[str]], npt.NDArray[np.float32]]  # N texts -> float32[N, C]
+Predict = Callable[[Sequence[str]], Float32]  # N texts -> float32[N, C]
 
 ASKED_ROWS = 2_000  # Each change predicts all of them once more.
 SHOWN_EXAMPLES = 5
@@ -41,7 +41,7 @@ CHANGES: dict[str, Callable[[str], str]] = {
 }
 
 
-def asked_rows(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+def asked_rows(texts: Sequence[str]) -> Int64:
     """Return the row numbers of the texts to change: the 2,000 lowest digests, so the same texts in any file order."""
     order = sorted(range(len(texts)), key=lambda row: (digest_text(texts[row]), row))
     return np.array(sorted(order[:ASKED_ROWS]), dtype=np.int64)

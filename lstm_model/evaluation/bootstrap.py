@@ -7,14 +7,12 @@ combination of label and predictions: the same distribution as drawing rows, but
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
-Int = npt.NDArray[np.integer[Any]]
-Float = npt.NDArray[np.float64]
+from lstm_model.arrays import Float64, Int
+
 Interval = tuple[float, float]
 DRAWN_COUNTS = 4_000_000  # Bounds memory: counts in memory at once, 8 bytes each.
 
@@ -28,7 +26,7 @@ class Resampling:
 
 def bootstrap(
     *, label_ids: Int, predictions: Mapping[str, Int], num_classes: int, resampling: Resampling
-) -> dict[str, dict[str, Float]]:
+) -> dict[str, dict[str, Float64]]:
     """Return the metrics of each predictor in R rounds: accuracy float64[R], macro_f1 float64[R], f1 float64[R, C].
 
     label_ids: int[N] in [0, C). predictions: int[N] by name; -1 is none of the C labels. All predictors get the same
@@ -52,7 +50,7 @@ def bootstrap(
     }
 
 
-def interval(values: Float, confidence: float) -> Interval:
+def interval(values: Float64, confidence: float) -> Interval:
     """Return the percentile interval of resampled values: float64[R]."""
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
@@ -64,7 +62,7 @@ def _members(ids: Int, num_classes: int) -> sparse.csr_array:
     return sparse.csr_array((np.ones(len(inside)), (inside, ids[inside])), shape=(len(ids), num_classes))
 
 
-def _metrics(drawn: Float, actual: sparse.csr_array, predicted: sparse.csr_array) -> dict[str, Float]:
+def _metrics(drawn: Float64, actual: sparse.csr_array, predicted: sparse.csr_array) -> dict[str, Float64]:
     # Sparse: with many classes most entries are zero, and dense products would be slower by the number of classes.
     right = drawn @ actual.multiply(predicted)
     f1 = 2 * right / np.maximum(drawn @ (actual + predicted), 1)

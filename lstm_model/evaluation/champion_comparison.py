@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from lstm_model.evaluation.bootstrap import Int, Resampling, bootstrap, interval
+from lstm_model.arrays import Bool, Int
+from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
 from lstm_model.evaluation.metrics import label_metrics
 from lstm_model.evaluation.record import MacroF1Difference, Record
 
@@ -34,7 +34,7 @@ class ChampionComparison(Record):
     difference: Difference  # Candidate - champion.
 
 
-def unseen_rows(text_digests: pd.Series, manifests: Sequence[pd.DataFrame]) -> npt.NDArray[np.bool_]:
+def unseen_rows(text_digests: pd.Series, manifests: Sequence[pd.DataFrame]) -> Bool:
     """Return bool[N]: the text is in the train or validation part of no manifest (columns text_digest and split)."""
     seen = [manifest.loc[manifest["split"].isin(SEEN_PARTS), "text_digest"] for manifest in manifests]
     return ~text_digests.isin(set().union(*seen)).to_numpy(dtype=bool)

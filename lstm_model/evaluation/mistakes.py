@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from lstm_model.arrays import Float, Int
 from lstm_model.classifier.answers import probability_columns
-from lstm_model.evaluation.bootstrap import Int
-from lstm_model.evaluation.metrics import Float, ids_of
+from lstm_model.evaluation.metrics import ids_of
 
 
 def confident_mistakes(answers: pd.DataFrame) -> pd.DataFrame:

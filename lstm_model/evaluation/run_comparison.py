@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lstm_model.arrays import Float64
 from lstm_model.classifier.answers import probability_columns
-from lstm_model.evaluation.bootstrap import Float, Resampling, bootstrap, interval
+from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
 from lstm_model.evaluation.metrics import classification_metrics, ids_of
 
 METRICS = ("macro_f1", "accuracy", "log_loss", "calibration_error")
@@ -111,7 +112,7 @@ def compare_metrics(
 
 
 def _compared(
-    name: str, values: tuple[float, float], draws: Sequence[Float | None], resampling: Resampling
+    name: str, values: tuple[float, float], draws: Sequence[Float64 | None], resampling: Resampling
 ) -> dict[str, Any]:
     """draws: the metric's resampled values float64[R] of A and of B, or None."""
     row: dict[str, Any] = {"name": name, "a": values[0], "b": values[1], "difference": values[0] - values[1]}

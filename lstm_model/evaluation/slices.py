@@ -7,9 +7,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from lstm_model.arrays import Float, Int
 from lstm_model.data.texts import BLANK
-from lstm_model.evaluation.bootstrap import Int, Resampling, bootstrap, interval
-from lstm_model.evaluation.metrics import Float, f1_scores
+from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
+from lstm_model.evaluation.metrics import f1_scores
 
 Buckets: TypeAlias = "pd.Categorical[str]"  # The bucket of each row; the categories are in reading order.
 

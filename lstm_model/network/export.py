@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -42,7 +41,7 @@ class _Graph:
     def weights(self, layer: str) -> list[Float32]:
         return [np.asarray(value, dtype=np.float32) for value in self.network.get_layer(layer).get_weights()]
 
-    def constant(self, name: str, value: npt.ArrayLike) -> str:
+    def constant(self, name: str, value: Any) -> str:
         self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
         return name
 

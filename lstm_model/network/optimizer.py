@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from lstm_model.arrays import Bool
@@ -47,7 +46,7 @@ class Optimizer:
         """The state that a checkpoint needs after `catch_up`."""
         return [self.step, *self.state, *self.rows]
 
-    def restore(self, values: list[npt.NDArray[Any]]) -> None:
+    def restore(self, values: list[Any]) -> None:
         for variable, value in zip(self.variables, values, strict=True):
             variable.assign(value)
         self.last.assign(tf.fill(self.last.shape, self.step))

@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
-from lstm_model.arrays import Float32, Float64, Int32, Int64, UInt64
+from lstm_model.arrays import Bool, Float32, Float64, Int32, Int64, UInt64
 from lstm_model.ngrams.counts import Csr, Kind, count_ngrams, first_words, most_frequent
 from lstm_model.ngrams.ngram_model import table_files
 
@@ -132,7 +131,7 @@ def _fit_labels(counts: Csr, idf: Float64, label_ids: Int32, num_classes: int) -
     return weights, bayes * np.float32((rows @ weights).std() / spread if spread else 0), intercepts
 
 
-def linear_svm(features: Csr, labels: npt.ArrayLike) -> LinearSVC:
+def linear_svm(features: Csr, labels: Bool | list[str]) -> LinearSVC:
     """Return a fitted linear SVM; equal input gives an equal one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # The last iterations do not change the labels here.

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lstm_model.arrays import Float, Int
 from lstm_model.classifier.answers import answer_table
-from lstm_model.classifier.calibration import Float, Int
 from lstm_model.classifier.classifier import LSTM, Classifier, mix, softmax
 from lstm_model.config.data import DataConfig
 from lstm_model.config.evaluation import EvaluationConfig
