@@ -1,3 +1,4 @@
+from math import log2
 from typing import Literal
 
 from pydantic import Field
@@ -31,3 +32,11 @@ class TrainingConfig(Section):
     """champion: start from the champion's weights where tokens, labels and sizes agree, instead of from random ones."""
     seed: int = Field(42, ge=0)
     """Decides initial weights, order and dropout, together with the epoch."""
+
+    def for_rows(self, rows: int) -> "TrainingConfig":
+        """Return the settings for so many train rows: values where 0 or nothing is set."""
+        few = rows < 10_000  # Epochs are short and noisy, and may take twice as long.
+        size = self.batch_size or 2 ** min(max(round(log2(max(rows, 1) / 300)), 5), 9)
+        patience = self.patience or (3 if few else 2)
+        adversarial = float(few) if self.adversarial is None else self.adversarial
+        return self.model_copy(update={"batch_size": size, "patience": patience, "adversarial": adversarial})

@@ -66,7 +66,8 @@ def train_network(
     """
     table = network.get_layer("embedding").embeddings
     initial = table.numpy() if frozen_rows is not None else None
-    steps = -(-len(train) // batch_size(len(train), config))
+    config = config.for_rows(len(train))
+    steps = -(-len(train) // config.batch_size)
     # Averaged weights generalize better and need no schedule (Izmailov et al. 2018, "Averaging weights leads to wider
     # optima"). The horizon of the average is set in epochs, to suit small and large data.
     momentum = 1 - 1 / max(config.average_epochs * steps, 1)
@@ -76,9 +77,9 @@ def train_network(
     for epoch, metrics in enumerate(history.epochs, start=1):
         on_epoch(epoch, metrics)
     weights = class_weights(train.label_ids, network.output_shape[-1], config.class_weights)
-    step = _Step(network, optimizer, adversarial=adversarial(len(train), config))
+    step = _Step(network, optimizer, adversarial=config.adversarial or 0.0)
     for epoch in range(len(history.epochs) + 1, config.epochs + 1):
-        if history.since_best() >= patience(len(train), config):
+        if history.since_best() >= config.patience:
             break
         with threadpool_limits(1, "blas"):  # The matrices of fast_lstm are too small for two threads.
             metrics = _train_epoch(step, train, weights, config, epoch, on_batch)
@@ -121,25 +122,10 @@ def reseed(network: keras.Model, seed: int, epoch: int) -> None:
             generator.state.assign(state.astype(generator.state.dtype))
 
 
-def batch_size(rows: int, config: TrainingConfig) -> int:
-    """Return the configured size, or for 0 the power of two between 32 and 512 that is nearest to rows / 300."""
-    return config.batch_size or 2 ** int(np.clip(round(np.log2(max(rows, 1) / 300)), 5, 9))
-
-
-def patience(rows: int, config: TrainingConfig) -> int:
-    """Return the configured epochs, or for 0: 2 from 10,000 rows on, 3 below, where epochs are short and noisy."""
-    return config.patience or (2 if rows >= 10_000 else 3)
-
-
-def adversarial(rows: int, config: TrainingConfig) -> float:
-    """Return the configured length, or for None: 1 below 10,000 rows, where the doubled time is short, 0 from there."""
-    return config.adversarial if config.adversarial is not None else float(rows < 10_000)
-
-
 class _Step:
     """A training step as a graph for any batch; loss and hits of the epoch are summed in it and read once."""
 
-    def __init__(self, network: keras.Model, optimizer: Optimizer, *, adversarial: float = 0.0) -> None:
+    def __init__(self, network: keras.Model, optimizer: Optimizer, *, adversarial: float) -> None:
         self.network, self.optimizer, self.adversarial = network, optimizer, adversarial
         self.sums = tf.Variable(tf.zeros(2, tf.float64))
         shapes = (((None, None), tf.int32), ((None,), tf.int32), ((None,), tf.float32))
@@ -167,7 +153,7 @@ def _train_epoch(
 ) -> dict[str, float]:
     """Fit one epoch; return its metrics."""
     reseed(step.network, config.seed, epoch)
-    order = epoch_batches(rows.lengths, batch_size(len(rows), config), seed=config.seed, epoch=epoch)
+    order = epoch_batches(rows.lengths, config.batch_size, seed=config.seed, epoch=epoch)
     step.sums.assign([0, 0])
     for done, batch in enumerate(order, start=1):
         label_ids = rows.label_ids[batch]

@@ -44,9 +44,9 @@ def log_training(record: StageRecord, run: Run) -> dict[str, float]:
 
 
 def _report(record: StageRecord, run: Run) -> str:
+    facts = record.facts
     log_training(record, run)
     log_file(run, record.file("curves.png"), "figures")
-    facts = record.facts
     return f"epoch {facts['best_epoch']} of {facts['epochs']} was the best; {facts['parameters']:,} parameters"
 
 
@@ -68,11 +68,11 @@ def train_model(
 
     start: the registered version whose weights it starts from, where the two have parts in common.
     """
-    from lstm_model.network.training import History, patience
+    from lstm_model.network.training import History
 
     rows = encoded.facts["parts"]["train"]["rows"]
     progress = Progress("training-progress", "training", total=rows * training.epochs, unit="rows", bound="at most")
-    history, most = History(), patience(rows, training)
+    history, most = History(), training.for_rows(rows).patience
 
     def on_batch(epoch: int, done: int, total: int) -> None:
         what = f"training, epoch {epoch} of at most {training.epochs}"

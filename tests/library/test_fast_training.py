@@ -17,7 +17,6 @@ from lstm_model.network import lstm_loop
 from lstm_model.network.lstm_loop import fast_lstm
 from lstm_model.network.network import build_network
 from lstm_model.network.optimizer import Optimizer
-from lstm_model.network.training import adversarial, batch_size, patience
 
 VOCAB_SIZE = 60
 SMALL = {"embedding_dim": 6, "lstm_units": 5, "dropout_rate": 0, "word_dropout_rate": 0}
@@ -217,12 +216,12 @@ def test_a_row_that_no_batch_read_follows_the_steps_of_adam_without_a_gradient(
     ("rows", "expected"), [(1, 32), (1_000, 32), (4_600, 32), (18_000, 64), (40_000, 128), (1_000_000, 512)]
 )
 def test_the_batch_size_follows_from_the_rows(rows: int, expected: int) -> None:
-    assert batch_size(rows, TrainingConfig(batch_size=0)) == expected
-    assert batch_size(rows, TrainingConfig(batch_size=48)) == 48
+    assert TrainingConfig(batch_size=0).for_rows(rows).batch_size == expected
+    assert TrainingConfig(batch_size=48).for_rows(rows).batch_size == 48
 
 
 @pytest.mark.parametrize(("rows", "moves", "epochs"), [(9_999, 1, 3), (10_000, 0, 2)])
 def test_small_data_is_trained_adversarially_and_with_patience(rows: int, moves: float, epochs: int) -> None:
-    assert (adversarial(rows, TrainingConfig()), patience(rows, TrainingConfig())) == (moves, epochs)
-    assert adversarial(rows, TrainingConfig(adversarial=0.5)) == 0.5
-    assert patience(rows, TrainingConfig(patience=7)) == 7
+    assert (TrainingConfig().for_rows(rows).adversarial, TrainingConfig().for_rows(rows).patience) == (moves, epochs)
+    assert TrainingConfig(adversarial=0.5).for_rows(rows).adversarial == 0.5
+    assert TrainingConfig(patience=7).for_rows(rows).patience == 7
