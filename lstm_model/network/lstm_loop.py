@@ -197,18 +197,16 @@ class _Loop:
         return outputs, gradient
 
     def _forward(self, recurrent: Float32, lengths: Int32, inputs: Float32) -> Float32:
-        outputs = np.empty((*inputs.shape[:2], inputs.shape[2] // 4), np.float32)
-        self._run(_forward, inputs, lengths, outputs, recurrent)
-        return outputs
+        return self._run(_forward, inputs, lengths, recurrent, width=inputs.shape[2] // 4)
 
     def _backward(self, recurrent: Float32, lengths: Int32, upstream: Float32) -> Float32:
-        changes = np.empty((*upstream.shape[:2], upstream.shape[2] * 4), np.float32)
-        self._run(_backward, upstream, lengths, changes, np.ascontiguousarray(recurrent.transpose(0, 2, 1)))
-        return changes
+        transposed = np.ascontiguousarray(recurrent.transpose(0, 2, 1))
+        return self._run(_backward, upstream, lengths, transposed, width=upstream.shape[2] * 4)
 
-    def _run(self, function: Pass, source: Float32, lengths: Int32, target: Float32, weights: Float32) -> None:
-        """Run a pass in two threads: a direction each, or half of the rows."""
+    def _run(self, function: Pass, source: Float32, lengths: Int32, weights: Float32, *, width: int) -> Float32:
+        """Run a pass in two threads, a direction each or half of the rows; return its result: [B, L, width]."""
         rows, steps, units = *source.shape[:2], min(weights.shape[1:])
+        target = np.empty((rows, steps, width), np.float32)
         halves = [(0, rows)] if len(weights) == 2 or rows == 1 else [(0, rows // 2), (rows // 2, rows)]
         common = (source, lengths, target)
         calls = [
@@ -220,6 +218,7 @@ class _Loop:
         calls[0]()
         for other in others:
             other.result()
+        return target
 
     def _states(self, direction: int, part: tuple[int, int], steps: int, units: int) -> list[Float32]:
         """Return the gates, cells and active states of some rows; new arrays would be page faults at each step."""
