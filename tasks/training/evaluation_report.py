@@ -36,8 +36,7 @@ def evaluation_metrics(evaluation: Evaluation) -> dict[str, float]:
         key = label_key(label)
         metrics |= {f"test_{name}/{key}": value for name, value in per_class}
         metrics[f"test_f1_low/{key}"], metrics[f"test_f1_high/{key}"] = intervals.f1[label]
-    if coverage := evaluation.coverage:
-        metrics |= {"test_unknown_rate": coverage.unknown_rate, "test_hardly_read": coverage.hardly_read}
+    metrics |= {f"test_{name}": value for name, value in evaluation.coverage or ()}
     if evaluation.calibration:
         metrics["test_calibration_error_before"] = evaluation.calibration.test_calibration_error.before
     if baseline := evaluation.baseline:
