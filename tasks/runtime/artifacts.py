@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -83,6 +83,13 @@ class Progress:
             if self.bar.disable and self.shown - self.logged > LOG_SECONDS:
                 get_run_logger().info("%s", text)
                 self.logged = self.shown
+
+    def chunks(self, texts: list[str], size: int) -> Iterator[list[str]]:
+        """Yield the texts in chunks, show how many are done, and close."""
+        for first in range(0, len(texts), size):
+            yield texts[first : first + size]
+            self.set(min(first + size, len(texts)))
+        self.close()
 
     def skip(self, done: int) -> None:
         """Count what was done before: for the total, but not for the pace."""

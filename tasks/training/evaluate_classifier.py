@@ -96,14 +96,11 @@ def _answer(served: Classifier, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[
     texts = rows["text"].tolist()
     progress = Progress("evaluate-test", "answering test rows", total=len(texts), unit="rows")
     parts, tokens, unknown = [], [], []
-    for first in range(0, len(texts), PROGRESS_ROWS):
-        chunk = texts[first : first + PROGRESS_ROWS]
+    for chunk in progress.chunks(texts, PROGRESS_ROWS):
         token_ids, offsets = served.encoder.encode(chunk)
         parts.append(served.predict_parts(chunk, (token_ids, offsets)))
         tokens.append(np.diff(offsets))
         unknown.append(unknown_rates(token_ids, offsets))
-        progress.set(min(first + PROGRESS_ROWS, len(texts)))
-    progress.close()
     rows = rows.assign(tokens=np.concatenate(tokens), unknown_rate=np.concatenate(unknown))
     rows.insert(2, "text_digest", rows["text"].map(digest_text))
     joined = {name: np.concatenate([chunk[name] for chunk in parts]) for name in parts[0]}

@@ -42,7 +42,11 @@ def tokenize_and_pad(folder: Path, splits: StageRecord, config: TokenizationConf
     encoder, parts = TextEncoder(tokenizer), {}
     for name in ("train", "validation"):
         texts, label_ids = read_texts(splits, name)
-        encoded = EncodedRows(*_encode(encoder, texts, name), label_ids=label_ids)
+        progress = Progress(f"tokenize-{name}", f"tokenizing {name} rows", total=len(texts), unit="rows")
+        chunks = [encoder.encode(chunk) for chunk in progress.chunks(texts, PROGRESS_ROWS)]
+        token_ids = np.concatenate([token_ids for token_ids, _ in chunks])
+        offsets = starts_of(np.concatenate([np.diff(offsets) for _, offsets in chunks]))
+        encoded = EncodedRows(token_ids, offsets, label_ids)
         rates = unknown_rates(encoded.token_ids, encoded.offsets)
         encoded.save(folder, name)
         parts[name] = {
@@ -54,14 +58,3 @@ def tokenize_and_pad(folder: Path, splits: StageRecord, config: TokenizationConf
         }
     kind = "word" if encoder.by_piece else "bpe"
     return {"kind": kind, "vocab_size": tokenizer.get_vocab_size(), "labels": labels, "parts": parts}
-
-
-def _encode(encoder: TextEncoder, texts: list[str], name: str) -> tuple[Any, Any]:
-    progress = Progress(f"tokenize-{name}", f"tokenizing {name} rows", total=len(texts), unit="rows")
-    parts = []
-    for first in range(0, len(texts), PROGRESS_ROWS):
-        parts.append(encoder.encode(texts[first : first + PROGRESS_ROWS]))
-        progress.set(min(first + PROGRESS_ROWS, len(texts)))
-    progress.close()
-    lengths = np.concatenate([np.diff(offsets) for _, offsets in parts])
-    return np.concatenate([token_ids for token_ids, _ in parts]), starts_of(lengths)
