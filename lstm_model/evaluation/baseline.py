@@ -41,25 +41,23 @@ def answer_with_baseline(*, train: Rows, validation: Rows, texts: Sequence[str])
     nothing to learn (texts without words, one label), every text gets the most frequent train label.
     """
     counts, accuracy = Counter(train[1]), dict[str, float]()
-    name, best = "most frequent label", tuple[Kind, ...]()
+    models = {f"TF-IDF of {' and '.join(kinds)} + linear SVM": kinds for kinds in FEATURES if len(counts) > 1}
     most = max(1, MOST_NUMBERS // len(counts))
     # Words and characters, to use them again if the model of both is fitted on the same rows.
     features = lru_cache(maxsize=2)(partial(_tf_idf, train[0], most=most))
-    for kinds in FEATURES if len(counts) > 1 else ():
+    for name, kinds in models.items():
         if answer := _fit(kinds, train, features):
-            title = f"TF-IDF of {' and '.join(kinds)} + linear SVM"
             right = np.array(answer(validation[0]), object) == np.array(validation[1], object)
-            if right.mean() > max(accuracy.values(), default=-1.0):
-                name, best = title, kinds
-            accuracy[title] = float(right.mean())
-    if best:
+            accuracy[name] = float(right.mean())
+    if accuracy:
+        best = max(accuracy, key=lambda name: accuracy[name])  # Of equal ones, the first.
         features.cache_clear()
         rows = ([*train[0], *validation[0]], [*train[1], *validation[1]])
-        final = _fit(best, rows, partial(_tf_idf, rows[0], most=most))
+        final = _fit(models[best], rows, partial(_tf_idf, rows[0], most=most))
         assert final, "train rows have a term"
-        return BaselineAnswers(name, final(texts), accuracy)
+        return BaselineAnswers(best, final(texts), accuracy)
     usual = min(counts, key=lambda label: (-counts[label], label))
-    return BaselineAnswers(name, [usual] * len(texts), accuracy)
+    return BaselineAnswers("most frequent label", [usual] * len(texts), accuracy)
 
 
 def _fit(kinds: Sequence[Kind], train: Rows, features: Callable[[bytes, Kind], Any]) -> Answer | None:
