@@ -138,13 +138,12 @@ def _calibration(fitted: dict[str, Any], before: dict[str, Any], candidate: dict
 def _behaviour(
     served: Classifier, answers: pd.DataFrame, path: Path | None, config: EvaluationConfig, run: Run
 ) -> dict[str, Any]:
-    invariance = check_invariance(served.predict_probabilities, answers, labels=served.labels)
-    cases: dict[str, Any] | None = None
-    if path is not None:
-        with unchanged_file(path, run.sha256_of(path)) as reading:
-            rows = read_cases(
-                path, inputs=served.inputs, labels=served.labels, dialect=config.cases_dialect, reading=reading
-            )
-        checked = check_cases(served.predict_probabilities, rows, labels=served.labels)
-        cases = {"file": path.name, **checked, "failed": checked["failed"][: config.shown_mistakes]}
+    predict, labels = served.predict_probabilities, served.labels
+    invariance = check_invariance(predict, answers, labels=labels)
+    if path is None:
+        return {"invariance": invariance}
+    with unchanged_file(path, run.sha256_of(path)) as reading:
+        rows = read_cases(path, inputs=served.inputs, labels=labels, dialect=config.cases_dialect, reading=reading)
+    checked = check_cases(predict, rows, labels=labels)
+    cases = {"file": path.name, **checked, "failed": checked["failed"][: config.shown_mistakes]}
     return {"invariance": invariance, "cases": cases}
