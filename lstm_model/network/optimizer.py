@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from lstm_model.arrays import Bool
@@ -34,7 +33,7 @@ class Optimizer:
         self.embedding = network.get_layer("embedding")
         self.table: Any = self.embedding.embeddings.value
         self.dense = [variable.value for variable in network.trainable_variables if variable.value is not self.table]
-        self.trained = None if frozen_rows is None else tf.constant((~frozen_rows).astype(np.float32))
+        self.trained = None if frozen_rows is None else tf.cast(~frozen_rows, tf.float32)
         self.step = tf.Variable(0, dtype=tf.int64)  # A GPU cannot gather or scatter int32.
         flat = self._flat(self.dense)
         self.state = [tf.Variable(tf.zeros_like(flat)), tf.Variable(tf.zeros_like(flat)), tf.Variable(flat)]
@@ -153,6 +152,6 @@ class Optimizer:
         return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], 0)
 
     def _assign(self, flat: Any) -> None:
-        sizes = [int(np.prod(variable.shape)) for variable in self.dense]
+        sizes = [variable.shape.num_elements() for variable in self.dense]
         for variable, value in zip(self.dense, tf.split(flat, sizes), strict=True):
             variable.assign(tf.reshape(value, variable.shape))
