@@ -48,8 +48,7 @@ def name_run(kind: str) -> str:
     """Return the flow run's name: its data, its kind, its scheduled start."""
     data = flow_run.parameters.get("data") or DataConfig()
     path = data.get("path", DataConfig().path) if isinstance(data, dict) else data.path
-    started = flow_run.scheduled_start_time.strftime("%Y-%m-%d %H:%M:%S")
-    return f"{Path(path).stem} {kind} {started}"
+    return f"{Path(path).stem} {kind} {flow_run.scheduled_start_time:%Y-%m-%d %H:%M:%S}"
 
 
 @flow(name="train-text-classifier", flow_run_name=lambda: name_run(flow_run.parameters.get("trigger", "manual")))

@@ -71,10 +71,7 @@ def save_served(source: Path, target: Path, name: str, *, bayes: float) -> None:
 
 
 def fit_ngrams(texts: Sequence[str], label_ids: Int32, *, kind: Kind, num_classes: int) -> Ngrams | None:
-    """Fit on train rows; None if there is nothing to learn (no n-gram, or one label).
-
-    Above MOST_NONZEROS, a sample of the rows is fitted, stratified by label; equal input gives equal weights.
-    """
+    """Fit on train rows, or on `sample_rows` of them; None if there is nothing to learn (no n-gram, or one label)."""
     chosen = sample_rows(texts, label_ids, [kind])
     texts, label_ids = [texts[row] for row in chosen], label_ids[chosen]
     keys, counts = count_ngrams(texts, kind, least=LEAST_TEXTS[kind])
