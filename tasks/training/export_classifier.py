@@ -36,9 +36,8 @@ def registered_files(classifier: StageRecord) -> list[str]:
 
 def _report(record: StageRecord, run: Run) -> str:
     facts, shares = record.facts, record.facts["mixture"]["shares"]
-    metrics = {"max_difference": facts["max_difference"], "bytes": facts["bytes"], **facts["calibration"]}
-    metrics |= {f"share_{name}": share for name, share in shares.items()}
-    metrics["naive_bayes"] = facts["mixture"]["bayes"]
+    metrics = {name: facts[name] for name in ("max_difference", "bytes")} | facts["calibration"]
+    metrics |= {"naive_bayes": facts["mixture"]["bayes"], **{f"share_{name}": share for name, share in shares.items()}}
     log_metrics(run, {f"export.{name}": value for name, value in metrics.items()})
     if shares[LSTM] < SMALL_SHARE:
         get_run_logger().warning("On validation rows the LSTM adds next to nothing to the n-grams.")

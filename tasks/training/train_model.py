@@ -44,9 +44,9 @@ def log_training(record: StageRecord, run: Run) -> dict[str, float]:
 
 
 def _report(record: StageRecord, run: Run) -> str:
-    facts = record.facts
     log_training(record, run)
     log_file(run, record.file("curves.png"), "figures")
+    facts = record.facts
     return f"epoch {facts['best_epoch']} of {facts['epochs']} was the best; {facts['parameters']:,} parameters"
 
 
