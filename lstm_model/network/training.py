@@ -27,7 +27,6 @@ BUCKET_BATCHES = 50  # Rows are sorted by length within pools of this many batch
 PREDICT_BATCH, PREDICT_TOKENS = 512, 65_536
 
 OnBatch = Callable[[int, int, int], None]
-OnEpoch = Callable[[int, dict[str, float]], None]
 
 
 @dataclass
@@ -55,7 +54,7 @@ def train_network(
     frozen_rows: Bool | None = None,
     checkpoint: Path | None = None,
     on_batch: OnBatch = lambda epoch, done, total: None,
-    on_epoch: OnEpoch = lambda epoch, metrics: None,
+    on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, metrics: None,
 ) -> History:
     """Fit `network` in place, leave it with the weights of its best epoch and return the history.
 
