@@ -182,11 +182,13 @@ class _Loop:
     def run(self, recurrent: Any, lengths: Any, inputs: Any) -> Any:
         """recurrent: [D, H, 4H]; lengths: int32[B]; inputs: [B, L, D*4H] -> [B, L, D*H], and its gradient."""
         count, units = recurrent.shape[:2]
-        outputs = tf.numpy_function(self._forward, [recurrent, lengths, inputs], tf.float32)
+        forward = partial(self._run, _forward, count * units)
+        outputs = tf.numpy_function(forward, [inputs, lengths, recurrent], tf.float32)
         outputs = tf.ensure_shape(outputs, (None, None, count * units))
 
         def gradient(upstream: Any) -> Any:
-            changes = tf.numpy_function(self._backward, [recurrent, lengths, upstream], tf.float32)
+            backward, transposed = partial(self._run, _backward, count * 4 * units), tf.transpose(recurrent, [0, 2, 1])
+            changes = tf.numpy_function(backward, [upstream, lengths, transposed], tf.float32)
             changes = tf.ensure_shape(changes, (None, None, count * 4 * units))
             none = tf.zeros_like(outputs[:, :1, :units])
             before = [tf.concat([none, outputs[:, :-1, :units]], 1)]
@@ -196,14 +198,7 @@ class _Loop:
 
         return outputs, gradient
 
-    def _forward(self, recurrent: Float32, lengths: Int32, inputs: Float32) -> Float32:
-        return self._run(_forward, inputs, lengths, recurrent, width=inputs.shape[2] // 4)
-
-    def _backward(self, recurrent: Float32, lengths: Int32, upstream: Float32) -> Float32:
-        transposed = np.ascontiguousarray(recurrent.transpose(0, 2, 1))
-        return self._run(_backward, upstream, lengths, transposed, width=upstream.shape[2] * 4)
-
-    def _run(self, function: Pass, source: Float32, lengths: Int32, weights: Float32, *, width: int) -> Float32:
+    def _run(self, function: Pass, width: int, source: Float32, lengths: Int32, weights: Float32) -> Float32:
         """Run a pass in two threads, a direction each or half of the rows; return its result: [B, L, width]."""
         rows, steps, units = *source.shape[:2], min(weights.shape[1:])
         target = np.empty((rows, steps, width), np.float32)

@@ -86,7 +86,7 @@ def test_a_training_that_diverges_is_seen(relu: bool) -> None:
     loop = lstm_loop._Loop(relu=relu)
     inputs = np.zeros((3, 4, 8), np.float32)
     inputs[1, 2] = np.nan
-    outputs = loop._forward(np.ones((1, 2, 8), np.float32), np.full(3, 4, np.int32), inputs)
+    outputs = loop._run(lstm_loop._forward, 2, inputs, np.full(3, 4, np.int32), np.ones((1, 2, 8), np.float32))
     assert np.isnan(outputs[1, 2:]).all() and np.isfinite(outputs[[0, 2]]).all() and np.isfinite(outputs[1, :2]).all()
 
 
