@@ -20,8 +20,7 @@ from lstm_model.evaluation.metrics import ids_of
 from lstm_model.evaluation.record import Evaluation
 from tasks.promotion.check_servable import Servability
 from tasks.promotion.decision_record import Decision, carry_out, decision_lock, new_decision, read_decisions
-from tasks.promotion.register_classifier import RegisteredVersion
-from tasks.registry.registered_classifier import RegisteredClassifier
+from tasks.registry.registered_classifier import RegisteredClassifier, RegisteredVersion
 from tasks.registry.registered_model import CANDIDATE, CHAMPION, download_version, read_aliases, whole_version
 from tasks.runs.past_run import PastRun
 from tasks.runtime.retries import mlflow_client

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 import mlflow
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from lstm_model.digests import digest_text
 from lstm_model.evaluation.champion_comparison import ChampionComparison
@@ -36,13 +36,11 @@ PHRASES: dict[Kind, str] = {
 }
 
 
-class Decision(BaseModel):
+class Decision(BaseModel, frozen=True):
     """A decision on a version: why, on which metrics, by whom, and which version is champion after it.
 
     reason: the gate's; for `forced` and `rolled_back` the person's. note: the reason that a person gave.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     decision_id: str
     time: str

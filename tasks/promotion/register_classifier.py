@@ -14,12 +14,12 @@ import pandas as pd
 from mlflow.entities import LoggedModelStatus
 from mlflow.models import infer_signature
 from prefect.artifacts import create_link_artifact
-from pydantic import BaseModel, ConfigDict
 
 from lstm_model.classifier.answers import AnswerOptions, answer_table
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.data.text_columns import split_text
 from lstm_model.digests import digest_file, digest_json
+from tasks.registry.registered_classifier import RegisteredVersion
 from tasks.registry.registered_model import find_damage
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord, retried_task
@@ -31,13 +31,6 @@ from tasks.training.split_examples import read_rows
 DIGEST_TAG = "classifier_digest"  # Tag of a version: the digest of its files.
 # mlflow-skinny serves as mlflow does, without its database, plotting and training packages.
 SERVING_PACKAGES = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "tokenizers")
-
-
-class RegisteredVersion(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    version: str
 
 
 @timed(lambda registered: f"{registered.name} version {registered.version}")
