@@ -71,6 +71,8 @@ class Classifier:
 
     def __init__(self, folder: Path, *, num_threads: int) -> None:
         self.description = _read_description(folder)
+        self.labels = self.description.labels  # Of the C classes, in the order of the probabilities' columns.
+        self.inputs = self.description.inputs  # The columns that together are a text (`text_columns.join_texts`).
         self.tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
         self.encoder = TextEncoder(self.tokenizer)
         options = onnxruntime.SessionOptions()
@@ -87,16 +89,6 @@ class Classifier:
             raise ValueError(f"the n-grams do not have {width} labels")
         self.ngrams = NgramModel(tables) if tables else None
         self.threads = ThreadPoolExecutor(num_threads, thread_name_prefix="classifier")
-
-    @property
-    def labels(self) -> list[str]:
-        """Names of the C classes, in the order of the probabilities' columns."""
-        return self.description.labels
-
-    @property
-    def inputs(self) -> list[str]:
-        """Names of the columns that together are a text (`lstm_model.data.text_columns.join_texts`)."""
-        return self.description.inputs
 
     @classmethod
     def load(cls, folder: Path | str, *, num_threads: int | None = None) -> "Classifier":
@@ -116,11 +108,7 @@ class Classifier:
 
     def predict_probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return float32[N, C], rows in the order of `texts`, each summing to 1."""
-        return self.scale(self.predict_logits(texts))
-
-    def predict_logits(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return the mixed logits float32[N, C], not divided by the temperature."""
-        return mix(self.predict_parts(texts), self.description.mixture)
+        return self.scale(mix(self.predict_parts(texts), self.description.mixture))
 
     def predict_parts(
         self, texts: Sequence[str], encoded: tuple[Int32, Int64] | None = None

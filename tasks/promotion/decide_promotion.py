@@ -142,8 +142,9 @@ def apply_gate(candidate: Candidate, champion: str | None) -> GateResult:
     try:
         ours, theirs = (download_version(candidate.name, version) for version in (candidate.version, champion))
         if _digests(ours) == _digests(theirs):
-            same = gate_rules.identical(champion)
-            return GateResult("unchanged", f"identical: {same.text}", [*rules, same])
+            text = f"its files are those of the champion, version {champion}; the alias stays"
+            same = Rule(name="identical", verdict="skipped", text=text)
+            return GateResult("unchanged", f"identical: {text}", [*rules, same])
         classifier = Classifier.load(theirs.folder)
     except ModelError as error:
         found = error.message.rstrip(".")

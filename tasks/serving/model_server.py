@@ -38,8 +38,7 @@ class ModelServer:
     """A process that imports MLflow and waits for `start_server`, which makes it the server of a version."""
 
     process: Process
-    folder: Path
-    """For the version's files."""
+    folder: Path  # For the version's files.
     log: Path | None
     started: float
     host: str = ""
