@@ -68,9 +68,7 @@ def find_servability(name: str, version: str, expected: pd.DataFrame | None) -> 
     """Start the version as `lstm-text serve` does on a free loopback port, query it, and always stop it.
 
     expected: predictions.parquet (text, predicted, probability_<label> ...), or None; the version must answer its first
-    COMPARED_ROWS rows alike.
-
-    An error of the registry is raised; anything wrong with the version is the reason.
+    COMPARED_ROWS rows alike. An error of the registry is raised; anything wrong with the version is the reason.
     """
     mlflow_client().get_model_version(name, version)
     try:

@@ -32,10 +32,7 @@ from tasks.training.export_classifier import SERVED_FILES
 
 @dataclass(frozen=True)
 class Candidate:
-    """A registered version and what the gate needs to know of it.
-
-    predictions: a row per test row. manifest: the split of all rows.
-    """
+    """A registered version and what the gate needs to know of it."""
 
     name: str
     version: str
@@ -43,8 +40,8 @@ class Candidate:
     promotion: PromotionConfig
     config: EvaluationConfig
     evaluation: Evaluation
-    predictions: pd.DataFrame
-    manifest: pd.DataFrame
+    predictions: pd.DataFrame  # A row per test row.
+    manifest: pd.DataFrame  # The split of all rows.
 
     @property
     def force(self) -> str:
@@ -193,6 +190,5 @@ def _unseen(candidate: Candidate, champion: RegisteredClassifier) -> tuple[pd.Da
         manifest = PastRun.find(champion.run_id).manifest
     except ModelError:  # The run was deleted.
         manifest = None
-    manifests = [candidate.manifest] if manifest is None else [candidate.manifest, manifest]
-    kept = unseen_rows(candidate.predictions["text_digest"], manifests)
+    kept = unseen_rows(candidate.predictions["text_digest"], [candidate.manifest, manifest])
     return candidate.predictions[kept], manifest is not None

@@ -33,10 +33,7 @@ def is_missing(error: MlflowException) -> bool:
 
 
 def resolve_model(model_uri: str) -> tuple[str, str, str]:
-    """Return name, version and run id of models:/NAME@ALIAS or models:/NAME/VERSION.
-
-    Raises ModelError if it does not exist; the error lists what does.
-    """
+    """Return name, version and run id of models:/NAME@ALIAS or models:/NAME/VERSION. Raises ModelError without one."""
     client, by_alias = mlflow_client(), "@" in model_uri
     name, _, rest = model_uri.removeprefix("models:/").partition("@" if by_alias else "/")
     if not (model_uri.startswith("models:/") and name and rest):

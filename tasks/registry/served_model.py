@@ -38,9 +38,7 @@ class TextClassifierModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name
         """Return one row per input row, in order: label, score, probability_<label> ...
 
         This is a table, or over HTTP the records that MLflow would make of it, which saves 1 of 4 ms for one row.
-
         params: top_k, threshold and abstain_label, as described in `lstm_model.classifier.answers.AnswerOptions`.
-
         Raises MlflowException (HTTP 400) for a param out of range and for a text that is null or not a string: the
         signature accepts both.
         """
