@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+Float32 = npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class AnswerOptions:
@@ -32,9 +34,7 @@ def probability_columns(labels: Sequence[str]) -> list[str]:
     return [f"probability_{label}" for label in labels]
 
 
-def answer_columns(
-    probabilities: npt.NDArray[np.float32], labels: Sequence[str], options: AnswerOptions = PLAIN
-) -> dict[str, list[Any]]:
+def answer_columns(probabilities: Float32, labels: Sequence[str], options: AnswerOptions) -> dict[str, list[Any]]:
     """Return the answers to probabilities: float32[N, C] by column.
 
     label (string) and score (float64, the largest probability); then probability_<label> (float64) for every class, or
@@ -51,16 +51,14 @@ def answer_columns(
     return columns | {"top_labels": names[order].tolist(), "top_scores": top_scores.tolist()}
 
 
-def answer_table(
-    probabilities: npt.NDArray[np.float32], labels: Sequence[str], options: AnswerOptions = PLAIN
-) -> pd.DataFrame:
+def answer_table(probabilities: Float32, labels: Sequence[str], options: AnswerOptions = PLAIN) -> pd.DataFrame:
     """Return `answer_columns` as a table with one row per answer."""
     table = pd.DataFrame(answer_columns(probabilities, labels, options), dtype=object)
     return table.astype({name: np.float64 for name in table if name in {"score", *probability_columns(labels)}})
 
 
 def answer_records(
-    probabilities: npt.NDArray[np.float32], labels: Sequence[str], options: AnswerOptions = PLAIN
+    probabilities: Float32, labels: Sequence[str], options: AnswerOptions = PLAIN
 ) -> list[dict[str, Any]]:
     """Return `answer_columns` as one dictionary per row, which is faster than a table for a few rows."""
     columns = answer_columns(probabilities, labels, options)

@@ -25,6 +25,7 @@ from lstm_model.ngrams.ngram_model import NgramModel, NgramTable
 from lstm_model.tokens.batches import length_batches, pad_batch
 from lstm_model.tokens.text_encoder import Int32, Int64, TextEncoder
 
+Float32 = npt.NDArray[np.float32]
 # Read, too: 1, without n-grams; 2, for one text column; 3, without characters across white space; 4, without triples.
 FORMAT_VERSION = 5
 DESCRIPTION = "classifier.json"
@@ -106,13 +107,11 @@ class Classifier:
                 "The model is incomplete or damaged: register it again.",
             ) from error
 
-    def predict_probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    def predict_probabilities(self, texts: Sequence[str]) -> Float32:
         """Return float32[N, C], rows in the order of `texts`, each summing to 1."""
         return self.scale(mix(self.predict_parts(texts), self.description.mixture))
 
-    def predict_parts(
-        self, texts: Sequence[str], encoded: tuple[Int32, Int64] | None = None
-    ) -> dict[str, npt.NDArray[np.float32]]:
+    def predict_parts(self, texts: Sequence[str], encoded: tuple[Int32, Int64] | None = None) -> dict[str, Float32]:
         """Return the answers of each part, float32[N, C]: the logits `lstm` and the margins of the n-gram parts.
 
         encoded: token_ids and offsets of the texts, if the caller has them.
@@ -126,11 +125,11 @@ class Classifier:
         margins = self.threads.submit(self.ngrams.margins, texts)
         return {LSTM: self.network_logits(*encoded), **margins.result()}
 
-    def scale(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def scale(self, logits: Float32) -> Float32:
         """Return the probabilities float32[N, C] of logits: float32[N, C]."""
         return softmax(logits / np.float32(self.description.temperature))
 
-    def network_logits(self, token_ids: Int32, offsets: Int64) -> npt.NDArray[np.float32]:
+    def network_logits(self, token_ids: Int32, offsets: Int64) -> Float32:
         """Return the LSTM's logits float32[N, C] for token_ids: int32[sum of lengths] and offsets: int64[N + 1]."""
         lengths = np.diff(offsets)
         logits = np.zeros((len(lengths), len(self.labels)), dtype=np.float32)
@@ -158,13 +157,13 @@ def _read_description(folder: Path) -> ClassifierDescription:
     return description
 
 
-def mix(parts: Mapping[str, npt.NDArray[np.float32]], weights: Mapping[str, float]) -> npt.NDArray[np.float32]:
+def mix(parts: Mapping[str, Float32], weights: Mapping[str, float]) -> Float32:
     """Return the logits float32[N, C] of all parts together; a weight that is missing for the LSTM is 1."""
     weighted = {LSTM: 1.0, **weights}
     return np.asarray(sum(np.float32(weight) * parts[name] for name, weight in weighted.items()))
 
 
-def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def softmax(logits: Float32) -> Float32:
     """Return the probabilities float32[N, C] of logits: each row sums to 1."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))

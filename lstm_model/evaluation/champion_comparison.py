@@ -60,7 +60,6 @@ def compare_with_champion(
     drawn = bootstrap(label_ids=label_ids, predictions=predictions, num_classes=len(labels), resampling=resampling)
     metrics = (label_metrics(label_ids=label_ids, predicted_ids=ids, labels=labels) for ids in predictions.values())
     ours, theirs = (Figures(**values) for values in metrics)
-    change = drawn["candidate"]["macro_f1"] - drawn["champion"]["macro_f1"]
     return ChampionComparison(
         champion_version=champion_version,
         rows=len(label_ids),
@@ -71,7 +70,7 @@ def compare_with_champion(
         champion=theirs,
         difference=Difference(
             macro_f1=ours.macro_f1 - theirs.macro_f1,
-            interval=interval(change, resampling.confidence),
+            interval=interval(drawn["candidate"]["macro_f1"] - drawn["champion"]["macro_f1"], resampling.confidence),
             f1={label: ours.f1[label] - theirs.f1[label] for label in labels},
         ),
     )

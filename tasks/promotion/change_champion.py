@@ -11,7 +11,6 @@ from tasks.runs.past_run import EVALUATION, MANIFEST, PREDICTIONS, PastRun
 from tasks.runtime.locks import Check
 from tasks.runtime.tracking import CONFIG_FILE
 
-TRIGGER = "manual"
 # Artifacts of the run that the gate needs, and the attributes of PastRun that hold them.
 NEEDED = {EVALUATION: "evaluation", PREDICTIONS: "predictions", MANIFEST: "manifest", CONFIG_FILE: "config"}
 
@@ -37,7 +36,7 @@ def promote_version(name: str, version: str, *, force: bool, note: str) -> Decis
         name=name, version=version, servable=servable, promotion=past.config.promotion, config=past.config.evaluation,
         evaluation=past.evaluation, predictions=past.predictions, manifest=past.manifest,
     )  # fmt: skip
-    return decide(candidate, run_id=past.run_id, trigger=TRIGGER, note=note)
+    return decide(candidate, run_id=past.run_id, trigger="manual", note=note)
 
 
 def roll_back(name: str, *, note: str) -> Decision:
@@ -71,7 +70,7 @@ def _without_gate(
     decision = new_decision(
         kind=kind, model_name=name, version=version, champion_before=champion, reason=reason, note=note,
         rules=[servable.rule], servability=servable.model_dump(mode="json"),
-        run_id=past.run_id if past else None, trigger=TRIGGER,
+        run_id=past.run_id if past else None, trigger="manual",
     )  # fmt: skip
     carry_out(decision, still_held)
     if servable.reason:

@@ -20,7 +20,7 @@ from lstm_model.config.registration import RegistrationConfig
 from lstm_model.data.text_columns import split_text
 from lstm_model.digests import digest_file, digest_json
 from tasks.registry.registered_classifier import RegisteredVersion
-from tasks.registry.registered_model import find_damage
+from tasks.registry.registered_model import is_undamaged
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord, retried_task
 from tasks.runtime.state.local_state import PROJECT
@@ -53,7 +53,7 @@ def register_classifier(
     digest = digest_json([files, reference.files])
     registered = client.search_model_versions(f"name = '{name}' and tags.{DIGEST_TAG} = '{digest}'")
     newest_first = sorted((str(one.version) for one in registered), key=int, reverse=True)
-    version = next((number for number in newest_first if find_damage(name, number) is None), None)
+    version = next((number for number in newest_first if is_undamaged(name, number)), None)
     if version is None:
         version = _log_and_register(classifier, reference, splits, name, run)
         client.set_model_version_tag(name, version, DIGEST_TAG, digest)
