@@ -134,8 +134,7 @@ def _size(path: Path) -> int:
 
 def _reason(error: BaseException) -> str:
     """Return what the innermost error says, without passwords."""
-    *_, innermost = causes(error)
-    return without_password(" ".join(str(innermost).split())).rstrip(".")
+    return without_password(" ".join(str([*causes(error)][-1]).split())).rstrip(".")
 
 
 def _unreachable(url: str, path: Path, error: Exception) -> ModelError:

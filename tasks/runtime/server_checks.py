@@ -64,7 +64,7 @@ def check_prefect_server(uri: str) -> None:
         given = bool(PREFECT_API_AUTH_STRING.value() or PREFECT_API_KEY.value())
         raise _wrong_answer("Prefect", place, uri, error.response.status_code, error.response.text, given) from None
     except (httpx.HTTPError, requests.RequestException, ValueError) as error:
-        raise _unreachable(place, uri, "No Prefect server answers", _innermost(error), API) from None
+        raise _unreachable(place, uri, "No Prefect server answers", str([*causes(error)][-1]), API) from None
 
 
 def is_database(uri: str) -> bool:
@@ -83,7 +83,7 @@ def _check_mlflow(variable: str, uri: str, endpoint: str) -> None:
     try:
         response = http_request(login, endpoint, "GET", params={"max_results": 1}, **options)
     except MlflowException as error:
-        raise _unreachable(variable, uri, "No MLflow server answers", _innermost(error)) from None
+        raise _unreachable(variable, uri, "No MLflow server answers", str([*causes(error)][-1])) from None
     if response.status_code != 200 or not response.text.lstrip().startswith("{"):
         given = bool(login.username or login.token or login.auth)
         raise _wrong_answer("MLflow", variable, uri, response.status_code, response.text, given)
@@ -135,11 +135,6 @@ def _wrong_answer(name: str, place: str, uri: str, status: int, text: str, given
         )
     hint = " (its address is that of its pages, up to the #)" if name == "MLflow" else _better_address(uri)
     return _unreachable(place, uri, f"No {name} server answers", found, hint)
-
-
-def _innermost(error: BaseException) -> str:
-    *_, innermost = causes(error)
-    return str(innermost)
 
 
 def _connect(uri: str) -> None:
