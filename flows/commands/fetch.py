@@ -9,8 +9,6 @@ from pydantic_settings import CliPositionalArg
 from flows.settings import CommandSettings, finish
 from lstm_model.data.public.catalogue import CATALOGUE
 
-DEFAULT_FOLDER = Path("data/fetched")
-
 
 class Settings(CommandSettings):
     """Download a public data set as a file that `lstm-text train` reads; without NAME, list them."""
@@ -34,7 +32,7 @@ def run(settings: Settings) -> int:
 
     from tasks.datasets.fetch_dataset import fetch_dataset
 
-    data, output = CATALOGUE[settings.name], settings.output or DEFAULT_FOLDER / f"{settings.name}.parquet"
+    data, output = CATALOGUE[settings.name], settings.output or Path(f"data/fetched/{settings.name}.parquet")
     print(f"{data.title} ({data.megabytes} MB)\n  from     {data.homepage}\n  license  {data.license}")
     print(f"  cite     {data.citation}\n  text     {data.text}\n", flush=True)
     fetched = fetch_dataset(settings.name, output, overwrite=settings.overwrite)
