@@ -30,11 +30,6 @@ def artifacts_root() -> Path:
     return state_root() / "artifacts"
 
 
-def logs_root() -> Path:
-    """Return the folder of what libraries print while a command runs a flow."""
-    return state_root() / "logs"
-
-
 NEEDED = {  # A notebook or another project may have set others.
     "KERAS_BACKEND": "tensorflow",
     "MPLBACKEND": "agg",
