@@ -1,5 +1,4 @@
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +27,7 @@ def run(settings: Settings) -> int:
     if settings.name is None:
         for name, data in CATALOGUE.items():
             print(f"  {name:14}{data.megabytes:>3} MB  {data.title}; license: {data.license}")
-        return finish(settings, {name: asdict(data) for name, data in CATALOGUE.items()})
+        return finish(settings, CATALOGUE)
 
     from tasks.datasets.fetch_dataset import fetch_dataset
 
