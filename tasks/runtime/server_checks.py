@@ -1,10 +1,8 @@
 """Check the servers that the environment names before any work, so that a wrong address is reported at once."""
 
 import os
-import tomllib
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from lstm_model.errors import ModelError, causes
 from tasks.runtime.state.credentials import without_password
@@ -94,19 +92,18 @@ def _place_of_api_url() -> str:
     from dotenv import dotenv_values
     from prefect.context import get_settings_context
     from prefect.settings import PREFECT_PROFILES_PATH
+    from prefect.settings.models.api import APISettings
+    from prefect.settings.sources import PrefectTomlConfigSettingsSource, PyprojectTomlConfigSettingsSource
 
     variable = "PREFECT_API_URL"
     if os.environ.get(variable):
         return variable
     # In Prefect's order, all in the working directory.
-    if Path(".env").is_file() and variable in dotenv_values(".env"):
+    if variable in dotenv_values(".env"):
         return f"{variable} in {Path('.env').resolve()}"
-    for file, tables in (("prefect.toml", ("api", "url")), ("pyproject.toml", ("tool", "prefect", "api", "url"))):
-        found: Any = tomllib.loads(Path(file).read_text("utf-8")) if Path(file).is_file() else {}
-        for table in tables:
-            found = found.get(table, {})
-        if found:
-            return f"api.url in {Path(file).resolve()}"
+    for source in (PrefectTomlConfigSettingsSource(APISettings), PyprojectTomlConfigSettingsSource(APISettings)):
+        if source.toml_data.get("url"):
+            return f"api.url in {Path(source.toml_file_path).resolve()}"
     profile = get_settings_context().profile
     if variable in {setting.name for setting in profile.settings}:
         return f"{variable} of profile {profile.name} in {PREFECT_PROFILES_PATH.value()}"

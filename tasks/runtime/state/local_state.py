@@ -41,7 +41,6 @@ UNWANTED = (
     "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "KERAS_MAX_EPOCHS",
     "KERAS_MAX_STEPS_PER_EPOCH", "PYTHONWARNINGS",
 )  # fmt: skip
-WRITTEN = ("artifacts", "mlflow.db", "prefect", "prefect/prefect.db", "stages")
 CERTIFICATES_FOR_HTTPS = (
     "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_CLIENT_CERT_PATH"
 )  # fmt: skip
@@ -126,7 +125,7 @@ def _check_state_folder(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=root).close()
-        for path in (root / name for name in WRITTEN):
+        for path in (root / name for name in ("artifacts", "mlflow.db", "prefect", "prefect/prefect.db", "stages")):
             if path.exists() and not os.access(path, os.W_OK):  # Made by another user, such as a container's.
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
