@@ -29,7 +29,6 @@ class CommandSettings(BaseSettings):
         extra="forbid",
         frozen=True,
         use_attribute_docstrings=True,
-        protected_namespaces=(),
         cli_kebab_case=True,
         cli_implicit_flags=True,
         cli_hide_none_type=True,
