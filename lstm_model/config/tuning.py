@@ -185,10 +185,7 @@ def _space_error(problem: str) -> UsageError:
 
 
 def with_settings(base: PipelineConfig, settings: Mapping[str, Any]) -> PipelineConfig:
-    """Return base with some settings replaced, by name as in "model.lstm_units".
-
-    Raises pydantic.ValidationError if they do not fit together.
-    """
+    """Return base with settings such as "model.lstm_units" replaced. Raises ValidationError if they do not fit."""
     return PipelineConfig.model_validate(nest({**flatten(base), **settings}))
 
 

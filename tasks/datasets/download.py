@@ -166,7 +166,6 @@ class Progress:
             self._show()
 
     def _show(self) -> None:
-        """Show the bytes there are, the speed since the start and the time left."""
         self.shown = time.monotonic()
         speed = (self.have - self.start) / max(self.shown - self.began, 1e-3)
         of_total = f" of {self.total / MB:.1f}" if self.total else ""
