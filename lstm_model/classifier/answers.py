@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-Float32 = npt.NDArray[np.float32]
+from lstm_model.arrays import Float32
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 from tokenizers import Tokenizer
 
+from lstm_model.arrays import Float32, Int32, Int64
 from lstm_model.digests import digest_file, digest_json
 from lstm_model.errors import ModelError
 from lstm_model.memory import memory_error
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable
-from lstm_model.tokens.batches import length_batches, pad_batch
-from lstm_model.tokens.text_encoder import Int32, Int64, TextEncoder
+from lstm_model.tokens.encoded_rows import length_batches, pad_batch
+from lstm_model.tokens.text_encoder import TextEncoder
 
-Float32 = npt.NDArray[np.float32]
 # Read, too: 1, without n-grams; 2, for one text column; 3, without characters across white space; 4, without triples.
 FORMAT_VERSION = 5
 DESCRIPTION = "classifier.json"
@@ -51,12 +50,21 @@ class ClassifierDescription:
         found = {name: digest_file(folder / name) for name in files}
         return replace(self, digests={**found, DESCRIPTION: digest_json(asdict(replace(self, digests={})))})
 
-    def check(self, folder: Path) -> None:
-        """Raise ValueError if a file is not the one that was sealed. Files of earlier releases have no digests."""
-        if self.digests:
-            found = self.sealed(folder, self.digests.keys() - {DESCRIPTION}).digests
-            if changed := sorted(name for name in found if found[name] != self.digests[name]):
+    @classmethod
+    def read(cls, folder: Path) -> "ClassifierDescription":
+        """Raises ModelError for a later format, ValueError if a file is not the one that was sealed."""
+        stored = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+        if stored["format_version"] > FORMAT_VERSION:  # Checked first: unknown fields would look like damage.
+            problem = f"The classifier in {folder} has format {stored['format_version']}"
+            raise ModelError(
+                f"{problem}; this package reads format {FORMAT_VERSION} or earlier.", "Update this package."
+            )
+        description = cls(**stored)
+        if sealed := description.digests:  # Earlier releases wrote none.
+            found = description.sealed(folder, sealed.keys() - {DESCRIPTION}).digests
+            if changed := sorted(name for name in found if found[name] != sealed[name]):
                 raise ValueError(f"{' and '.join(changed)} changed after the export")
+        return description
 
     def write(self, folder: Path) -> None:
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str)
@@ -71,7 +79,7 @@ class Classifier:
     """
 
     def __init__(self, folder: Path, *, num_threads: int) -> None:
-        self.description = _read_description(folder)
+        self.description = ClassifierDescription.read(folder)
         self.labels = self.description.labels  # Of the C classes, in the order of the probabilities' columns.
         self.inputs = self.description.inputs  # The columns that together are a text (`text_columns.join_texts`).
         self.tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
@@ -145,16 +153,6 @@ class Classifier:
         elif batches:
             run(batches[0])  # A short request is faster without a switch of threads.
         return logits
-
-
-def _read_description(folder: Path) -> ClassifierDescription:
-    stored = json.loads((folder / DESCRIPTION).read_text("utf-8"))
-    if stored["format_version"] > FORMAT_VERSION:  # Checked first: unknown fields would look like damage.
-        found = f"The classifier in {folder} has format {stored['format_version']}"
-        raise ModelError(f"{found}; this package reads format {FORMAT_VERSION} or earlier.", "Update this package.")
-    description = ClassifierDescription(**stored)
-    description.check(folder)
-    return description
 
 
 def mix(parts: Mapping[str, Float32], weights: Mapping[str, float]) -> Float32:
