@@ -63,10 +63,8 @@ def _run(arguments: list[str]) -> int:
         print(OVERVIEW.format(commands="\n".join(lines)), flush=True)
         return 0 if arguments else 2
     if arguments[0] not in COMMANDS:
-        known = ", ".join(COMMANDS)
-        raise UsageError(
-            f"There is no command {arguments[0]!r} (commands: {known}).", "lstm-text --help describes them."
-        )
+        problem = f"There is no command {arguments[0]!r} (commands: {', '.join(COMMANDS)})."
+        raise UsageError(problem, "lstm-text --help describes them.")
     command = import_module(f"flows.commands.{arguments[0]}")
     settings = parse(command.Settings, arguments[1:])
     settings.check_inputs()

@@ -3,6 +3,7 @@
 import json
 import reprlib
 import sys
+from dataclasses import asdict
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, StringConstraints, ValidationError
@@ -28,7 +29,6 @@ class CommandSettings(BaseSettings):
         extra="forbid",
         frozen=True,
         use_attribute_docstrings=True,
-        protected_namespaces=(),
         cli_kebab_case=True,
         cli_implicit_flags=True,
         cli_hide_none_type=True,
@@ -112,10 +112,8 @@ def parse(settings: type[CommandSettings], arguments: list[str]) -> CommandSetti
             problem += f"; and {len(problems) - SHOWN_PROBLEMS} more"
     except SettingsError as error:
         problem = str(error).removeprefix("error parsing CLI: ")
-    command = settings.command()
-    raise UsageError(
-        f"{command} cannot use these settings: {problem}.", f"{command} --help lists them with their defaults."
-    )
+    name = settings.command()
+    raise UsageError(f"{name} cannot use these settings: {problem}.", f"{name} --help lists them with their defaults.")
 
 
 def _problem(item: Any) -> str:
@@ -128,10 +126,10 @@ def _problem(item: Any) -> str:
     return f"{name}: {item['msg'].removeprefix('Value error, ')}{given}"
 
 
-def finish(settings: CommandSettings, answer: dict[str, Any]) -> int:
-    """Print the answer as JSON with --json; return exit code 0."""
+def finish(settings: CommandSettings, answer: Any) -> int:
+    """Print the answer, which may have dataclasses, as JSON with --json; return exit code 0."""
     if settings.as_json:
-        print(json.dumps(answer))  # ASCII on any console: a program reads it.
+        print(json.dumps(answer, default=asdict))  # ASCII on any console: a program reads it.
     sys.stdout.flush()
     return 0
 

@@ -1,4 +1,3 @@
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
 
@@ -32,4 +31,4 @@ def run(settings: Settings) -> int:
         print(f"{kind.what:24}{kind.count:>7,}{size_text(kind.bytes):>12}")
     done = "would be removed" if settings.dry_run else "removed"
     print(f"{size_text(sum(kind.bytes for kind in cleaned))} {done} (last used more than {settings.older_than} ago)")
-    return finish(settings, {"dry_run": settings.dry_run, "cleaned": [asdict(kind) for kind in cleaned]})
+    return finish(settings, {"dry_run": settings.dry_run, "cleaned": cleaned})

@@ -1,4 +1,3 @@
-from dataclasses import asdict
 from pathlib import Path
 
 from pydantic_settings import CliPositionalArg
@@ -34,4 +33,4 @@ def run(settings: Settings) -> int:
     if settings.html:
         settings.html.write_text(render_page("comparison.html", compared=compared), encoding="utf-8")
         print(f"\n{settings.html}")
-    return finish(settings, asdict(compared))
+    return finish(settings, compared)

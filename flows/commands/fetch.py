@@ -1,5 +1,4 @@
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -8,8 +7,6 @@ from pydantic_settings import CliPositionalArg
 
 from flows.settings import CommandSettings, finish
 from lstm_model.data.public.catalogue import CATALOGUE
-
-DEFAULT_FOLDER = Path("data/fetched")
 
 
 class Settings(CommandSettings):
@@ -30,11 +27,11 @@ def run(settings: Settings) -> int:
     if settings.name is None:
         for name, data in CATALOGUE.items():
             print(f"  {name:14}{data.megabytes:>3} MB  {data.title}; license: {data.license}")
-        return finish(settings, {name: asdict(data) for name, data in CATALOGUE.items()})
+        return finish(settings, CATALOGUE)
 
     from tasks.datasets.fetch_dataset import fetch_dataset
 
-    data, output = CATALOGUE[settings.name], settings.output or DEFAULT_FOLDER / f"{settings.name}.parquet"
+    data, output = CATALOGUE[settings.name], settings.output or Path(f"data/fetched/{settings.name}.parquet")
     print(f"{data.title} ({data.megabytes} MB)\n  from     {data.homepage}\n  license  {data.license}")
     print(f"  cite     {data.citation}\n  text     {data.text}\n", flush=True)
     fetched = fetch_dataset(settings.name, output, overwrite=settings.overwrite)

@@ -1,5 +1,3 @@
-from dataclasses import asdict
-
 from flows.settings import CommandSettings, finish
 
 
@@ -16,4 +14,4 @@ def run(settings: Settings) -> int:
     print(f"{done.locations:,} locations rewritten, from {', '.join(done.moved_from) or 'nowhere: all are here'}")
     if done.left_behind:
         print(f"{done.left_behind:,} of these have their files only in the old folder; copy them too")
-    return finish(settings, asdict(done))
+    return finish(settings, done)

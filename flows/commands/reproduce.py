@@ -21,9 +21,9 @@ class Settings(CommandSettings):
 
 def run(settings: Settings) -> int:
     from tasks.runs.reproduce_run import reproduce_run
-    from tasks.runtime.state.local_state import logs_root
+    from tasks.runtime.state.local_state import state_root
 
-    command = [sys.executable, "-P", "-m", "flows.reproduction", str(logs_root())]
+    command = [sys.executable, "-P", "-m", "flows.reproduction", str(state_root() / "logs")]
     found = reproduce_run(settings.run, command, **settings.without("run"))
     print(found.table)
     if found.state:

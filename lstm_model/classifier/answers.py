@@ -33,9 +33,7 @@ def probability_columns(labels: Sequence[str]) -> list[str]:
     return [f"probability_{label}" for label in labels]
 
 
-def answer_columns(
-    probabilities: Float32, labels: Sequence[str], options: AnswerOptions = PLAIN
-) -> dict[str, list[Any]]:
+def answer_columns(probabilities: Float32, labels: Sequence[str], options: AnswerOptions) -> dict[str, list[Any]]:
     """Return the answers to probabilities: float32[N, C] by column.
 
     label (string) and score (float64, the largest probability); then probability_<label> (float64) for every class, or

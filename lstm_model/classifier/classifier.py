@@ -81,7 +81,7 @@ class Classifier:
     def __init__(self, folder: Path, *, num_threads: int) -> None:
         self.description = ClassifierDescription.read(folder)
         self.labels = self.description.labels  # Of the C classes, in the order of the probabilities' columns.
-        self.inputs = self.description.inputs  # The columns that `data.text_columns.join_texts` makes a text of.
+        self.inputs = self.description.inputs  # The columns that together are a text (`text_columns.join_texts`).
         self.tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
         self.encoder = TextEncoder(self.tokenizer)
         options = onnxruntime.SessionOptions()

@@ -159,22 +159,18 @@ def nest(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return sections
 
 
-def flat_settings(recorded: str) -> dict[str, Any]:
+def flat_settings(recorded: bytes) -> dict[str, Any]:
     """Return the settings in a run's config.json by flat name, including those that this release does not know."""
     sections = json.loads(recorded)
     return {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
 
 
-def removed_settings(recorded: str) -> dict[str, Any]:
-    """Return the removed settings in config.json that had another value than their default."""
-    settings = flat_settings(recorded)
+def removed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recorded settings that were removed since and had another value than their default."""
     return {name: settings[name] for name, default in REMOVED.items() if settings.get(name, default) != default}
 
 
-def read_recorded(recorded: str) -> PipelineConfig:
-    """Return the configuration in config.json without removed settings.
-
-    Raises pydantic.ValidationError if this release does not accept the rest.
-    """
-    settings = ADDED | flat_settings(recorded)
-    return PipelineConfig.model_validate(nest({name: settings[name] for name in settings if name not in REMOVED}))
+def read_recorded(settings: Mapping[str, Any]) -> PipelineConfig:
+    """Return recorded settings without removed ones. Raises pydantic.ValidationError if one is not accepted here."""
+    kept = {name: value for name, value in {**ADDED, **settings}.items() if name not in REMOVED}
+    return PipelineConfig.model_validate(nest(kept))

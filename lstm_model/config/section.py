@@ -26,7 +26,6 @@ class Section(BaseModel):
         frozen=True,
         extra="forbid",
         use_attribute_docstrings=True,
-        protected_namespaces=(),
         coerce_numbers_to_str=True,  # A label or a column may be called 1; files and forms then give a number.
         field_title_generator=lambda name, field: title(name),
     )

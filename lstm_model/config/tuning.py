@@ -16,7 +16,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 
 from lstm_model.config.model import ModelConfig
 from lstm_model.config.pipeline import PipelineConfig, flatten, nest
@@ -27,9 +26,9 @@ from lstm_model.errors import UsageError
 if TYPE_CHECKING:
     import optuna
 
-SETTINGS: dict[str, FieldInfo] = {
-    **{f"model.{name}": field for name, field in ModelConfig.model_fields.items()},
-    **{f"training.{name}": field for name, field in TrainingConfig.model_fields.items()},
+SETTINGS: dict[str, Any] = {  # Name -> type.
+    **{f"model.{name}": field.annotation for name, field in ModelConfig.model_fields.items()},
+    **{f"training.{name}": field.annotation for name, field in TrainingConfig.model_fields.items()},
 }
 NUMBERS = (int, float, float | None)
 FIXED = {
@@ -118,7 +117,7 @@ class TuningConfig(Section):
 
 def _typed(name: str, value: Any) -> Any:
     """Return a value as the setting has it: files give texts. A value that it does not accept stays."""
-    kind: Any = SETTINGS[name].annotation if name in SETTINGS else None
+    kind = SETTINGS.get(name)
     if kind is bool or (kind in NUMBERS and not isinstance(value, bool)):
         with suppress(ValidationError):
             return TypeAdapter(kind).validate_python(value)
@@ -145,7 +144,7 @@ def check_space(tuning: TuningConfig, base: PipelineConfig) -> None:
 
 def _check_kind(name: str, tried: Any) -> None:
     """Raise UsageError for a range, a step, true or false where the setting has none, and for a value given twice."""
-    kind = SETTINGS[name].annotation
+    kind = SETTINGS[name]
     if isinstance(tried, Range):
         if kind not in NUMBERS:
             raise _space_error(f"has a range for {name}, which is no number. Give it a list of values")
@@ -186,10 +185,7 @@ def _space_error(problem: str) -> UsageError:
 
 
 def with_settings(base: PipelineConfig, settings: Mapping[str, Any]) -> PipelineConfig:
-    """Return base with some settings replaced, by name as in "model.lstm_units".
-
-    Raises pydantic.ValidationError if they do not fit together.
-    """
+    """Return base with settings such as "model.lstm_units" replaced. Raises ValidationError if they do not fit."""
     return PipelineConfig.model_validate(nest({**flatten(base), **settings}))
 
 
@@ -201,7 +197,7 @@ def suggest_settings(trial: "optuna.trial.BaseTrial", tuning: TuningConfig) -> d
 def _suggest(trial: "optuna.trial.BaseTrial", name: str, tried: Any) -> Any:
     if not isinstance(tried, Range):
         return trial.suggest_categorical(name, list(tried))
-    if SETTINGS[name].annotation is int:
+    if SETTINGS[name] is int:
         step = 1 if tried.log else int(tried.step or 1)
         return trial.suggest_int(name, int(tried.low), int(tried.high), step=step, log=tried.log)
     value = trial.suggest_float(name, tried.low, tried.high, step=tried.step, log=tried.log)

@@ -32,7 +32,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_sections(path: Path) -> dict[str, Any]:
-    """Return the sections of a YAML file, without empty ones. Raises UsageError if it cannot be read or has none."""
+    """Return a YAML file's sections, without empty ones. Raises UsageError if it cannot be read or has other things."""
     try:
         text = path.read_text("utf-8")
         values = yaml.load(text, _Loader)
@@ -50,19 +50,12 @@ def read_sections(path: Path) -> dict[str, Any]:
             "docs/configuration.md lists the sections.",
         )
     sections = {name: value for name, value in (values or {}).items() if value is not None}
-    for name in sections:
-        _refuse_misplaced(path, text, str(name))
+    for name in map(str, sections):  # A setting may stand where a section should. No setting has a section's name.
+        owner = next((section for section, field in PipelineConfig() if name in type(field).model_fields), None)
+        if owner is not None:
+            place = next((number for number, line in enumerate(text.splitlines(), 1) if line.startswith(name)), 1)
+            raise UsageError(f"{path}, line {place}: {name} is a setting of {owner}.", f"Indent it below `{owner}:`.")
     return sections
-
-
-def _refuse_misplaced(path: Path, text: str, name: str) -> None:
-    """Raise UsageError for a setting that stands where a section should."""
-    fields = PipelineConfig.model_fields
-    owner = next((section for section, field in fields.items() if name in type(field.default).model_fields), None)
-    if owner is None or name in fields:
-        return
-    line = next((number for number, line in enumerate(text.splitlines(), 1) if line.startswith(name)), 1)
-    raise UsageError(f"{path}, line {line}: {name} is a setting of {owner}.", f"Indent it below `{owner}:`.")
 
 
 def _remedy(problem: str, line: str) -> str:

@@ -10,8 +10,6 @@ from lstm_model.evaluation.bootstrap import Resampling, bootstrap, interval
 from lstm_model.evaluation.metrics import label_metrics
 from lstm_model.evaluation.record import MacroF1Difference, Record
 
-SEEN_PARTS = ("train", "validation")
-
 
 class Figures(Record):
     accuracy: float
@@ -34,10 +32,16 @@ class ChampionComparison(Record):
     difference: Difference  # Candidate - champion.
 
 
-def unseen_rows(text_digests: pd.Series, manifests: Sequence[pd.DataFrame]) -> Bool:
-    """Return bool[N]: the text is in the train or validation part of no manifest (columns text_digest and split)."""
-    seen = [manifest.loc[manifest["split"].isin(SEEN_PARTS), "text_digest"] for manifest in manifests]
-    return ~text_digests.isin(set().union(*seen)).to_numpy(dtype=bool)
+def trained_on(manifest: pd.DataFrame | None) -> set[str]:
+    """Return the digests of the texts that a model was trained or tuned on, from columns text_digest and split."""
+    if manifest is None:
+        return set()
+    return set(manifest.loc[manifest["split"].isin(("train", "validation")), "text_digest"])
+
+
+def unseen_rows(text_digests: pd.Series, manifests: Sequence[pd.DataFrame | None]) -> Bool:
+    """Return bool[N]: the text is in the train or validation part of no manifest."""
+    return ~text_digests.isin(set().union(*map(trained_on, manifests))).to_numpy(dtype=bool)
 
 
 def compare_with_champion(
@@ -56,7 +60,6 @@ def compare_with_champion(
     drawn = bootstrap(label_ids=label_ids, predictions=predictions, num_classes=len(labels), resampling=resampling)
     metrics = (label_metrics(label_ids=label_ids, predicted_ids=ids, labels=labels) for ids in predictions.values())
     ours, theirs = (Figures(**values) for values in metrics)
-    change = drawn["candidate"]["macro_f1"] - drawn["champion"]["macro_f1"]
     return ChampionComparison(
         champion_version=champion_version,
         rows=len(label_ids),
@@ -67,7 +70,7 @@ def compare_with_champion(
         champion=theirs,
         difference=Difference(
             macro_f1=ours.macro_f1 - theirs.macro_f1,
-            interval=interval(change, resampling.confidence),
+            interval=interval(drawn["candidate"]["macro_f1"] - drawn["champion"]["macro_f1"], resampling.confidence),
             f1={label: ours.f1[label] - theirs.f1[label] for label in labels},
         ),
     )

@@ -94,8 +94,7 @@ def baseline(evaluation: Evaluation, config: PromotionConfig) -> Rule:
     ours, difference = evaluation.candidate.macro_f1, linear.difference.macro_f1
     relation = f"{'is more than' if difference > 0 else 'does not beat'} the {linear.macro_f1:.4f} of {linear.name}"
     text = f"macro-F1 {ours:.4f} {relation}; {_difference(linear.difference)}"
-    verdict = "passed" if difference > 0 else BEATEN_BY_BASELINE[config.baseline]
-    return Rule(name="baseline", verdict=verdict, figure=difference, threshold=0.0, text=text)
+    return _compared("baseline", difference > 0, text, difference, 0.0, bad=BEATEN_BY_BASELINE[config.baseline])
 
 
 def lstm_share(evaluation: Evaluation) -> Rule:
@@ -105,8 +104,7 @@ def lstm_share(evaluation: Evaluation) -> Rule:
         f"the LSTM has {lstm.share:.0%} of the answer (macro-F1 alone {lstm.macro_f1:.4f}), n-grams {ngrams.share:.0%} "
         f"({ngrams.macro_f1:.4f})"
     )
-    verdict: Verdict = "passed" if lstm.share >= SMALL_SHARE else "warned"
-    return Rule(name="lstm_share", verdict=verdict, figure=lstm.share, threshold=SMALL_SHARE, text=text)
+    return _compared("lstm_share", lstm.share >= SMALL_SHARE, text, lstm.share, SMALL_SHARE, bad="warned")
 
 
 def same_labels(labels: Sequence[str], champion_labels: Sequence[str], *, champion: str, force: str) -> Rule:
@@ -160,12 +158,6 @@ def not_worse_than_champion(comparison: ChampionComparison, config: PromotionCon
     return _compared("not_worse_than_champion", high >= -most, text, high, -most)
 
 
-def identical(champion: str) -> Rule:
-    """The candidate's files are the champion's, so a promotion would change nothing."""
-    text = f"its files are those of the champion, version {champion}; the alias stays"
-    return Rule(name="identical", verdict="skipped", text=text)
-
-
 def comparison_sentence(comparison: ChampionComparison) -> str:
     """Return both macro-F1, the difference and its interval."""
     ours, theirs = comparison.candidate.macro_f1, comparison.champion.macro_f1
@@ -173,8 +165,8 @@ def comparison_sentence(comparison: ChampionComparison) -> str:
     return f"macro-F1 {ours:.4f} against {champion}, on {comparison.rows:,} rows; {_difference(comparison.difference)}"
 
 
-def _compared(name: str, passed: bool, text: str, figure: float, threshold: float) -> Rule:
-    return Rule(name=name, verdict="passed" if passed else "failed", figure=figure, threshold=threshold, text=text)
+def _compared(name: str, passed: bool, text: str, figure: float, threshold: float, bad: Verdict = "failed") -> Rule:
+    return Rule(name=name, verdict="passed" if passed else bad, figure=figure, threshold=threshold, text=text)
 
 
 def _enough(rows: Mapping[str, int], config: PromotionConfig) -> tuple[list[str], str]:

@@ -134,8 +134,7 @@ def _size(path: Path) -> int:
 
 def _reason(error: BaseException) -> str:
     """Return what the innermost error says, without passwords."""
-    *_, innermost = causes(error)
-    return without_password(" ".join(str(innermost).split())).rstrip(".")
+    return without_password(" ".join(str([*causes(error)][-1]).split())).rstrip(".")
 
 
 def _unreachable(url: str, path: Path, error: Exception) -> ModelError:
@@ -167,7 +166,6 @@ class Progress:
             self._show()
 
     def _show(self) -> None:
-        """Show the bytes there are, the speed since the start and the time left."""
         self.shown = time.monotonic()
         speed = (self.have - self.start) / max(self.shown - self.began, 1e-3)
         of_total = f" of {self.total / MB:.1f}" if self.total else ""

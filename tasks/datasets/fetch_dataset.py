@@ -26,7 +26,12 @@ def fetch_dataset(name: str, output: Path, *, overwrite: bool) -> dict[str, Any]
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock", timeout=0):
             _check_overwrite(output, overwrite)  # Another process may have written it and freed the lock just now.
-            fetched = _fetch(name, output, folder)
+            for file in CATALOGUE[name].files:
+                download(file, folder)
+            say("checksums are right; converting")
+            rows = READERS[name](folder)
+            rows.to_parquet(folder / "rows.parquet", index=False)
+            (folder / "rows.parquet").replace(output)
             shutil.rmtree(folder, ignore_errors=True)
     except Timeout:
         raise UsageError(f"Another process is fetching {output}.", "Wait until it ends.") from None
@@ -35,22 +40,11 @@ def fetch_dataset(name: str, output: Path, *, overwrite: bool) -> dict[str, Any]
             f"Cannot write {output}: {error.strerror or error}.",
             "Free space, fix the permissions, or name another file with --output.",
         ) from None
-    return fetched
+    counts = rows["split"].value_counts()
+    parts = {part: int(counts[part]) for part in ("train", "validation", "test") if part in counts}
+    return {"rows": parts, "labels": rows["label"].nunique()}
 
 
 def _check_overwrite(output: Path, overwrite: bool) -> None:
     if output.exists() and not overwrite:
         raise UsageError(f"{output} exists.", "Train on it, add --overwrite, or choose another output.")
-
-
-def _fetch(name: str, output: Path, folder: Path) -> dict[str, Any]:
-    for file in CATALOGUE[name].files:
-        download(file, folder)
-    say("checksums are right; converting")
-    rows = READERS[name](folder)
-    writing = folder / "rows.parquet"
-    rows.to_parquet(writing, index=False)
-    writing.replace(output)
-    counts = rows["split"].value_counts()
-    parts = {part: int(counts[part]) for part in ("train", "validation", "test") if part in counts}
-    return {"rows": parts, "labels": rows["label"].nunique()}

@@ -1,18 +1,16 @@
 """Champions that a person changes: promote a version, with or without the gate, or roll back. No flow run."""
 
-from mlflow.exceptions import MlflowException
+from contextlib import suppress
 
 from lstm_model.errors import ModelError
 from tasks.promotion.check_servable import Servability, find_servability
 from tasks.promotion.decide_promotion import Candidate, decide
 from tasks.promotion.decision_record import Decision, Kind, carry_out, decision_lock, new_decision
-from tasks.registry.registered_model import CHAMPION, PREVIOUS, is_missing, list_versions, read_aliases
+from tasks.registry.registered_model import CHAMPION, PREVIOUS, list_versions, read_aliases
 from tasks.runs.past_run import EVALUATION, MANIFEST, PREDICTIONS, PastRun
 from tasks.runtime.locks import Check
-from tasks.runtime.retries import mlflow_client
 from tasks.runtime.tracking import CONFIG_FILE
 
-TRIGGER = "manual"
 # Artifacts of the run that the gate needs, and the attributes of PastRun that hold them.
 NEEDED = {EVALUATION: "evaluation", PREDICTIONS: "predictions", MANIFEST: "manifest", CONFIG_FILE: "config"}
 
@@ -38,7 +36,7 @@ def promote_version(name: str, version: str, *, force: bool, note: str) -> Decis
         name=name, version=version, servable=servable, promotion=past.config.promotion, config=past.config.evaluation,
         evaluation=past.evaluation, predictions=past.predictions, manifest=past.manifest,
     )  # fmt: skip
-    return decide(candidate, run_id=past.run_id, trigger=TRIGGER, note=note)
+    return decide(candidate, run_id=past.run_id, trigger="manual", note=note)
 
 
 def roll_back(name: str, *, note: str) -> Decision:
@@ -72,7 +70,7 @@ def _without_gate(
     decision = new_decision(
         kind=kind, model_name=name, version=version, champion_before=champion, reason=reason, note=note,
         rules=[servable.rule], servability=servable.model_dump(mode="json"),
-        run_id=past.run_id if past else None, trigger=TRIGGER,
+        run_id=past.run_id if past else None, trigger="manual",
     )  # fmt: skip
     carry_out(decision, still_held)
     if servable.reason:
@@ -88,15 +86,10 @@ def _past_run(name: str, version: str) -> PastRun | None:
     run_ids = {str(one.version): one.run_id for one in list_versions(name)}
     if version not in run_ids:
         raise ModelError(f"{name} has no version {version}.", _versions(name))
-    if not run_ids[version]:
-        return None
-    try:
-        past = PastRun(mlflow_client().get_run(run_ids[version]))
-    except MlflowException as error:
-        if is_missing(error):
-            return None
-        raise
-    return past if past.run.info.lifecycle_stage == "active" else None
+    with suppress(ModelError):  # Nothing is left of it.
+        past = PastRun.find(run_ids[version]) if run_ids[version] else None
+        return past if past and past.run.info.lifecycle_stage == "active" else None
+    return None
 
 
 def _versions(name: str) -> str:

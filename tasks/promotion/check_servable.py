@@ -11,12 +11,12 @@ import pandas as pd
 from mlflow.models import Model
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from lstm_model.classifier.answers import probability_columns
 from lstm_model.data.text_columns import split_text
 from lstm_model.evaluation.gate_rules import Rule
-from tasks.promotion.register_classifier import RegisteredVersion
+from tasks.registry.registered_classifier import RegisteredVersion
 from tasks.registry.registered_model import Unservable, read_version
 from tasks.runtime.ports import LOOPBACK, free_port
 from tasks.runtime.retries import mlflow_client
@@ -32,10 +32,8 @@ ANSWER_SECONDS = 60.0
 ODD_TEXTS = ["", "   ", "qzxv wkjq", "😀🎉", "word " * 10_000, "[PAD] [UNK]"]
 
 
-class Servability(BaseModel):
+class Servability(BaseModel, frozen=True):
     """Why a version cannot be served, or None; how many texts it answered correctly, and how fast."""
-
-    model_config = ConfigDict(frozen=True)
 
     reason: str | None = None
     asked: int = 0
@@ -70,9 +68,7 @@ def find_servability(name: str, version: str, expected: pd.DataFrame | None) -> 
     """Start the version as `lstm-text serve` does on a free loopback port, query it, and always stop it.
 
     expected: predictions.parquet (text, predicted, probability_<label> ...), or None; the version must answer its first
-    COMPARED_ROWS rows alike.
-
-    An error of the registry is raised; anything wrong with the version is the reason.
+    COMPARED_ROWS rows alike. An error of the registry is raised; anything wrong with the version is the reason.
     """
     mlflow_client().get_model_version(name, version)
     try:

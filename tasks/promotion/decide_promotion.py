@@ -20,8 +20,7 @@ from lstm_model.evaluation.metrics import ids_of
 from lstm_model.evaluation.record import Evaluation
 from tasks.promotion.check_servable import Servability
 from tasks.promotion.decision_record import Decision, carry_out, decision_lock, new_decision, read_decisions
-from tasks.promotion.register_classifier import RegisteredVersion
-from tasks.registry.registered_classifier import RegisteredClassifier
+from tasks.registry.registered_classifier import RegisteredClassifier, RegisteredVersion
 from tasks.registry.registered_model import CANDIDATE, CHAMPION, download_version, read_aliases, whole_version
 from tasks.runs.past_run import PastRun
 from tasks.runtime.retries import mlflow_client
@@ -33,10 +32,7 @@ from tasks.training.export_classifier import SERVED_FILES
 
 @dataclass(frozen=True)
 class Candidate:
-    """A registered version and what the gate needs to know of it.
-
-    predictions: a row per test row. manifest: the split of all rows.
-    """
+    """A registered version and what the gate needs to know of it."""
 
     name: str
     version: str
@@ -44,8 +40,8 @@ class Candidate:
     promotion: PromotionConfig
     config: EvaluationConfig
     evaluation: Evaluation
-    predictions: pd.DataFrame
-    manifest: pd.DataFrame
+    predictions: pd.DataFrame  # A row per test row.
+    manifest: pd.DataFrame  # The split of all rows.
 
     @property
     def force(self) -> str:
@@ -143,8 +139,9 @@ def apply_gate(candidate: Candidate, champion: str | None) -> GateResult:
     try:
         ours, theirs = (download_version(candidate.name, version) for version in (candidate.version, champion))
         if _digests(ours) == _digests(theirs):
-            same = gate_rules.identical(champion)
-            return GateResult("unchanged", f"identical: {same.text}", [*rules, same])
+            text = f"its files are those of the champion, version {champion}; the alias stays"
+            same = Rule(name="identical", verdict="skipped", text=text)
+            return GateResult("unchanged", f"identical: {text}", [*rules, same])
         classifier = Classifier.load(theirs.folder)
     except ModelError as error:
         found = error.message.rstrip(".")
@@ -193,6 +190,5 @@ def _unseen(candidate: Candidate, champion: RegisteredClassifier) -> tuple[pd.Da
         manifest = PastRun.find(champion.run_id).manifest
     except ModelError:  # The run was deleted.
         manifest = None
-    manifests = [candidate.manifest] if manifest is None else [candidate.manifest, manifest]
-    kept = unseen_rows(candidate.predictions["text_digest"], manifests)
+    kept = unseen_rows(candidate.predictions["text_digest"], [candidate.manifest, manifest])
     return candidate.predictions[kept], manifest is not None

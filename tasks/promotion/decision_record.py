@@ -12,7 +12,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 import mlflow
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from lstm_model.digests import digest_text
 from lstm_model.evaluation.champion_comparison import ChampionComparison
@@ -36,20 +36,15 @@ PHRASES: dict[Kind, str] = {
 }
 
 
-class Decision(BaseModel):
-    """A decision on a version: why, on which metrics, by whom, and which version is champion after it.
-
-    reason: the gate's; for `forced` and `rolled_back` the person's. note: the reason that a person gave.
-    """
-
-    model_config = ConfigDict(frozen=True)
+class Decision(BaseModel, frozen=True):
+    """A decision on a version: why, on which metrics, by whom, and which version is champion after it."""
 
     decision_id: str
     time: str
     kind: Kind
     promoted: bool
-    reason: str
-    note: str | None = None
+    reason: str  # The gate's; for `forced` and `rolled_back` the person's.
+    note: str | None = None  # The reason that a person gave.
     model_name: str
     version: str
     champion_before: str | None
@@ -92,12 +87,9 @@ def new_decision(
     *, kind: Kind, version: str, champion_before: str | None, run_id: str | None, flow_run_id: str | None = None,
     **others: Any,
 ) -> Decision:  # fmt: skip
-    """Return a decision made now, by this user.
-
-    A flow run decides once: the id comes from run and version, so a decision repeated after a crash overwrites its own
-    artifact.
-    """
+    """Return a decision made now, by this user."""
     return Decision(
+        # A flow run decides once: what it repeats after a crash overwrites its own artifact.
         decision_id=digest_text(f"{run_id} {version}")[:12] if flow_run_id else uuid4().hex[:12],
         time=datetime.now(UTC).isoformat(timespec="microseconds"),
         promoted=kind in ("promoted", "forced"),
@@ -111,7 +103,6 @@ def carry_out(decision: Decision, still_held: Check) -> None:
     """Record the decision, then move the aliases. After a crash it can run again and ends the same.
 
     still_held: raises if the lock on decisions was lost; then no alias moves.
-
     A crash between the two aliases leaves `previous` on the champion, and a rollback then refuses. In the other order
     `previous` would be one version too old, and a rollback would skip a version.
     """

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.evaluation.gate_rules import Rule
 from tasks.promotion.decision_record import Decision, Kind
-from tasks.registry.registered_model import find_damage, list_versions
+from tasks.registry.registered_model import is_undamaged, list_versions
 from tasks.runs.flow_run import cancel_overdue_runs
 from tasks.runs.training_run import digest_inputs, latest_run, resume_key
 from tasks.runtime.retries import mlflow_client
@@ -73,7 +73,7 @@ def unchanged_state(config: PipelineConfig, *, trigger: str, force_retrain: bool
         return None
     tags, metrics = last.data.tags, last.data.metrics
     name, version = tags.get("model_name", ""), tags.get("model_version", "")
-    if version not in {str(one.version) for one in list_versions(name)} or find_damage(name, version):
+    if version not in {str(one.version) for one in list_versions(name)} or not is_undamaged(name, version):
         return None  # Someone deleted the version or its files: the run finds its stages and registers it again.
     run = Run(last.info.run_id, last.info.experiment_id, last.info.run_name, tags.get("data_file", ""))
     reason = f"data, config and code are those of run {run.run_id}, which made it"

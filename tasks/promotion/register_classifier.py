@@ -14,13 +14,13 @@ import pandas as pd
 from mlflow.entities import LoggedModelStatus
 from mlflow.models import infer_signature
 from prefect.artifacts import create_link_artifact
-from pydantic import BaseModel, ConfigDict
 
 from lstm_model.classifier.answers import AnswerOptions, answer_table
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.data.text_columns import split_text
 from lstm_model.digests import digest_file, digest_json
-from tasks.registry.registered_model import find_damage
+from tasks.registry.registered_classifier import RegisteredVersion
+from tasks.registry.registered_model import is_undamaged
 from tasks.runtime.retries import mlflow_client
 from tasks.runtime.stage_store import StageRecord, retried_task
 from tasks.runtime.state.local_state import PROJECT
@@ -31,13 +31,6 @@ from tasks.training.split_examples import read_rows
 DIGEST_TAG = "classifier_digest"  # Tag of a version: the digest of its files.
 # mlflow-skinny serves as mlflow does, without its database, plotting and training packages.
 SERVING_PACKAGES = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "tokenizers")
-
-
-class RegisteredVersion(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    version: str
 
 
 @timed(lambda registered: f"{registered.name} version {registered.version}")
@@ -52,13 +45,15 @@ def register_classifier(
 ) -> RegisteredVersion:
     """Log the classifier to the run and register it as a new version, without an alias.
 
-    If a version with the same files is registered, that one is returned and nothing is registered: after a retry or a
-    crash, or because nothing that matters has changed.
+    Registers nothing if an undamaged version with the same files exists, after a retry or because nothing that matters
+    has changed: the newest of these is returned.
     """
     client, name = mlflow_client(), config.model_name
     files = {file: classifier.files[file] for file in sorted(registered_files(classifier))}
     digest = digest_json([files, reference.files])
-    version = _registered(name, digest)
+    registered = client.search_model_versions(f"name = '{name}' and tags.{DIGEST_TAG} = '{digest}'")
+    newest_first = sorted((str(one.version) for one in registered), key=int, reverse=True)
+    version = next((number for number in newest_first if is_undamaged(name, number)), None)
     if version is None:
         version = _log_and_register(classifier, reference, splits, name, run)
         client.set_model_version_tag(name, version, DIGEST_TAG, digest)
@@ -72,13 +67,6 @@ def register_classifier(
         description="The version in MLflow's registry",
     )
     return RegisteredVersion(name=name, version=version)
-
-
-def _registered(name: str, digest: str) -> str | None:
-    """Return the newest version of these files that is undamaged, or None."""
-    found = mlflow_client().search_model_versions(f"name = '{name}' and tags.{DIGEST_TAG} = '{digest}'")
-    newest_first = sorted((str(one.version) for one in found), key=int, reverse=True)
-    return next((version for version in newest_first if find_damage(name, version) is None), None)
 
 
 def _log_and_register(classifier: StageRecord, reference: StageRecord, splits: StageRecord, name: str, run: Run) -> str:

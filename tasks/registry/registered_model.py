@@ -33,10 +33,7 @@ def is_missing(error: MlflowException) -> bool:
 
 
 def resolve_model(model_uri: str) -> tuple[str, str, str]:
-    """Return name, version and run id of models:/NAME@ALIAS or models:/NAME/VERSION.
-
-    Raises ModelError if it does not exist; the error lists what does.
-    """
+    """Return name, version and run id of models:/NAME@ALIAS or models:/NAME/VERSION. Raises ModelError without one."""
     client, by_alias = mlflow_client(), "@" in model_uri
     name, _, rest = model_uri.removeprefix("models:/").partition("@" if by_alias else "/")
     if not (model_uri.startswith("models:/") and name and rest):
@@ -143,14 +140,12 @@ def _digest_folder(folder: Path, version: str) -> str:
     return digest_json([version, digest_sources(path for path in folder.iterdir() if path.is_file())])
 
 
-def find_damage(name: str, version: str) -> str | None:
-    """Return what is wrong with the files of a version; None if they are as registered."""
-    with TemporaryDirectory(prefix="lstm-text-files-") as scratch:
-        try:
-            read_version(name, version, Path(scratch))
-        except Unservable as damage:
-            return str(damage)
-    return None
+def is_undamaged(name: str, version: str) -> bool:
+    """Return whether the files of a version are as registered."""
+    with TemporaryDirectory(prefix="lstm-text-files-") as scratch, suppress(Unservable):
+        read_version(name, version, Path(scratch))
+        return True
+    return False
 
 
 def read_version(name: str, version: str, scratch: Path) -> tuple[Path, Model, bytes]:

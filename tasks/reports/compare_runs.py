@@ -8,7 +8,7 @@ import pandas as pd
 from lstm_model.config.evaluation import EvaluationConfig
 from lstm_model.config.registration import RegistrationConfig
 from lstm_model.errors import ModelError, UsageError
-from lstm_model.evaluation.champion_comparison import SEEN_PARTS
+from lstm_model.evaluation.champion_comparison import trained_on
 from lstm_model.evaluation.evaluation import resampling_of
 from lstm_model.evaluation.run_comparison import RowCounts, RunComparison, compare_answers, compare_metrics, match_rows
 from tasks.registry.registered_model import CHAMPION, PREVIOUS, read_aliases, resolve_model
@@ -94,9 +94,8 @@ def _common_labels(a: PastRun, b: PastRun) -> list[str]:
 
 
 def _common_rows(a: PastRun, b: PastRun) -> tuple[pd.DataFrame, pd.DataFrame, RowCounts]:
-    rows_a, rows_b, counts = match_rows(
-        a.predictions, b.predictions, trained_on_by_a=_trained_on(a), trained_on_by_b=_trained_on(b)
-    )
+    seen_a, seen_b = trained_on(a.manifest), trained_on(b.manifest)
+    rows_a, rows_b, counts = match_rows(a.predictions, b.predictions, trained_on_by_a=seen_a, trained_on_by_b=seen_b)
     if not counts.compared:
         raise ModelError(
             "The runs share no test rows with equal labels that neither was trained on "
@@ -104,12 +103,6 @@ def _common_rows(a: PastRun, b: PastRun) -> tuple[pd.DataFrame, pd.DataFrame, Ro
             "Compare runs on the same data and split, or train again with the same data.split_column.",
         )
     return rows_a, rows_b, counts
-
-
-def _trained_on(run: PastRun) -> set[str]:
-    if run.manifest is None:
-        return set()
-    return set(run.manifest.loc[run.manifest["split"].isin(SEEN_PARTS), "text_digest"])
 
 
 def _identity(run: PastRun, role: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from prefect.artifacts import create_link_artifact
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.pages.report import RunFacts, render_model_card, render_report
 from tasks.promotion.decision_record import Decision
-from tasks.promotion.register_classifier import RegisteredVersion
+from tasks.registry.registered_classifier import RegisteredVersion
 from tasks.runs.past_run import moment
 from tasks.runtime.artifacts import publish_markdown
 from tasks.runtime.retries import mlflow_client

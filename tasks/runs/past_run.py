@@ -74,22 +74,22 @@ class PastRun:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The recorded settings by flat name, perhaps of another release; empty if the run has none."""
-        return {} if self._settings is None else flat_settings(self._settings)
+        return self._read(CONFIG_FILE, flat_settings) or {}
 
     @cached_property
     def config(self) -> PipelineConfig | None:
         """The settings; raises ModelError if this release does not know them."""
         try:
-            return None if self._settings is None else read_recorded(self._settings)
+            return read_recorded(self.settings) if self.settings else None
         except ValidationError as error:
             first = error.errors()[0]
             raise self._unknown_settings(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
     def exact_config(self) -> PipelineConfig:
         """Return the settings; raises ModelError if they are missing or now mean something else."""
-        if self._settings is None:
+        if not self.settings:
             raise self.lacks(CONFIG_FILE)
-        if gone := removed_settings(self._settings):
+        if gone := removed_settings(self.settings):
             raise self._unknown_settings(", ".join(f"{name}={value}" for name, value in gone.items()))
         assert self.config is not None
         return self.config
@@ -110,10 +110,6 @@ class PastRun:
             f"This version does not know a setting in {CONFIG_FILE} of run {self.run_id}: {problem}.",
             f"The code has changed since: check out commit {commit} and reproduce the run there.",
         )
-
-    @cached_property
-    def _settings(self) -> str | None:
-        return self._read(CONFIG_FILE, bytes.decode)
 
     def _read(self, name: str, parse: Callable[[bytes], Any]) -> Any:
         """Return an artifact, parsed; None if the run has none of that name."""

@@ -40,8 +40,7 @@ class Lock:
     open: Callable[[ExitStack], Callable[[], Check | None]]
     """Return an attempt: it takes the lock until the stack closes and returns `still_held`, or None if it is taken."""
     remedy: str = "Wait for it or stop it."
-    expiry: float = 0.0
-    """How long a killed process keeps it, in seconds."""
+    expiry: float = 0.0  # How long a killed process keeps it, in seconds.
 
 
 def shared_lock(uri: str, name: str, *, one_off: bool = False) -> Lock:
@@ -92,11 +91,10 @@ def _file(path: Path) -> Lock:
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def attempt(held: ExitStack) -> Check | None:
-        try:
+        with suppress(Timeout):
             held.enter_context(FileLock(path).acquire(timeout=0))
-        except Timeout:
-            return None
-        return lambda: None  # A file lock cannot be lost.
+            return lambda: None  # A file lock cannot be lost.
+        return None
 
     return Lock(f"the file {path}", lambda held: partial(attempt, held))
 
@@ -142,13 +140,12 @@ def _take_limit(client: SyncPrefectClient, name: str, held: ExitStack, *, one_of
             client.release_concurrency_slots_with_lease(lease["lease_id"])
 
     held.callback(release)
-    held.enter_context(_renewed(client, lease["lease_id"]))
+    _renew(client, lease["lease_id"], held)
     return still_held
 
 
-@contextmanager
-def _renewed(client: SyncPrefectClient, lease_id: Any) -> Iterator[None]:
-    """Renew a lease in a thread; one that is lost is for `still_held` to report."""
+def _renew(client: SyncPrefectClient, lease_id: Any, held: ExitStack) -> None:
+    """Renew a lease in a thread until the stack closes; one that is lost is for `still_held` to report."""
     stop = threading.Event()
 
     def renew() -> None:
@@ -157,8 +154,5 @@ def _renewed(client: SyncPrefectClient, lease_id: Any) -> Iterator[None]:
 
     thread = threading.Thread(target=renew, daemon=True)
     thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()  # A renewal that overtakes the release would bring the lease back.
+    held.callback(thread.join)  # A renewal that overtakes the release would bring the lease back.
+    held.callback(stop.set)

@@ -109,9 +109,8 @@ def _wait_until_up(port: int, process: Process, log: IO[bytes]) -> None:
         time.sleep(0.05)
     code = process.poll()  # None: it is too slow.
     log.seek(0)
-    lines = log.read().decode("utf-8", "replace").strip().splitlines() or [
-        ending(code) if code is not None else "its log is empty"
-    ]
+    silent = "its log is empty" if code is None else ending(code)
+    lines = log.read().decode("utf-8", "replace").strip().splitlines() or [silent]
     reason = next((line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception): ", line)), lines[-1])[:300]
     database = PREFECT_SERVER_DATABASE_CONNECTION_URL.value() or ""
     remedy = "Start one with `prefect server start` and set PREFECT_API_URL to its address."

@@ -33,15 +33,14 @@ def current_user() -> str:
 
 def _git() -> dict[str, str]:
     """Return the commit of the checkout, and whether tracked files differ from it; nothing outside a checkout."""
-
-    def git(*words: str) -> str:
-        return subprocess.check_output(["git", "-C", PROJECT, *words], stderr=subprocess.DEVNULL, text=True).strip()
-
+    describe = ["git", "-C", PROJECT, "describe", "--always", "--exclude=*", "--abbrev=40", "--dirty"]
     try:
-        dirty = "true" if git("status", "--porcelain", "--untracked-files=no") else "false"
-        return {"git_commit": git("rev-parse", "HEAD"), "git_dirty": dirty}
+        commit, _, dirty = (
+            subprocess.check_output(describe, stderr=subprocess.DEVNULL, text=True).strip().partition("-")
+        )
     except (OSError, subprocess.CalledProcessError):
         return {}
+    return {"git_commit": commit, "git_dirty": "true" if dirty else "false"}
 
 
 def _processor() -> str:

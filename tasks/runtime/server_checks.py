@@ -1,10 +1,8 @@
 """Check the servers that the environment names before any work, so that a wrong address is reported at once."""
 
 import os
-import tomllib
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from lstm_model.errors import ModelError, causes
 from tasks.runtime.state.credentials import without_password
@@ -64,7 +62,7 @@ def check_prefect_server(uri: str) -> None:
         given = bool(PREFECT_API_AUTH_STRING.value() or PREFECT_API_KEY.value())
         raise _wrong_answer("Prefect", place, uri, error.response.status_code, error.response.text, given) from None
     except (httpx.HTTPError, requests.RequestException, ValueError) as error:
-        raise _unreachable(place, uri, "No Prefect server answers", _innermost(error), API) from None
+        raise _unreachable(place, uri, "No Prefect server answers", str([*causes(error)][-1]), API) from None
 
 
 def is_database(uri: str) -> bool:
@@ -83,7 +81,7 @@ def _check_mlflow(variable: str, uri: str, endpoint: str) -> None:
     try:
         response = http_request(login, endpoint, "GET", params={"max_results": 1}, **options)
     except MlflowException as error:
-        raise _unreachable(variable, uri, "No MLflow server answers", _innermost(error)) from None
+        raise _unreachable(variable, uri, "No MLflow server answers", str([*causes(error)][-1])) from None
     if response.status_code != 200 or not response.text.lstrip().startswith("{"):
         given = bool(login.username or login.token or login.auth)
         raise _wrong_answer("MLflow", variable, uri, response.status_code, response.text, given)
@@ -94,19 +92,18 @@ def _place_of_api_url() -> str:
     from dotenv import dotenv_values
     from prefect.context import get_settings_context
     from prefect.settings import PREFECT_PROFILES_PATH
+    from prefect.settings.models.api import APISettings
+    from prefect.settings.sources import PrefectTomlConfigSettingsSource, PyprojectTomlConfigSettingsSource
 
     variable = "PREFECT_API_URL"
     if os.environ.get(variable):
         return variable
     # In Prefect's order, all in the working directory.
-    if Path(".env").is_file() and variable in dotenv_values(".env"):
+    if variable in dotenv_values(".env"):
         return f"{variable} in {Path('.env').resolve()}"
-    for file, tables in (("prefect.toml", ("api", "url")), ("pyproject.toml", ("tool", "prefect", "api", "url"))):
-        found: Any = tomllib.loads(Path(file).read_text("utf-8")) if Path(file).is_file() else {}
-        for table in tables:
-            found = found.get(table, {})
-        if found:
-            return f"api.url in {Path(file).resolve()}"
+    for source in (PrefectTomlConfigSettingsSource(APISettings), PyprojectTomlConfigSettingsSource(APISettings)):
+        if source.toml_data.get("url"):
+            return f"api.url in {Path(source.toml_file_path).resolve()}"
     profile = get_settings_context().profile
     if variable in {setting.name for setting in profile.settings}:
         return f"{variable} of profile {profile.name} in {PREFECT_PROFILES_PATH.value()}"
@@ -135,11 +132,6 @@ def _wrong_answer(name: str, place: str, uri: str, status: int, text: str, given
         )
     hint = " (its address is that of its pages, up to the #)" if name == "MLflow" else _better_address(uri)
     return _unreachable(place, uri, f"No {name} server answers", found, hint)
-
-
-def _innermost(error: BaseException) -> str:
-    *_, innermost = causes(error)
-    return str(innermost)
 
 
 def _connect(uri: str) -> None:

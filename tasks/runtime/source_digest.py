@@ -1,10 +1,9 @@
 """Digests of the code: all of it for a run, and what a stage executes for that stage."""
 
-import dis
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import distributions
-from itertools import pairwise
+from modulefinder import ModuleFinder
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -66,12 +65,9 @@ def _imported(constants: set[Any]) -> set[str]:
     """Return the names that the imports anywhere in the file may import as modules."""
     names = set()
     for code in (constant for constant in constants if isinstance(constant, CodeType)):
-        # EXTENDED_ARG stands before an instruction with more than 255 names or constants before its own.
-        instructions = (found for found in dis.get_instructions(code) if found.opname != "EXTENDED_ARG")
-        for before, instruction in pairwise(instructions):
-            if instruction.opname == "IMPORT_NAME":  # After the names that `from` imports, or None.
-                module = instruction.argval
-                names |= {module, *(f"{module}.{name}" for name in before.argval or ())}
+        for kind, found in ModuleFinder().scan_opcodes(code):
+            if kind == "absolute_import":  # `found` is the names that `from` imports, or None, and the module.
+                names |= {found[1], *(f"{found[1]}.{name}" for name in found[0] or ())}
     return names
 
 

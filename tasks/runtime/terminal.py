@@ -18,7 +18,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from tasks.runtime.state.local_state import PROJECT, logs_root
+from tasks.runtime.state.local_state import PROJECT, state_root
 
 KEPT_LOGS = 50
 OURS = tuple(str(PROJECT / package) + os.sep for package in ("flows", "tasks", "lstm_model"))
@@ -34,7 +34,7 @@ def command_terminal(command: str, *, verbose: bool, folder: Path | None = None)
     all of it. folder: of the log file; None: logs/ in the state folder.
     """
     global _terminal
-    path = _open_log(command, folder or logs_root())
+    path = _open_log(command, folder or state_root() / "logs")
     with path.open("ab") as log, os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace") as shown:
         # tee ends when the last process that writes to it has ended; Ctrl-C must not end it before.
         tee = verbose and subprocess.Popen(["tee", "-i", "-a", path], stdin=subprocess.PIPE, stdout=shown)

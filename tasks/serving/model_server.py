@@ -38,8 +38,7 @@ class ModelServer:
     """A process that imports MLflow and waits for `start_server`, which makes it the server of a version."""
 
     process: Process
-    folder: Path
-    """For the version's files."""
+    folder: Path  # For the version's files.
     log: Path | None
     started: float
     host: str = ""
@@ -83,10 +82,7 @@ def waiting_server(*, quiet: bool = False) -> Iterator[ModelServer]:
 
 
 def download_served(name: str, version: str, folder: Path) -> Path:
-    """Download what a server of a version loads; return its folder.
-
-    Raises ModelError if the version cannot be downloaded, or if another tool made it.
-    """
+    """Download what a server of a version loads; return its folder. Raises ModelError as `check_ours` does."""
     check_ours(name, version)
     with whole_version(name, version):
         return Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=str(folder)))
@@ -95,8 +91,7 @@ def download_served(name: str, version: str, folder: Path) -> Path:
 def start_server(waiting: ModelServer, model: Path, *, host: str, port: int, workers: int = 1) -> ModelServer:
     """Make a waiting server the process that `mlflow models serve` would end in, with a downloaded version.
 
-    This is faster than the command, which does one step after the other
-    (docs/decisions/0011-serve-without-the-command.md).
+    It does several steps of that command at once: docs/decisions/0011-serve-without-the-command.md.
     """
     line, variables = get_cmd(str(model), port, host, nworkers=workers)
     changed = {key: value for key, value in variables.items() if os.environ.get(key) != value}

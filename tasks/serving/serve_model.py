@@ -55,7 +55,6 @@ def serve_model(model_uri: str, *, host: str, port: int, workers: int, poll_seco
             if watch is None:  # Only now: the server imports MLflow meanwhile.
                 name, watch = _watch(model_uri, poll_seconds, url=f"{address(host, port)}/invocations")
                 version = watch.version
-            failure = None
             try:
                 model = download_served(name, version, waiting.folder)
                 server = start_server(waiting, model, host=host, port=port, workers=workers)

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from lstm_model.config.pipeline import PipelineConfig
-from tasks.promotion.register_classifier import RegisteredVersion
+from tasks.registry.registered_classifier import RegisteredVersion
 from tasks.reports import write_report as module
 from tasks.runtime.stage_store import StageRecord, stages_root, write_json
 from tasks.runtime.tracking import Run, ensure_experiment

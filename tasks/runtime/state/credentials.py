@@ -8,9 +8,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 def move_credentials() -> None:
     """Take user and password out of the addresses of servers in the environment.
 
-    MLflow and Prefect repeat their address in links, logs and errors, but not the variables for user and password
-    (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, PREFECT_API_AUTH_STRING). A database's address keeps its
-    password: there is no variable for it.
+    MLflow and Prefect repeat an address in links, logs and errors, but not the variables for user and password. A
+    database's address keeps its password: there is no variable for it.
     """
     for variable in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         user, password = _take(variable)

@@ -30,11 +30,6 @@ def artifacts_root() -> Path:
     return state_root() / "artifacts"
 
 
-def logs_root() -> Path:
-    """Return the folder of what libraries print while a command runs a flow."""
-    return state_root() / "logs"
-
-
 NEEDED = {  # A notebook or another project may have set others.
     "KERAS_BACKEND": "tensorflow",
     "MPLBACKEND": "agg",
@@ -46,7 +41,6 @@ UNWANTED = (
     "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "KERAS_MAX_EPOCHS",
     "KERAS_MAX_STEPS_PER_EPOCH", "PYTHONWARNINGS",
 )  # fmt: skip
-WRITTEN = ("artifacts", "mlflow.db", "prefect", "prefect/prefect.db", "stages")
 CERTIFICATES_FOR_HTTPS = (
     "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_CLIENT_CERT_PATH"
 )  # fmt: skip
@@ -131,7 +125,7 @@ def _check_state_folder(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=root).close()
-        for path in (root / name for name in WRITTEN):
+        for path in (root / name for name in ("artifacts", "mlflow.db", "prefect", "prefect/prefect.db", "stages")):
             if path.exists() and not os.access(path, os.W_OK):  # Made by another user, such as a container's.
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
