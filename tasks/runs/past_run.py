@@ -44,7 +44,8 @@ class PastRun:
     def find(cls, run_id: str) -> "PastRun":
         """Return the run; raises ModelError if there is none."""
         try:
-            return cls(mlflow_client().get_run(run_id))
+            if run_id:  # A version that was registered by hand may have none.
+                return cls(mlflow_client().get_run(run_id))
         except MlflowException as error:
             if not is_missing(error):
                 raise
