@@ -17,12 +17,11 @@ from lstm_model.config.drift import DriftConfig
 from lstm_model.data.account import Reading
 from lstm_model.data.parts import digest_input, find_parts
 from lstm_model.data.reading import estimate_rows, read_chunks, read_columns, unchanged_file
+from lstm_model.drift.feedback import Feedback
 from lstm_model.drift.profile import ProfileBuilder, Reference
 from lstm_model.errors import ContentError, ModelError, UsageError
-from tasks.monitoring.batch_drift import NO_REFERENCE, AnsweredBatch, compare_batch
+from tasks.monitoring.comparisons import NO_REFERENCE, AnsweredBatch, DriftOutcome, compare_batch, compare_feedback
 from tasks.monitoring.drift_history import Series
-from tasks.monitoring.drift_outcome import DriftOutcome
-from tasks.monitoring.feedback_accuracy import Feedback, compare_feedback
 from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.registry.registered_model import download_version, resolve_model
 from tasks.runs.trained_columns import TextRequest, columns_to_read
@@ -76,7 +75,7 @@ def monitor_file(request: MonitorRequest, config: DriftConfig) -> MonitorOutcome
     if news.batch_is_new:
         outcome.drift = compare_batch(batch, config)
     if news.feedback is not None:
-        outcome.accuracy = compare_feedback(news.feedback, batch, news.reference, news.series, config)
+        outcome.accuracy = compare_feedback(news.feedback, batch, news.reference, config)
     return outcome
 
 
@@ -107,7 +106,7 @@ def find_news(request: MonitorRequest, config: DriftConfig) -> News:
         raise ModelError(f"{name} version {version} {NO_REFERENCE}.", "Train again to get one.")
     series = Series.open(config.experiment_name, name, version)
     digest = digest_input(request.path)
-    feedback = Feedback.read(request.feedback, dialect=request.feedback_dialect) if request.feedback else None
+    feedback = Feedback.read(request.feedback, request.feedback_dialect) if request.feedback else None
     known = feedback and series.entries("feedback", input_digest=digest, feedback_digest=feedback.digest)
     return News(
         model=model,
