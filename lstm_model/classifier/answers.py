@@ -24,16 +24,13 @@ class AnswerOptions:
             raise ValueError(f"threshold is {self.threshold}; it must be from 0 to 1.")
 
 
-PLAIN = AnswerOptions()
-
-
 def probability_columns(labels: Sequence[str]) -> list[str]:
     """Return the name of each class's probability column."""
     return [f"probability_{label}" for label in labels]
 
 
 def answer_columns(
-    probabilities: npt.NDArray[np.float32], labels: Sequence[str], options: AnswerOptions = PLAIN
+    probabilities: npt.NDArray[np.float32], labels: Sequence[str], options: AnswerOptions = AnswerOptions()
 ) -> dict[str, list[Any]]:
     """Return the answers to probabilities: float32[N, C] by column.
 
@@ -52,7 +49,7 @@ def answer_columns(
 
 
 def answer_table(
-    probabilities: npt.NDArray[np.float32], labels: Sequence[str], options: AnswerOptions = PLAIN
+    probabilities: npt.NDArray[np.float32], labels: Sequence[str], options: AnswerOptions = AnswerOptions()
 ) -> pd.DataFrame:
     """Return `answer_columns` as a table with one row per answer."""
     table = pd.DataFrame(answer_columns(probabilities, labels, options), dtype=object)
@@ -60,7 +57,7 @@ def answer_table(
 
 
 def answer_records(
-    probabilities: npt.NDArray[np.float32], labels: Sequence[str], options: AnswerOptions = PLAIN
+    probabilities: npt.NDArray[np.float32], labels: Sequence[str], options: AnswerOptions = AnswerOptions()
 ) -> list[dict[str, Any]]:
     """Return `answer_columns` as one dictionary per row, which is faster than a table for a few rows."""
     columns = answer_columns(probabilities, labels, options)

@@ -19,6 +19,7 @@ from lstm_model.drift.word_shift import chance_spread, word_shift
 from lstm_model.tokens.text_encoder import Int64
 
 Float = npt.NDArray[np.float64]
+TokenName = Callable[[int], str | None]
 Sizes = tuple[float, float]  # Effective rows of the reference and of the batch.
 STATISTICS, GROUPS = 5, 10
 ROUNDS, SEED = 5_000, 42  # Of the draws of chance.
@@ -61,7 +62,7 @@ class DriftComparison:
 
 
 def compare_profiles(
-    reference: Profile, batch: Profile, config: DriftConfig, *, token_name: Callable[[int], str]
+    reference: Profile, batch: Profile, config: DriftConfig, *, token_name: TokenName
 ) -> DriftComparison:
     """Compare a batch with the reference; both profiles are of one classifier."""
     sizes = batch.rows, batch.effective_rows(), reference.rows
@@ -170,7 +171,7 @@ def _unknown_words(reference: Profile, batch: Profile, sizes: Sizes, limit: floa
 
 
 def _words(
-    reference: Profile, batch: Profile, sizes: Sizes, limit: float, alarm: float, token_name: Callable[[int], str]
+    reference: Profile, batch: Profile, sizes: Sizes, limit: float, alarm: float, token_name: TokenName
 ) -> Statistic:
     auc, words = word_shift(reference, batch)
     chance = 0.5 + NormalDist().inv_cdf(1 - alarm) * chance_spread(*sizes)
@@ -179,7 +180,7 @@ def _words(
         f"Words: given one text of each set, a classifier picks the new one in {auc:.0%} of cases "
         f"(50% is guessing), {_relation(auc, threshold)} {threshold:.0%}."
     )
-    parts = [Part(token_name(token), before, now) for token, before, now in words]
+    parts = [Part(token_name(token) or "", before, now) for token, before, now in words]
     return Statistic("words", "words", auc, threshold, chance, text, parts)
 
 

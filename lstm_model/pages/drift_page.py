@@ -11,7 +11,7 @@ SHOWN_ENTRIES = 15
 SHOWN_PARTS = 30
 
 
-def render_drift(found: Mapping[str, Any], facts: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
+def render_drift(found: Mapping[str, Any], facts: Mapping[str, Any], history: Sequence[Any]) -> str:
     """Return the page.
 
     found: a DriftComparison or a RealAccuracy as JSON. facts: model_name, version, path, number and time of the entry.

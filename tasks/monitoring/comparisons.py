@@ -74,10 +74,8 @@ def compare_batch(batch: AnsweredBatch, config: DriftConfig) -> DriftOutcome:
         text = f"{name} version {version} {NO_REFERENCE}. Train again to get one."
         get_run_logger().warning("%s", text)
         return DriftOutcome(verdict="no reference", text=text, model_name=name, version=version)
-    tokenizer = batch.classifier.tokenizer
-    comparison = compare_profiles(
-        reference.profile, batch.profile, config, token_name=lambda token: tokenizer.id_to_token(token) or ""
-    )
+    token_name = batch.classifier.tokenizer.id_to_token
+    comparison = compare_profiles(reference.profile, batch.profile, config, token_name=token_name)
     content = comparison.to_json()
     outcome = _record(batch, content, _metrics(comparison, batch.profile), config)
     publish_markdown("drift", drift_markdown(content), "Are these texts like the rows that the model was evaluated on?")
@@ -157,10 +155,6 @@ def _record(
     )  # fmt: skip
     level = logging.INFO if outcome.verdict == "stable" and not outcome.event else logging.WARNING
     get_run_logger().log(level, "%s", outcome.line, extra={"is_result": True})
-    create_link_artifact(
-        link=url,
-        link_text=f"{kind} {entry.number} of {series.name}",
-        key=f"{kind}-in-mlflow",
-        description="Report and metrics; the parent run draws them over time",
-    )
+    description = "Report and metrics; the parent run draws them over time"
+    create_link_artifact(url, f"{kind} {entry.number} of {series.name}", f"{kind}-in-mlflow", description)
     return outcome
