@@ -119,10 +119,9 @@ class Series:
         entry, now = _entry(run), get_current_time_millis()
         client.log_batch(entry.run_id, metrics=[Metric(key, value, now, 0) for key, value in metrics.items()])
         # Limits rarely change: only the entry has them.
-        drawn = {key: value for key, value in metrics.items() if not key.endswith("_limit")}
-        steps = [Metric(f"{kind}/{key}", value, now, number) for key, value in drawn.items()]
+        drawn = [Metric(f"{kind}/{key}", metrics[key], now, number) for key in metrics if not key.endswith("_limit")]
         newest = RunTag(f"newest_{kind}", f"{number}: {content['verdict']}")
-        client.log_batch(self.run_id, metrics=steps, tags=[newest])
+        client.log_batch(self.run_id, metrics=drawn, tags=[newest])
         client.log_dict(entry.run_id, content, f"{kind}.json")
         facts = {"model_name": self.model_name, "version": self.version, "path": str(path), "number": number}
         facts["time"] = entry.time.isoformat()
