@@ -55,10 +55,6 @@ class Feedback:
                 self.rows += 1
                 self.right += self.labels[row_id] == label
 
-    def unknown(self, labels: list[str]) -> list[str]:
-        """Return the labels that are none of the model's labels, sorted."""
-        return sorted({*self.labels.values()} - {*labels})
-
     def check(self, labels: list[str], answered: Path) -> None:
         """Raise ContentError where no answer has feedback, or the model knows none of its labels."""
         if not self.rows:

@@ -105,7 +105,7 @@ def compare_feedback(
     low, high = real.interval
     metrics = {"rows": real.rows, "accuracy": real.accuracy, "accuracy_low": low, "accuracy_high": high}
     outcome = _record(batch, asdict(real), metrics | {"test_accuracy": real.test_accuracy}, config, feedback)
-    if unknown := feedback.unknown(batch.classifier.labels):
+    if unknown := sorted({*feedback.labels.values()} - {*batch.classifier.labels}):
         names = ", ".join(unknown[:8])
         get_run_logger().warning("Labels that the model does not know count as wrong answers: %s", names)
     table = markdown_table(["", "real", "test rows"], [["accuracy", real.accuracy, real.test_accuracy]])

@@ -166,12 +166,10 @@ def _read_answers(request: MonitorRequest, news: News, reading: Reading) -> Answ
 
 def _scored_by(path: Path) -> str:
     """Return the address of the version that wrote the answers. Raises ContentError where there are several."""
-    versions: set[tuple[str, str]] = set()
+    uris: set[str] = set()
     for chunk in read_chunks(path, {"name": "model_name", "version": "model_version"}):
-        versions |= set(zip(chunk["name"], chunk["version"], strict=True))
-    if len(versions) != 1:
-        raise ContentError(
-            f"{path} has answers of {len(versions)} versions, not of one.", "Pass the file as lstm-text score wrote it."
-        )
-    name, version = versions.pop()
-    return f"models:/{name}/{version}"
+        uris |= {f"models:/{name}/{version}" for name, version in zip(chunk["name"], chunk["version"], strict=True)}
+    if len(uris) != 1:
+        problem = f"{path} has answers of {len(uris)} versions, not of one."
+        raise ContentError(problem, "Pass the file as lstm-text score wrote it.")
+    return uris.pop()
