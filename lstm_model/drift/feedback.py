@@ -14,8 +14,6 @@ from lstm_model.data.reading import read_chunks, read_columns
 from lstm_model.data.texts import listed
 from lstm_model.errors import ContentError
 
-CONFIDENCE = 0.95
-
 
 @dataclass
 class Feedback:
@@ -105,7 +103,7 @@ def wilson_interval(right: int, rows: int) -> tuple[float, float]:
     """Return the 95 % score interval of a share (Wilson 1927); 0 to 1 without rows."""
     if not rows:
         return 0.0, 1.0
-    interval = binomtest(right, rows).proportion_ci(CONFIDENCE, method="wilson")
+    interval = binomtest(right, rows).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 
