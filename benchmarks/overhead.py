@@ -56,7 +56,7 @@ def bare(path: Path) -> None:
     from lstm_model.ngrams.counts import KINDS
     from lstm_model.ngrams.fit import fit_ngrams
     from lstm_model.tokens.encoded_rows import EncodedRows
-    from lstm_model.tokens.text_encoder import encode_texts
+    from lstm_model.tokens.text_encoder import TextEncoder
     from lstm_model.tokens.tokenizer import fit_tokenizer, unknown_rates
 
     imported = time.monotonic() - started
@@ -73,7 +73,7 @@ def bare(path: Path) -> None:
 
     def encoded(part: Any) -> EncodedRows:
         label_ids = part["label"].map(labels.index).to_numpy(np.int32)
-        return EncodedRows(*encode_texts(tokenizer, part["text"].tolist()), label_ids)
+        return EncodedRows(*TextEncoder(tokenizer).encode(part["text"].tolist()), label_ids)
 
     network = build_network(
         config.model, vocab_size=tokenizer.get_vocab_size(), num_classes=len(labels), seed=config.training.seed

@@ -60,7 +60,7 @@ from lstm_model.data.reading import CHUNK_ROWS, read_chunks  # noqa: E402
 from lstm_model.digests import digest_file  # noqa: E402
 from lstm_model.drift.profile import ProfileBuilder  # noqa: E402
 from lstm_model.ngrams.counts import KINDS  # noqa: E402
-from lstm_model.tokens.batches import length_batches, pad_batch  # noqa: E402
+from lstm_model.tokens.encoded_rows import length_batches, pad_batch  # noqa: E402
 from lstm_model.tokens.tokenizer import fit_tokenizer  # noqa: E402
 from tasks.promotion.register_classifier import log_classifier  # noqa: E402
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+
+from lstm_model.arrays import Float32
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,16 @@ class AnswerOptions:
             raise ValueError(f"threshold is {self.threshold}; it must be from 0 to 1.")
 
 
+PLAIN = AnswerOptions()
+
+
 def probability_columns(labels: Sequence[str]) -> list[str]:
     """Return the name of each class's probability column."""
     return [f"probability_{label}" for label in labels]
 
 
 def answer_columns(
-    probabilities: npt.NDArray[np.float32], labels: Sequence[str], options: AnswerOptions = AnswerOptions()
+    probabilities: Float32, labels: Sequence[str], options: AnswerOptions = PLAIN
 ) -> dict[str, list[Any]]:
     """Return the answers to probabilities: float32[N, C] by column.
 
@@ -48,16 +52,14 @@ def answer_columns(
     return columns | {"top_labels": names[order].tolist(), "top_scores": top_scores.tolist()}
 
 
-def answer_table(
-    probabilities: npt.NDArray[np.float32], labels: Sequence[str], options: AnswerOptions = AnswerOptions()
-) -> pd.DataFrame:
+def answer_table(probabilities: Float32, labels: Sequence[str], options: AnswerOptions = PLAIN) -> pd.DataFrame:
     """Return `answer_columns` as a table with one row per answer."""
     table = pd.DataFrame(answer_columns(probabilities, labels, options), dtype=object)
     return table.astype({name: np.float64 for name in table if name in {"score", *probability_columns(labels)}})
 
 
 def answer_records(
-    probabilities: npt.NDArray[np.float32], labels: Sequence[str], options: AnswerOptions = AnswerOptions()
+    probabilities: Float32, labels: Sequence[str], options: AnswerOptions = PLAIN
 ) -> list[dict[str, Any]]:
     """Return `answer_columns` as one dictionary per row, which is faster than a table for a few rows."""
     columns = answer_columns(probabilities, labels, options)

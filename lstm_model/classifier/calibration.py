@@ -4,15 +4,12 @@ Guo et al. 2017, "On calibration of modern neural networks". The order of the lo
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 
-Float = npt.NDArray[np.floating[Any]]
-Int = npt.NDArray[np.integer[Any]]
+from lstm_model.arrays import Float, Int
 
 LOWEST, HIGHEST = 0.05, 20.0
 FOLDS = 5

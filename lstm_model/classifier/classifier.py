@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 from tokenizers import Tokenizer
 
+from lstm_model.arrays import Float32, Int32, Int64
 from lstm_model.digests import digest_file, digest_json
 from lstm_model.errors import ModelError
 from lstm_model.memory import memory_error
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable
-from lstm_model.tokens.batches import length_batches, pad_batch
-from lstm_model.tokens.text_encoder import Int32, Int64, TextEncoder
+from lstm_model.tokens.encoded_rows import length_batches, pad_batch
+from lstm_model.tokens.text_encoder import TextEncoder
 
 # Read, too: 1, without n-grams; 2, for one text column; 3, without characters across white space; 4, without triples.
 FORMAT_VERSION = 5
@@ -50,12 +50,21 @@ class ClassifierDescription:
         found = {name: digest_file(folder / name) for name in files}
         return replace(self, digests={**found, DESCRIPTION: digest_json(asdict(replace(self, digests={})))})
 
-    def check(self, folder: Path) -> None:
-        """Raise ValueError if a file is not the one that was sealed. Files of earlier releases have no digests."""
-        if self.digests:
-            found = self.sealed(folder, self.digests.keys() - {DESCRIPTION}).digests
-            if changed := sorted(name for name in found if found[name] != self.digests[name]):
+    @classmethod
+    def read(cls, folder: Path) -> "ClassifierDescription":
+        """Raises ModelError for a later format, ValueError if a file is not the one that was sealed."""
+        stored = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+        if stored["format_version"] > FORMAT_VERSION:  # Checked first: unknown fields would look like damage.
+            problem = f"The classifier in {folder} has format {stored['format_version']}"
+            raise ModelError(
+                f"{problem}; this package reads format {FORMAT_VERSION} or earlier.", "Update this package."
+            )
+        description = cls(**stored)
+        if sealed := description.digests:  # Earlier releases wrote none.
+            found = description.sealed(folder, sealed.keys() - {DESCRIPTION}).digests
+            if changed := sorted(name for name in found if found[name] != sealed[name]):
                 raise ValueError(f"{' and '.join(changed)} changed after the export")
+        return description
 
     def write(self, folder: Path) -> None:
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str)
@@ -70,7 +79,7 @@ class Classifier:
     """
 
     def __init__(self, folder: Path, *, num_threads: int) -> None:
-        self.description = _read_description(folder)
+        self.description = ClassifierDescription.read(folder)
         self.tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text("utf-8"))
         self.encoder = TextEncoder(self.tokenizer)
         options = onnxruntime.SessionOptions()
@@ -114,17 +123,11 @@ class Classifier:
                 "The model is incomplete or damaged: register it again.",
             ) from error
 
-    def predict_probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    def predict_probabilities(self, texts: Sequence[str]) -> Float32:
         """Return float32[N, C], rows in the order of `texts`, each summing to 1."""
-        return self.scale(self.predict_logits(texts))
+        return self.scale(mix(self.predict_parts(texts), self.description.mixture))
 
-    def predict_logits(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return the mixed logits float32[N, C], not divided by the temperature."""
-        return mix(self.predict_parts(texts), self.description.mixture)
-
-    def predict_parts(
-        self, texts: Sequence[str], encoded: tuple[Int32, Int64] | None = None
-    ) -> dict[str, npt.NDArray[np.float32]]:
+    def predict_parts(self, texts: Sequence[str], encoded: tuple[Int32, Int64] | None = None) -> dict[str, Float32]:
         """Return the answers of each part, float32[N, C]: the logits `lstm` and the margins of the n-gram parts.
 
         encoded: token_ids and offsets of the texts, if the caller has them.
@@ -138,11 +141,11 @@ class Classifier:
         margins = self.threads.submit(self.ngrams.margins, texts)
         return {LSTM: self.network_logits(*encoded), **margins.result()}
 
-    def scale(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def scale(self, logits: Float32) -> Float32:
         """Return the probabilities float32[N, C] of logits: float32[N, C]."""
         return softmax(logits / np.float32(self.description.temperature))
 
-    def network_logits(self, token_ids: Int32, offsets: Int64) -> npt.NDArray[np.float32]:
+    def network_logits(self, token_ids: Int32, offsets: Int64) -> Float32:
         """Return the LSTM's logits float32[N, C] for token_ids: int32[sum of lengths] and offsets: int64[N + 1]."""
         lengths = np.diff(offsets)
         logits = np.zeros((len(lengths), len(self.labels)), dtype=np.float32)
@@ -160,23 +163,13 @@ class Classifier:
         return logits
 
 
-def _read_description(folder: Path) -> ClassifierDescription:
-    stored = json.loads((folder / DESCRIPTION).read_text("utf-8"))
-    if stored["format_version"] > FORMAT_VERSION:  # Checked first: unknown fields would look like damage.
-        found = f"The classifier in {folder} has format {stored['format_version']}"
-        raise ModelError(f"{found}; this package reads format {FORMAT_VERSION} or earlier.", "Update this package.")
-    description = ClassifierDescription(**stored)
-    description.check(folder)
-    return description
-
-
-def mix(parts: Mapping[str, npt.NDArray[np.float32]], weights: Mapping[str, float]) -> npt.NDArray[np.float32]:
+def mix(parts: Mapping[str, Float32], weights: Mapping[str, float]) -> Float32:
     """Return the logits float32[N, C] of all parts together; a weight that is missing for the LSTM is 1."""
     weighted = {LSTM: 1.0, **weights}
     return np.asarray(sum(np.float32(weight) * parts[name] for name, weight in weighted.items()))
 
 
-def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def softmax(logits: Float32) -> Float32:
     """Return the probabilities float32[N, C] of logits: each row sums to 1."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))

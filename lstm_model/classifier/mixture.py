@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from lstm_model.classifier.calibration import FOLDS, Float, Int, log_loss_at
+from lstm_model.arrays import Float, Float64, Int
+from lstm_model.classifier.calibration import FOLDS, log_loss_at
 from lstm_model.classifier.classifier import LSTM
 
 MOST_ROWS = 20_000  # Enough for three numbers.
@@ -80,7 +80,7 @@ def fit_weights(parts: Sequence[Float], label_ids: Int) -> list[float]:
     target = np.full(scaled.shape[1:], softness / scaled.shape[2])
     target[np.arange(len(label_ids)), label_ids] += 1 - softness
 
-    def loss(log_weights: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+    def loss(log_weights: Float64) -> tuple[float, Float64]:
         weights = np.exp(log_weights)
         log_probabilities = log_softmax(np.tensordot(weights, scaled, axes=1), axis=1)
         wrong = np.exp(log_probabilities) - target

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from lstm_model.classifier.answers import AnswerOptions, answer_table, probability_columns
+from lstm_model.classifier.answers import PLAIN, AnswerOptions, answer_table, probability_columns
 from lstm_model.classifier.classifier import Classifier
 
 SCORED, UNSCORED = "scored", "unscored"
@@ -27,7 +27,7 @@ def score_rows(
     *,
     first_row: int,
     made_by: Mapping[str, str],
-    options: AnswerOptions = AnswerOptions(),
+    options: AnswerOptions = PLAIN,
 ) -> pa.Table:
     """Return a row for each row of a chunk of `reading.read_chunks`, in order.
 

@@ -12,14 +12,10 @@ class Reading:
     headers: int = 0
     rows: int = 0
     blank: int = 0
-    joined: int = 0
-    """Lines that continue the row of the line before, inside a quoted field."""
-    first_joined: int | None = None
-    """The line in which the first row of several lines starts."""
-    unanswered: int = 0
-    """Rows of an annotation tool that have no accepted answer, and are left out."""
-    notes: list[str] = field(default_factory=list)
-    """What was found out about the file, such as its separator."""
+    joined: int = 0  # Lines that continue the row of the line before, inside a quoted field.
+    first_joined: int | None = None  # The line in which the first row of several lines starts.
+    unanswered: int = 0  # Rows of an annotation tool that have no accepted answer, and are left out.
+    notes: list[str] = field(default_factory=list)  # What was found out about the file, such as its separator.
 
     def note(self, text: str | None) -> None:
         """Add what was found out, once."""

@@ -58,10 +58,9 @@ def read_cases(
         if problem is not None:
             raise ContentError(f"Row {number} of the cases file {path} has no text: {problem}.", "Fix the row.")
         if labels is not None and label not in labels:
-            known = ", ".join(map(repr, labels[:20])) + (", ..." if len(labels) > 20 else "")
             raise ContentError(
                 f"Row {number} of the cases file {path} has the label {label!r} for {text[:80]!r}, which is none of "
-                f"the labels {known}.",
+                f"the labels {listed(labels)}.",
                 "Fix the row, or name the file that belongs to this data with --evaluation.cases.",
             )
     return cases[["text", "label"]]

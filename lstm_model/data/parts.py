@@ -1,9 +1,9 @@
 """The files that a path means: one file, or those of a folder or a pattern."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from glob import glob, has_magic
+from glob import glob
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryDirectory
@@ -14,21 +14,18 @@ from lstm_model.errors import UsageError
 
 
 def find_parts(path: Path) -> list[Path]:
-    """Return the files in order of their names; none if there are none.
+    """Return the files in order of their names. Raises UsageError for a path that cannot be looked up.
 
     Of a folder: the files directly in it, without hidden ones, those that start with _ as Spark's, and cases files.
     Empty files of a folder or pattern are left out: Spark writes them.
-    Raises UsageError for a path that cannot be looked up.
     """
     try:
         if path.is_file():
             return [path]
         if path.is_dir():
-            found: Iterable[Path] = (
-                one for one in path.iterdir() if one.name[0] not in "._" and ".cases." not in one.name
-            )
+            found = [one for one in path.iterdir() if one.name[0] not in "._" and ".cases." not in one.name]
         else:
-            found = map(Path, glob(str(path))) if has_magic(str(path)) else ()  # noqa: PTH207  some patterns fail
+            found = [Path(one) for one in glob(str(path))]  # noqa: PTH207  Path.glob fails for some patterns
         return sorted(one for one in found if one.is_file() and one.stat().st_size)
     except (OSError, ValueError) as error:
         raise cannot_read(path, error) from None
@@ -39,10 +36,8 @@ def require_parts(path: Path) -> list[Path]:
     if parts := find_parts(path):
         return parts
     if path.is_dir():
-        raise UsageError(
-            f"{path} is a folder without files of rows.",
-            f"Name the folder with the files, or a pattern such as '{path}/*/*.parquet'.",
-        )
+        remedy = f"Name the folder with the files, or a pattern such as '{path}/*/*.parquet'."
+        raise UsageError(f"{path} is a folder without files of rows.", remedy)
     raise no_file(path)
 
 

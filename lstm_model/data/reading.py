@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from lstm_model.config.data import Dialect
 from lstm_model.data.account import Reading
 from lstm_model.data.formats.delimited import read_rows
-from lstm_model.data.formats.dialects import choose_quoting, find_delimiter, read_header, require_header
+from lstm_model.data.formats.dialects import choose_quoting, find_delimiter, read_header
 from lstm_model.data.formats.excel import excel_rows
 from lstm_model.data.formats.json_rows import json_keys, json_values
 from lstm_model.data.formats.kinds import Kind, find_kind
@@ -32,24 +32,17 @@ CHUNK_CHARACTERS = 1 << 25
 
 
 def file_format(path: Path) -> Kind:
-    """Return the format of the file, or of the first of several, which decides how it is read.
-
-    Raises UsageError if there is no file, ContentError for a format that is not read.
-    """
+    """Return the format of the (first) file. Raises UsageError if there is none, ContentError if it is not read."""
     return find_kind(require_parts(path)[0])
 
 
 @contextmanager
 def unchanged_file(path: Path, sha256: str) -> Iterator[Reading]:
-    """Give the block a Reading for `read_chunks`; after it, check that the input still has this `digest_input`.
-
-    Raises ContentError if it has changed, also where reading failed for that.
-    """
+    """Give a Reading for `read_chunks`. Raises ContentError if the input then has another `digest_input`."""
     problem = None
-    reading = Reading()
     try:
-        yield reading
-    except ContentError as error:
+        yield Reading()
+    except ContentError as error:  # Perhaps because the file has changed.
         problem = error
     if digest_input(path) != sha256:
         remedy = "Run the same command again when nothing writes to it, or name a copy."
@@ -58,57 +51,63 @@ def unchanged_file(path: Path, sha256: str) -> Iterator[Reading]:
         raise problem
 
 
+class _Table(NamedTuple):
+    """A file whose columns are known. dialect: of delimited text, with its delimiter. note: on that, for the log."""
+
+    path: Path
+    kind: Kind
+    columns: list[str]
+    dialect: Dialect
+    note: str | None
+
+
 def read_columns(path: Path, *, dialect: Dialect = Dialect(), names: Collection[str] = ()) -> list[str]:
     """Return the column names; for JSON, the keys of the first 100 rows, and those of the names that occur later.
 
     names: columns that the file should have, which help to find the separator and to see that a header is missing.
     Raises ContentError where one of them occurs twice, and where files of one input have different columns.
     """
-    first, *others = require_parts(path)
-    kind, columns = find_kind(first, dialect.encoding), _columns(first, dialect, names)
-    for other in others:
-        found, beside = find_kind(other, dialect.encoding), _columns(other, dialect, names)
-        if found == kind and kind in ("json", "jsonl"):  # Any key may be missing in any row.
-            columns += [name for name in beside if name not in columns]
-        elif found != kind or set(beside) != set(columns):
-            what = f"{listed(columns)} and {listed(beside)}" if found == kind else f"{kind} and {found}"
+    return _open_tables(path, dialect, names)[0]
+
+
+def _open_tables(path: Path, dialect: Dialect, names: Collection[str]) -> tuple[list[str], list[_Table]]:
+    """Return the columns and the files of an input, as `read_columns` describes."""
+    parts = require_parts(path)
+    first = _open_table(parts[0], dialect, names)
+    tables, columns = [first], first.columns
+    for part in parts[1:]:
+        other = _open_table(part, dialect, names)
+        same_kind = other.kind == first.kind
+        if same_kind and first.kind in ("json", "jsonl"):  # Any key may be missing in any row.
+            columns = list(dict.fromkeys([*columns, *other.columns]))
+        elif not same_kind or set(other.columns) != set(columns):
+            what = f"{listed(columns)} and {listed(other.columns)}" if same_kind else f"{first.kind} and {other.kind}"
             remedy = "Give all files the same format and columns, or pass one of them."
-            raise ContentError(f"{first} and {other} are not files of one table: {what}.", remedy)
-    return columns
+            raise ContentError(f"{first.path} and {part} are not files of one table: {what}.", remedy)
+        tables.append(other)
+    return columns, tables
 
 
-def _columns(path: Path, dialect: Dialect, names: Collection[str]) -> list[str]:
-    kind = find_kind(path, dialect.encoding)
+def _open_table(path: Path, dialect: Dialect, names: Collection[str]) -> _Table:
+    kind, note = find_kind(path, dialect.encoding), None
     if kind == "parquet":
         columns = list(open_parquet(path).schema_arrow.names)
     elif kind == "excel":
         columns = [name or "" for name in next(excel_rows(path))]
-    elif kind in ("csv", "tsv"):
-        columns = _delimited_header(path, kind, dialect, names)[0]
+    elif kind in ("json", "jsonl"):
+        scan(path)
+        columns = json_keys(path, dialect.encoding, names, by_lines=kind == "jsonl")
     else:
         scan(path)
-        return json_keys(path, dialect.encoding, names, by_lines=kind == "jsonl")
+        dialect, note = find_delimiter(path, dialect, names, usual="," if kind == "csv" else "\t")
+        columns = read_header(path, dialect, names)
     if repeated := [name for name in names if columns.count(name) > 1]:
         raise ContentError(f"{path} has the column {listed(repeated)} more than once.", "Rename one of them.")
-    return columns
-
-
-def _delimited_header(
-    path: Path, kind: Kind, dialect: Dialect, names: Collection[str]
-) -> tuple[list[str], Dialect, str | None]:
-    """Return the column names, the dialect with its delimiter, and a note about that."""
-    scan(path)
-    found, note = find_delimiter(path, dialect, names, usual="," if kind == "csv" else "\t")
-    header, reads_header = read_header(path, found)
-    require_header(path, header, names, reads_header)
-    return header, found, note
+    return _Table(path, kind, columns, dialect, note)
 
 
 def estimate_rows(path: Path) -> int:
-    """Return the number of rows: exact for Parquet, else from the line breaks, which quoted ones raise.
-
-    0 where that is not known before reading.
-    """
+    """Return the number of rows: exact for Parquet, 0 for Excel, else from the line breaks, which quoted ones raise."""
     rows = 0
     for part in require_parts(path):
         kind = find_kind(part)
@@ -136,44 +135,36 @@ def read_chunks(
 
     Raises UsageError for a file that cannot be opened, ContentError for one that cannot be read.
     """
-    names = set(read_columns(path, dialect=dialect, names=columns.values()))
-    present = {name: source for name, source in columns.items() if source in names}
+    found, tables = _open_tables(path, dialect, columns.values())
+    present = {name: source for name, source in columns.items() if source in found}
     reading = reading or Reading()
-    rows = (values for part in require_parts(path) for values in _values(part, present, dialect, chunk_rows, reading))
+    rows = (values for table in tables for values in _values(table, present, chunk_rows, reading))
     for chunk in _chunks(rows, chunk_rows):
         yield _frame(chunk, list(present))
 
 
-def _values(
-    path: Path, columns: Mapping[str, str], dialect: Dialect, chunk_rows: int, reading: Reading
-) -> Iterator[tuple[Any, ...]]:
-    """Return the values of the columns (name in the result -> name in the file) of one file."""
-    kind = find_kind(path, dialect.encoding)
+def _values(table: _Table, columns: Mapping[str, str], chunk_rows: int, reading: Reading) -> Iterator[tuple[Any, ...]]:
+    """Return the values of the columns (name in the result -> name in the file)."""
+    path, kind, header, dialect, note = table
     reading.files += 1
     if kind == "parquet":
         return parquet_values(path, columns, chunk_rows)
     if kind in ("json", "jsonl"):
         return json_values(path, dialect.encoding, columns, reading, by_lines=kind == "jsonl")
     if kind == "excel":
-        cells = excel_rows(path, reading)
-        return _picked(next(cells), columns, cells)
-    header, found, note = _delimited_header(path, kind, dialect, columns.values())
-    texts = {source for name, source in columns.items() if is_text(name)}
-    keys = [columns["label"]] if "label" in columns else [name for name in header if name not in texts][:100]
-    id_column = columns.get("id", columns.get("example_id"))
-    found, why = choose_quoting(path, found, keys=keys, id_column=id_column)
-    reading.note(note)
-    reading.note(why)
-    rows = read_rows(path, found, reading)
-    next(rows)
-    return _picked(header, columns, (row for _, row, _ in rows))
-
-
-def _picked(header: list[Any], columns: Mapping[str, str], rows: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
+        rows: Iterator[Any] = excel_rows(path, reading)
+    else:
+        texts = {source for name, source in columns.items() if is_text(name)}
+        keys = [columns["label"]] if "label" in columns else [name for name in header if name not in texts][:100]
+        id_column = columns.get("id", columns.get("example_id"))
+        dialect, why = choose_quoting(path, dialect, keys=keys, id_column=id_column)
+        reading.note(note)
+        reading.note(why)
+        rows = (row for _, row, _ in read_rows(path, dialect, reading))
+    next(rows)  # The header.
     places = [header.index(source) for source in columns.values()]
-    return (
-        map(itemgetter(*places), rows) if len(places) > 1 else (tuple(row[place] for place in places) for row in rows)
-    )
+    several = len(places) > 1  # With one place, itemgetter returns no tuple.
+    return map(itemgetter(*places), rows) if several else (tuple(row[place] for place in places) for row in rows)
 
 
 def _chunks(rows: Iterable[tuple[Any, ...]], most_rows: int) -> Iterator[list[tuple[Any, ...]]]:
@@ -195,6 +186,5 @@ def _frame(rows: list[tuple[Any, ...]], names: list[str]) -> pd.DataFrame:
     frame = pd.DataFrame(rows if names else [], columns=names, dtype=object)
     if parts := [name for name in names if is_text(name)]:
         joined = [join_texts(row) for row in frame[parts].itertuples(index=False, name=None)]
-        frame["text"] = pd.Series([text for text, _ in joined], dtype=object)
-        frame["problem"] = pd.Series([problem for _, problem in joined], dtype=object)
+        frame[["text", "problem"]] = pd.DataFrame(joined, dtype=object)
     return frame.drop(columns=parts[1:])

@@ -8,9 +8,9 @@ import pandas as pd
 
 from lstm_model.config.data import DataConfig
 from lstm_model.data.labels import shorten
+from lstm_model.data.splitting import read_times
 from lstm_model.data.text_columns import cut_texts
 from lstm_model.data.texts import BLANK
-from lstm_model.data.time_split import read_times
 from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError
 

@@ -1,7 +1,8 @@
-"""Train, validation and test rows: stratified by label, equal texts in one split, independent of the rows' order."""
+"""Train, validation and test rows: stratified by label, as a column says, or by time; equal texts in one split."""
 
 import hashlib
 
+import numpy as np
 import pandas as pd
 
 from lstm_model.config.split import SplitConfig
@@ -53,11 +54,10 @@ def honour_given_split(
 
     Copies of test texts leave train and validation, copies of validation texts leave train: a model must not be
     evaluated on texts it has seen. If no validation rows are left, train rows become validation, as in `split_rows`.
-
     given: as `name_splits` returns it.
     """
     split = given.astype(object)
-    left_out = leave_out_copies(split, text_digests)
+    left_out = _leave_out_copies(split, text_digests)
     if not (split == "validation").any():  # None given, or all of them copies of test texts.
         train = split == "train"
         fractions = {"validation": config.validation_fraction}
@@ -65,7 +65,54 @@ def honour_given_split(
     return split, left_out
 
 
-def leave_out_copies(split: pd.Series, text_digests: pd.Series) -> int:
+def read_times(values: pd.Series) -> pd.Series:
+    """Return float64[N] in the order of time, NaN for what is neither: numbers, or ISO dates and timestamps.
+
+    All values are read as numbers if half of them are. Timestamps without a zone are in UTC.
+    """
+    numbers = pd.to_numeric(values, errors="coerce").astype("float64").replace([np.inf, -np.inf], np.nan)
+    if 2 * numbers.notna().sum() >= len(values):
+        return numbers
+    dates = pd.to_datetime(values, format="ISO8601", utc=True, errors="coerce")
+    return dates.astype("int64").astype("float64").where(dates.notna())
+
+
+def split_times(
+    *, text_digests: pd.Series, labels: pd.Series, times: pd.Series, config: SplitConfig
+) -> tuple[pd.Series, int]:
+    """Return the split, and how many copies of later texts were left out of it (`None` there).
+
+    As in production, test rows are the newest, validation rows the newest of the rest. Rows of one time stay together:
+    a share is as near to its fraction as that allows. times: as `read_times` returns them, none missing.
+
+    Raises ContentError where there are too few times, and for a label without a train row.
+    """
+    split = pd.Series("train", index=times.index, dtype=object)
+    if times.nunique() < 3:
+        problem = f"The column {config.time_column!r} has {times.nunique()} different values."
+        remedy = "It needs at least 3, one for each split: name another column with --split.time-column."
+        raise ContentError(problem, remedy)
+    test_from = _boundary(times, config.test_fraction * len(times), left=2)
+    validation_from = _boundary(times[times < test_from], config.validation_fraction * len(times), left=1)
+    split[times >= validation_from] = "validation"
+    split[times >= test_from] = "test"
+    left_out = _leave_out_copies(split, text_digests)
+    if not (split == "validation").any():
+        raise ContentError("All validation rows are copies of later texts.", "Raise --split.validation-fraction.")
+    if missing := sorted(set(labels) - set(labels[split == "train"])):
+        problem = f"Label {missing[0]!r} has no train row: all its rows are newer, or copies of newer texts."
+        raise ContentError(problem, "Remove the label, or lower --split.test-fraction and --split.validation-fraction.")
+    return split, left_out
+
+
+def _boundary(times: pd.Series, wanted: float, *, left: int) -> float:
+    """Return the time from which on rows come nearest to the wanted count; at least `left` times are earlier."""
+    counts = times.value_counts().sort_index(ascending=False)
+    newer = counts.cumsum().iloc[: len(counts) - left]
+    return float(newer.index.to_numpy()[(newer - wanted).abs().argmin()])
+
+
+def _leave_out_copies(split: pd.Series, text_digests: pd.Series) -> int:
     """Set the split of copies of held-out texts to None, as in `honour_given_split`; return how many there are."""
     is_test, is_validation = split == "test", split == "validation"
     split[~is_test & text_digests.isin(text_digests[is_test])] = None
@@ -79,10 +126,10 @@ def _deal_labels(text_digests: pd.Series, labels: pd.Series, fractions: dict[str
     for label, digests in text_digests.groupby(labels, sort=True):
         sizes = digests.value_counts()
         if len(sizes) < needed:
-            raise ContentError(
-                f"Label {label!r} has {len(sizes)} different texts; it needs at least {needed}, one for each split.",
-                "Add rows with this label, or remove the label.",
+            problem = (
+                f"Label {label!r} has {len(sizes)} different texts; it needs at least {needed}, one for each split."
             )
+            raise ContentError(problem, "Add rows with this label, or remove the label.")
         groups = [(str(digest), int(size)) for digest, size in sizes.items()]
         groups.sort(key=lambda group: hashlib.sha256(f"{seed}/{group[0]}".encode()).digest())
         targets = {side: fraction * len(digests) for side, fraction in fractions.items()}

@@ -13,11 +13,11 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from lstm_model.arrays import Int32, Int64, UInt64
 from lstm_model.digests import digest_text
 from lstm_model.errors import ModelError
-from lstm_model.tokens.text_encoder import UNK_ID, Int32, Int64, TextEncoder
+from lstm_model.tokens.text_encoder import UNK_ID, TextEncoder
 
-UInt64 = npt.NDArray[np.uint64]
 FORMAT_VERSION = 1
 SAMPLE_ROWS, SEED = 2_000, 42
 # In log-odds, because the scores of a good network are close to 1, where bins of equal width cannot separate them.

@@ -13,10 +13,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from lstm_model.arrays import Int64
 from lstm_model.config.drift import DriftConfig
 from lstm_model.drift.profile import LOG_ODDS_EDGES, Profile
 from lstm_model.drift.word_shift import chance_spread, word_shift
-from lstm_model.tokens.text_encoder import Int64
 
 Float = npt.NDArray[np.float64]
 Groups = tuple[Int64, Int64, list[str]]  # Reference counts, batch counts and names.

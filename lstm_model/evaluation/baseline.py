@@ -15,9 +15,9 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.svm import LinearSVC
 
+from lstm_model.arrays import UInt64
 from lstm_model.ngrams.counts import KINDS, Csr, Kind, count_ngrams, most_frequent
 from lstm_model.ngrams.fit import MOST_NUMBERS, linear_svm, sample_rows
-from lstm_model.ngrams.pieces import UInt64
 
 Rows = tuple[Sequence[str], Sequence[str]]  # Texts and labels.
 Answer = Callable[[Sequence[str]], list[str]]  # Texts -> the label of each.

@@ -1,14 +1,11 @@
 """Training on a GPU, which needs no setting: TensorFlow places the step there if it sees one. Loads TensorFlow.
 
 Keras runs its LSTM layers with cuDNN then: activation tanh, masks that are True on the left and False on the right, no
-row without a token (keras/src/backend/tensorflow/rnn.py). Others run the compiled loop of `lstm_loop`, on the CPU:
-its predecessor in NumPy made 1,430 rows/s for `article` in a machine with an H200, Keras's loop on the H200 840.
+row without a token (keras/src/backend/tensorflow/rnn.py). Others run the compiled loop of `lstm_loop`, on the CPU.
 
 Mixed precision is TensorFlow's default from NVIDIA's Ampere on: float32 everywhere, products in TF32 (10 bits of
 mantissa) added up in float32. No Keras policy: TensorFlow casts bfloat16 back to float32 for cuDNN's LSTM (pull request
-60108), and 16 bits do not pay. Forward and backward of the LSTM on an H100 with PyTorch's cuDNN, ms, for float32 / TF32
-/ bfloat16 / float16 by autocast: B 64, L 40, E 200, H 32, both directions 1.2 to 1.4 / 1.2 / 2.4 / 2.5; B 512 1.2 / 1.2
-/ 2.1 / 2.0; `article` with tanh, B 64 1.1 / 1.2 / 2.6 / 2.0; B 512, H 512 12.6 / 4.7 / 4.6 / 5.3.
+60108), and 16 bits do not pay (docs/results.md has the times of both).
 """
 
 from collections.abc import Iterator

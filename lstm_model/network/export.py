@@ -13,10 +13,10 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from lstm_model.arrays import Float32
 from lstm_model.config.model import ModelConfig
 
 OPSET = 17
-Array = npt.NDArray[np.float32]
 
 
 def write_onnx(network: keras.Model, config: ModelConfig, path: Path) -> None:
@@ -39,7 +39,7 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
 
-    def weights(self, layer: str) -> list[Array]:
+    def weights(self, layer: str) -> list[Float32]:
         return [np.asarray(value, dtype=np.float32) for value in self.network.get_layer(layer).get_weights()]
 
     def constant(self, name: str, value: npt.ArrayLike) -> str:
@@ -83,10 +83,10 @@ def _lstm(graph: _Graph, config: ModelConfig, number: int, states: str) -> tuple
     return merged, graph.node("Reshape", [graph.node("Transpose", outputs[1:], perm=[1, 0, 2]), flat])
 
 
-def _gates(kernel: Array, recurrent: Array, bias: Array) -> tuple[Array, Array, Array]:
+def _gates(kernel: Float32, recurrent: Float32, bias: Float32) -> tuple[Float32, Float32, Float32]:
     """Return W [4H, E], R [4H, H], B [8H]: Keras orders the gates i, f, c, o; ONNX i, o, f, c with two biases."""
 
-    def reorder(matrix: Array) -> Array:
+    def reorder(matrix: Float32) -> Float32:
         i, f, c, o = np.split(matrix, 4, axis=-1)
         return np.concatenate([i, o, f, c], axis=-1)
 
@@ -96,21 +96,16 @@ def _gates(kernel: Array, recurrent: Array, bias: Array) -> tuple[Array, Array, 
 
 def _pooled(graph: _Graph, config: ModelConfig, *, embedded: str, states: str) -> str:
     """Pool the states [L, B, W], and with embedding_skip the embeddings [B, L, E], over the tokens of each row."""
-    inside = _inside(graph)
-    pooled = _pool(graph, config.pooling, graph.node("Transpose", [states], perm=[1, 0, 2]), inside)
-    if not config.embedding_skip:
-        return pooled
-    return graph.node("Concat", [pooled, _pool(graph, config.pooling, embedded, inside)], axis=1)
-
-
-def _inside(graph: _Graph) -> str:
-    """Return the name of bool[B, L, 1]: the position is before the end of the row."""
     tokens = graph.node("Gather", [graph.node("Shape", ["token_ids"]), graph.constant("axis_1", 1)])
     zero, one = graph.constant("zero", 0), graph.constant("one", 1)
     positions = graph.node("Cast", [graph.node("Range", [zero, tokens, one])], to=TensorProto.INT32)
     lengths = graph.node("Unsqueeze", ["lengths", graph.constant("axes_1", [1])])
-    inside = graph.node("Less", [positions, lengths])
-    return graph.node("Unsqueeze", [inside, graph.constant("axes_2", [2])])
+    before_end = graph.node("Less", [positions, lengths])
+    inside = graph.node("Unsqueeze", [before_end, graph.constant("axes_2", [2])])  # bool[B, L, 1].
+    pooled = _pool(graph, config.pooling, graph.node("Transpose", [states], perm=[1, 0, 2]), inside)
+    if not config.embedding_skip:
+        return pooled
+    return graph.node("Concat", [pooled, _pool(graph, config.pooling, embedded, inside)], axis=1)
 
 
 def _pool(graph: _Graph, kind: str, values: str, inside: str) -> str:

@@ -2,7 +2,7 @@
 
 At the sizes of text classifiers (B 64, H 32 to 128) Keras spends most of a step on starting small operations, and each
 reads again what the last one wrote. Here a step of time is one product and one pass over the gates, and the directions,
-or the halves of a batch, run in two threads (docs/results.md compares). The network stays one of Keras layers; only
+or the halves of a batch, run in two threads (ADR 18 compares). The network stays one of Keras layers; only
 `network(...)` traced inside `fast_lstm` runs here.
 """
 
@@ -16,11 +16,12 @@ from typing import Any
 import keras
 import numba
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg.cython_blas  # noqa: F401  (what Numba calls for products: threadpool_limits finds what is loaded)
 import tensorflow as tf
 
-Array = npt.NDArray[np.float32]
+from lstm_model.arrays import Float32, Int32
+
+Pass = Callable[..., None]
 FAST_MATH = {"nsz", "contract"}  # Sums keep their order: equal input gives equal output. NaN stays NaN.
 ZERO, HALF, ONE, TWO = map(np.float32, (0, 0.5, 1, 2))
 
@@ -54,7 +55,7 @@ def _call(layer: Any, loop: "_Loop", states: Any, mask: Any = None, training: bo
     lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
     kernel, bias = (tf.concat([_packed(getattr(cell, part)) for cell in cells], -1) for part in ("kernel", "bias"))
     recurrent = tf.stack([_packed(cell.recurrent_kernel) for cell in cells])
-    outputs = loop(recurrent, lengths, tf.tensordot(states, kernel, 1) + bias)
+    outputs = tf.custom_gradient(loop.run)(recurrent, lengths, tf.tensordot(states, kernel, 1) + bias)
     if _cells(layer)[0].return_sequences:
         return outputs
     units = recurrent.shape[1]  # The backward direction ends at the first token.
@@ -67,7 +68,7 @@ def _packed(kernel: Any) -> Any:
     return tf.concat([i * 0.5, f * 0.5, o * 0.5, c], -1)
 
 
-def _compiled(function: Callable[..., None]) -> Callable[..., None]:
+def _compiled(function: Pass) -> Pass:
     """Return the function, compiled at its first call (a second) and kept in __pycache__ or the user's cache."""
     options = {"nogil": True, "error_model": "numpy", "fastmath": FAST_MATH}
     try:
@@ -176,41 +177,36 @@ class _Loop:
     def __init__(self, *, relu: bool) -> None:
         self.relu = relu
         self.thread = ThreadPoolExecutor(1)
-        self.buffers: dict[tuple[int, bool], Array] = {}
+        self.buffers: dict[tuple[int, bool], Float32] = {}
 
-    def __call__(self, recurrent: Any, lengths: Any, inputs: Any) -> Any:
-        """recurrent: [D, H, 4H]; lengths: int32[B]; inputs: [B, L, D*4H] -> [B, L, D*H]."""
+    def run(self, recurrent: Any, lengths: Any, inputs: Any) -> Any:
+        """recurrent: [D, H, 4H]; lengths: int32[B]; inputs: [B, L, D*4H] -> [B, L, D*H], and its gradient."""
         count, units = recurrent.shape[:2]
+        outputs = tf.numpy_function(self._forward, [recurrent, lengths, inputs], tf.float32)
+        outputs = tf.ensure_shape(outputs, (None, None, count * units))
 
-        @tf.custom_gradient  # type: ignore[untyped-decorator]
-        def run(recurrent: Any, inputs: Any) -> Any:
-            outputs = tf.numpy_function(self._forward, [recurrent, lengths, inputs], tf.float32)
-            outputs = tf.ensure_shape(outputs, (None, None, count * units))
+        def gradient(upstream: Any) -> Any:
+            changes = tf.numpy_function(self._backward, [recurrent, lengths, upstream], tf.float32)
+            changes = tf.ensure_shape(changes, (None, None, count * 4 * units))
+            none = tf.zeros_like(outputs[:, :1, :units])
+            before = [tf.concat([none, outputs[:, :-1, :units]], 1)]
+            before += [tf.concat([outputs[:, 1:, units:], none], 1)] if count == 2 else []
+            pairs = zip(before, tf.split(changes, count, -1), strict=True)
+            return tf.stack([tf.tensordot(h, change, [[0, 1], [0, 1]]) for h, change in pairs]), None, changes
 
-            def gradient(upstream: Any) -> Any:
-                changes = tf.numpy_function(self._backward, [recurrent, lengths, upstream], tf.float32)
-                changes = tf.ensure_shape(changes, (None, None, count * 4 * units))
-                none = tf.zeros_like(outputs[:, :1, :units])
-                before = [tf.concat([none, outputs[:, :-1, :units]], 1)]
-                before += [tf.concat([outputs[:, 1:, units:], none], 1)] if count == 2 else []
-                pairs = zip(before, tf.split(changes, count, -1), strict=True)
-                return tf.stack([tf.tensordot(h, change, [[0, 1], [0, 1]]) for h, change in pairs]), changes
+        return outputs, gradient
 
-            return outputs, gradient
-
-        return run(recurrent, inputs)
-
-    def _forward(self, recurrent: Array, lengths: npt.NDArray[np.int32], inputs: Array) -> Array:
+    def _forward(self, recurrent: Float32, lengths: Int32, inputs: Float32) -> Float32:
         outputs = np.empty((*inputs.shape[:2], inputs.shape[2] // 4), np.float32)
         self._run(_forward, inputs, lengths, outputs, recurrent)
         return outputs
 
-    def _backward(self, recurrent: Array, lengths: npt.NDArray[np.int32], upstream: Array) -> Array:
+    def _backward(self, recurrent: Float32, lengths: Int32, upstream: Float32) -> Float32:
         changes = np.empty((*upstream.shape[:2], upstream.shape[2] * 4), np.float32)
         self._run(_backward, upstream, lengths, changes, np.ascontiguousarray(recurrent.transpose(0, 2, 1)))
         return changes
 
-    def _run(self, function: Callable[..., None], source: Array, lengths: Any, target: Array, weights: Array) -> None:
+    def _run(self, function: Pass, source: Float32, lengths: Int32, target: Float32, weights: Float32) -> None:
         """Run a pass in two threads: a direction each, or half of the rows."""
         rows, steps, units = *source.shape[:2], min(weights.shape[1:])
         halves = [(0, rows)] if len(weights) == 2 or rows == 1 else [(0, rows // 2), (rows // 2, rows)]
@@ -225,7 +221,7 @@ class _Loop:
         for other in others:
             other.result()
 
-    def _states(self, direction: int, part: tuple[int, int], steps: int, units: int) -> list[Array]:
+    def _states(self, direction: int, part: tuple[int, int], steps: int, units: int) -> list[Float32]:
         """Return the gates, cells and active states of some rows; new arrays would be page faults at each step."""
         rows = part[1] - part[0]
         shapes = [(steps, rows, 4 * units), (steps + 1, rows, units), (steps, rows, units)]

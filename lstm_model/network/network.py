@@ -44,8 +44,6 @@ class MaskedPooling(layers.Layer):  # type: ignore[misc]
         self.supports_masking = True
 
     def call(self, states: Any, mask: Any = None) -> Any:
-        if mask is None:
-            return ops.max(states, axis=1) if self.kind == "max" else ops.mean(states, axis=1)
         inside = ops.expand_dims(mask, -1)
         if self.kind == "max":
             return ops.max(ops.where(inside, states, float("-inf")), axis=1)
@@ -80,7 +78,10 @@ def build_network(config: ModelConfig, *, vocab_size: int, num_classes: int, see
         states = _lstm(config, number, draw, return_sequences=not top or config.pooling != "last")(states)
         if not top:
             states = layers.Dropout(config.dropout_rate, seed=draw(), name=f"dropout_{number}")(states)
-    hidden = states if config.pooling == "last" else _pool(config, embedded=embedded, states=states)
+    hidden = states if config.pooling == "last" else MaskedPooling(config.pooling, name="pool_states")(states)
+    if config.embedding_skip:  # Not with pooling=last.
+        skipped = MaskedPooling(config.pooling, name="pool_embeddings")(embedded)
+        hidden = layers.Concatenate(name="pooled")([hidden, skipped])
     hidden = layers.Dropout(config.dropout_rate, seed=draw(), name="dropout_pooled")(hidden)
     if config.dense_units:
         hidden = _dense(config.dense_units, "dense", draw, activation="relu")(hidden)
@@ -114,10 +115,3 @@ def _lstm(config: ModelConfig, number: int, draw: Callable[[], int], *, return_s
     direction("pattern")
     forward, backward = direction(f"lstm_{number}"), direction(f"backward_lstm_{number}", go_backwards=True)
     return layers.Bidirectional(forward, backward_layer=backward, name=f"bidirectional_{number}")
-
-
-def _pool(config: ModelConfig, *, embedded: Any, states: Any) -> Any:
-    pooled = MaskedPooling(config.pooling, name="pool_states")(states)
-    if not config.embedding_skip:
-        return pooled
-    return layers.Concatenate(name="pooled")([pooled, MaskedPooling(config.pooling, name="pool_embeddings")(embedded)])

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from lstm_model.arrays import Bool
+
 B1, B2, EPSILON = 0.9, 0.999, 1e-7  # As keras.optimizers.Adam.
 RATIO = B1 / B2**0.5
 
@@ -26,13 +28,7 @@ class Optimizer:
     """
 
     def __init__(
-        self,
-        network: keras.Model,
-        *,
-        rate: float,
-        clip_norm: float,
-        momentum: float,
-        frozen_rows: npt.NDArray[np.bool_] | None = None,
+        self, network: keras.Model, *, rate: float, clip_norm: float, momentum: float, frozen_rows: Bool | None = None
     ) -> None:
         """momentum: of the running average; 0 for none. frozen_rows: bool[V], rows that stay as they are."""
         self.rate, self.clip_norm, self.momentum = rate, clip_norm, momentum
@@ -145,9 +141,8 @@ class Optimizer:
         """Return weights, m, v and average of rows after the steps since `last`, which had no gradient for them."""
         missed = tf.cast(self.step - last, tf.float32)[:, None]
         lag = tf.minimum((missed + 1) / 2, 1 / (1 - RATIO))  # The mean missed step, weighed by RATIO**k.
-        stride = (
-            self._alpha(tf.cast(last, tf.float32)[:, None] + lag) * m / (tf.sqrt(v) + EPSILON) * (RATIO / (1 - RATIO))
-        )
+        alpha = self._alpha(tf.cast(last, tf.float32)[:, None] + lag)
+        stride = alpha * m / (tf.sqrt(v) + EPSILON) * (RATIO / (1 - RATIO))
         end, decay = weights - stride, RATIO**missed  # After k steps: end + stride * RATIO**k.
         kept = self.momentum**missed
         gap = self.momentum - RATIO

@@ -13,23 +13,20 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from lstm_model.arrays import Bool, Float32, Int32, Int64
 from lstm_model.classifier.classifier import softmax
 from lstm_model.config.training import TrainingConfig
 from lstm_model.evaluation.metrics import log_loss, macro_f1
 from lstm_model.network.lstm_loop import fast_lstm
 from lstm_model.network.optimizer import Optimizer
-from lstm_model.tokens.batches import length_batches, pad_batch
-from lstm_model.tokens.encoded_rows import EncodedRows
-from lstm_model.tokens.text_encoder import Int32, Int64
+from lstm_model.tokens.encoded_rows import EncodedRows, length_batches, pad_batch
 
 BUCKET_BATCHES = 50  # Rows are sorted by length within pools of this many batches: little padding, random order.
 PREDICT_BATCH, PREDICT_TOKENS = 512, 65_536
 
-Float32 = npt.NDArray[np.float32]
 OnBatch = Callable[[int, int, int], None]
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -44,13 +41,10 @@ class History:
 
     def add(self, metrics: dict[str, float], monitor: str) -> bool:
         """Record an epoch and return whether it is the best so far."""
-        sign = 1 if monitor == "log_loss" else -1
-        losses = [sign * epoch[f"validation_{monitor}"] for epoch in (*self.epochs, metrics)]
-        best = not self.epochs or losses[-1] < losses[self.best_epoch - 1]
         self.epochs.append(metrics)
-        if best:
-            self.best_epoch = len(self.epochs)
-        return best
+        figures = [epoch[f"validation_{monitor}"] for epoch in self.epochs]
+        self.best_epoch = 1 + figures.index(min(figures) if monitor == "log_loss" else max(figures))
+        return self.since_best() == 0
 
 
 def train_network(
@@ -59,7 +53,7 @@ def train_network(
     validation: EncodedRows,
     config: TrainingConfig,
     *,
-    frozen_rows: npt.NDArray[np.bool_] | None = None,
+    frozen_rows: Bool | None = None,
     checkpoint: Path | None = None,
     on_batch: OnBatch = lambda epoch, done, total: None,
     on_epoch: OnEpoch = lambda epoch, metrics: None,
@@ -73,14 +67,19 @@ def train_network(
     """
     table = network.get_layer("embedding").embeddings
     initial = table.numpy() if frozen_rows is not None else None
-    optimizer = _optimizer(network, config, steps=-(-len(train) // batch_size(len(train), config)), frozen=frozen_rows)
+    steps = -(-len(train) // batch_size(len(train), config))
+    # Averaged weights generalize better and need no schedule (Izmailov et al. 2018, "Averaging weights leads to wider
+    # optima"). The horizon of the average is set in epochs, to suit small and large data.
+    momentum = 1 - 1 / max(config.average_epochs * steps, 1)
+    rate, clip_norm = config.learning_rate, config.gradient_clip_norm
+    optimizer = Optimizer(network, rate=rate, clip_norm=clip_norm, momentum=momentum, frozen_rows=frozen_rows)
     history, best_weights = _restore(network, optimizer, checkpoint)
     for epoch, metrics in enumerate(history.epochs, start=1):
         on_epoch(epoch, metrics)
     weights = class_weights(train.label_ids, network.output_shape[-1], config.class_weights)
     step = _Step(network, optimizer, adversarial=adversarial(len(train), config))
     for epoch in range(len(history.epochs) + 1, config.epochs + 1):
-        if history.since_best() >= patience(len(train), config) and history.epochs:
+        if history.since_best() >= patience(len(train), config):
             break
         with threadpool_limits(1, "blas"):  # The matrices of fast_lstm are too small for two threads.
             metrics = _train_epoch(step, train, weights, config, epoch, on_batch)
@@ -136,16 +135,6 @@ def patience(rows: int, config: TrainingConfig) -> int:
 def adversarial(rows: int, config: TrainingConfig) -> float:
     """Return the configured length, or for None: 1 below 10,000 rows, where the doubled time is short, 0 from there."""
     return config.adversarial if config.adversarial is not None else float(rows < 10_000)
-
-
-def _optimizer(
-    network: keras.Model, config: TrainingConfig, *, steps: int, frozen: npt.NDArray[np.bool_] | None
-) -> Optimizer:
-    # Averaged weights generalize better and need no schedule (Izmailov et al. 2018, "Averaging weights leads to wider
-    # optima"). The horizon of the average is set in epochs, to suit small and large data.
-    horizon = max(config.average_epochs * steps, 1)
-    momentum, clip_norm = 1 - 1 / horizon, config.gradient_clip_norm
-    return Optimizer(network, rate=config.learning_rate, clip_norm=clip_norm, momentum=momentum, frozen_rows=frozen)
 
 
 class _Step:

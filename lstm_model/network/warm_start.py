@@ -1,20 +1,8 @@
 """Initial weights from a trained network, where both networks have the same parts. Loads TensorFlow."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import keras
-import numpy as np
-import numpy.typing as npt
-
-Array = npt.NDArray[np.float32]
-Places = tuple[list[int], list[int]]  # Places in the network, and in the donor.
-
-
-@dataclass(frozen=True)
-class WarmStart:
-    tokens: int  # Copied rows of the embedding.
-    layers: list[str]  # Names of copied layers.
 
 
 def take_over(
@@ -25,40 +13,33 @@ def take_over(
     donor_vocab: Mapping[str, int],
     labels: Sequence[str],
     donor_labels: Sequence[str],
-) -> WarmStart:
+) -> tuple[int, list[str]]:
     """Copy weights of `donor` to `network`, in place: rows of the embedding by token, columns of the output by label.
 
-    Any other layer is copied whole if its shapes are equal. Everything else keeps its initial weights.
+    Any other layer is copied whole if its shapes are equal. Everything else keeps its initial weights. Returns the
+    number of copied rows of the embedding, and the names of the copied layers.
     """
-    tokens = _shared(vocab, donor_vocab)
-    columns = _shared(*({label: i for i, label in enumerate(names)} for names in (labels, donor_labels)))
-    donors = {layer.name: layer for layer in donor.layers}
-    copied: list[str] = []
+    tokens, their_tokens = _shared(vocab, donor_vocab)
+    columns, their_columns = _shared(*({label: i for i, label in enumerate(names)} for names in (labels, donor_labels)))
+    donors, copied = {layer.name: layer for layer in donor.layers}, []
     for layer in network.layers:
-        if layer.weights and layer.name in donors:
-            ours, theirs = ([np.array(weight) for weight in one.get_weights()] for one in (layer, donors[layer.name]))
-            merged = _merged(layer.name, ours, theirs, tokens=tokens, columns=columns)
-            if merged is not None:
-                layer.set_weights(merged)
-                copied.append(layer.name)
-    return WarmStart(tokens=len(tokens[0]) if "embedding" in copied else 0, layers=copied)
+        if not layer.weights or layer.name not in donors:
+            continue
+        ours, theirs = (one.get_weights() for one in (layer, donors[layer.name]))
+        if layer.name == "embedding" and ours[0].shape[1] == theirs[0].shape[1]:
+            ours[0][tokens] = theirs[0][their_tokens]
+        elif layer.name == "logits" and ours[0].shape[0] == theirs[0].shape[0]:
+            ours[0][:, columns], ours[1][columns] = theirs[0][:, their_columns], theirs[1][their_columns]
+        elif [weight.shape for weight in ours] == [weight.shape for weight in theirs]:
+            ours = theirs
+        else:
+            continue
+        layer.set_weights(ours)
+        copied.append(layer.name)
+    return len(tokens) if "embedding" in copied else 0, copied
 
 
-def _merged(
-    name: str, ours: list[Array], theirs: list[Array], *, tokens: Places, columns: Places
-) -> list[Array] | None:
-    """Return the layer's weights with the donor's where they match, or None."""
-    if name == "embedding" and ours[0].shape[1] == theirs[0].shape[1]:
-        ours[0][tokens[0]] = theirs[0][tokens[1]]
-        return ours
-    if name == "logits" and ours[0].shape[0] == theirs[0].shape[0]:
-        ours[0][:, columns[0]], ours[1][columns[0]] = theirs[0][:, columns[1]], theirs[1][columns[1]]
-        return ours
-    same = [weight.shape for weight in ours] == [weight.shape for weight in theirs]
-    return theirs if same and name not in ("embedding", "logits") else None
-
-
-def _shared(ours: Mapping[str, int], theirs: Mapping[str, int]) -> Places:
+def _shared(ours: Mapping[str, int], theirs: Mapping[str, int]) -> tuple[list[int], list[int]]:
     """Return the places in both of the names that both have."""
     names = [name for name in ours if name in theirs]
     return [ours[name] for name in names], [theirs[name] for name in names]

@@ -6,21 +6,12 @@ from operator import add
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from lstm_model.ngrams.pieces import (
-    Owners,
-    UInt64,
-    character_ngrams,
-    edges_of,
-    joints_of,
-    split_pieces,
-    word_runs,
-    words_of,
-)
-from lstm_model.tokens.text_encoder import CHUNK_TEXTS, Int64, Numbering, starts_of
+from lstm_model.arrays import Bool, Int, Int64, UInt64
+from lstm_model.ngrams.pieces import character_ngrams, edges_of, joints_of, split_pieces, word_runs, words_of
+from lstm_model.tokens.text_encoder import CHUNK_TEXTS, Numbering, starts_of, texts_of
 
 Kind = Literal["words", "characters"]
 KINDS: tuple[Kind, ...] = ("words", "characters")
@@ -54,10 +45,10 @@ def count_ngrams(
 
 def first_words(texts: Sequence[str]) -> UInt64:
     """Return the keys of the single words of the texts, sorted: uint64."""
-    return np.unique(words_of(_number_pieces(texts)[1]).keys)
+    return np.unique(words_of(_number_pieces(texts)[1])[0])
 
 
-def most_frequent(frequency: Int64, kept: npt.NDArray[np.bool_], most: int) -> Int64:
+def most_frequent(frequency: Int64, kept: Bool, most: int) -> Int64:
     """Return the columns that are kept, in order, or the `most` of them with the highest frequency."""
     columns = np.flatnonzero(kept)
     return np.sort(columns[np.argsort(-frequency[columns], kind="stable")[:most]])
@@ -68,7 +59,7 @@ def _number_pieces(texts: Sequence[str]) -> tuple[Int64, list[str], Int64]:
     known, codes, widths = Numbering(), [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for first in range(0, len(texts), CHUNK_TEXTS):
         pieces, counts = split_pieces(texts[first : first + CHUNK_TEXTS])
-        codes.append(np.fromiter(map(known.__getitem__, pieces), np.int64, len(pieces)))
+        codes.append(known.of(pieces))
         widths.append(counts)
     return np.concatenate(codes), known.new, np.concatenate(widths)
 
@@ -77,8 +68,8 @@ def _count_words(
     codes: Int64, distinct: Sequence[str], widths: Int64, wanted: UInt64 | None, least: int
 ) -> tuple[UInt64, Csr]:
     """Return keys and counts of words and their runs, counted one length after the other, which takes less memory."""
-    words, bounds = words_of(distinct).of_texts(codes, widths)
-    owners: Owners = np.repeat(np.arange(len(widths), dtype=np.int32), np.diff(bounds))
+    words, bounds = texts_of(*words_of(distinct), codes, widths)
+    owners: Int = np.repeat(np.arange(len(widths), dtype=np.int32), np.diff(bounds))
     parts = [_matrix(words, owners, len(widths), wanted)]
     for runs, owners in word_runs(words, bounds):
         keys, counts = _matrix(runs, owners, len(widths), wanted)
@@ -89,7 +80,7 @@ def _count_words(
     return _added(parts, wanted)
 
 
-def _matrix(keys: UInt64, owners: Owners, rows: int, wanted: UInt64 | None) -> tuple[UInt64, Csr]:
+def _matrix(keys: UInt64, owners: Int, rows: int, wanted: UInt64 | None) -> tuple[UInt64, Csr]:
     """Return the sorted keys and how often each occurs in each row."""
     if wanted is None:
         # For 20 million keys, np.unique, which sorts them all, takes 6 times as long and 0.4 GB more.
@@ -98,7 +89,7 @@ def _matrix(keys: UInt64, owners: Owners, rows: int, wanted: UInt64 | None) -> t
         places = np.empty(len(order), np.int32)  # As SciPy keeps them; 64 bits would be copied.
         places[order] = np.arange(len(order))
         wanted = wanted[order]
-        columns: Owners = places[found]
+        columns: Int = places[found]
     else:
         columns = np.searchsorted(wanted, keys)
         inside = np.flatnonzero(wanted[np.minimum(columns, len(wanted) - 1)] == keys) if len(wanted) else columns[:0]

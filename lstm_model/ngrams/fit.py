@@ -21,9 +21,9 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
+from lstm_model.arrays import Float32, Float64, Int32, Int64, UInt64
 from lstm_model.ngrams.counts import Csr, Kind, count_ngrams, first_words, most_frequent
 from lstm_model.ngrams.ngram_model import table_files
-from lstm_model.ngrams.pieces import UInt64
 
 MOST_NUMBERS = 25_000_000  # Of 4 bytes in the files of a part: 100 MB. The most frequent n-grams stay.
 MOST_NONZEROS = 20_000_000  # N-grams of texts: fitting takes about 50 bytes each. A larger file is sampled.
@@ -32,10 +32,6 @@ MEASURED_ROWS = 500
 LEAST_TEXTS: dict[Kind, int] = {"words": 2, "characters": 1}  # That an n-gram stands in. A single word stays.
 RATIO_POWER = 0.5
 SMOOTHING = 0.01  # Added to each count of naive Bayes.
-
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
-Int32 = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -61,15 +57,8 @@ class Ngrams:
         np.save(folder / keys_file, self.keys)
         weights = [self.weights, self.bayes] if bayes is None else [self.weights + np.float32(bayes) * self.bayes]
         rows = np.column_stack([*weights, self.squares])
-        last = np.zeros(rows.shape[1], np.float32)
-        last[: len(self.intercepts)] = self.intercepts
+        last = np.pad(self.intercepts, (0, rows.shape[1] - len(self.intercepts)))
         np.save(folder / rows_file, np.vstack([rows, last]))
-
-
-def split_margins(margins: Float32) -> tuple[Float32, Float32]:
-    """Return the margins of the SVM and of naive Bayes, float32[N, C] each, of a table that has both."""
-    classes = margins.shape[1] // 2
-    return margins[:, :classes], margins[:, classes:]
 
 
 def save_served(source: Path, target: Path, name: str, *, bayes: float) -> None:
@@ -106,7 +95,7 @@ def fit_ngrams(texts: Sequence[str], label_ids: Int32, *, kind: Kind, num_classe
     return Ngrams(keys[columns], weights, bayes, squares, intercepts.astype(np.float32), fitted_rows=len(texts))
 
 
-def sample_rows(texts: Sequence[str], label_ids: Int32, kinds: Sequence[Kind]) -> npt.NDArray[np.int64]:
+def sample_rows(texts: Sequence[str], label_ids: Int32, kinds: Sequence[Kind]) -> Int64:
     """Return the rows to fit, in order: all, or a stratified sample with about MOST_NONZEROS n-grams."""
     measured = [texts[row] for row in np.linspace(0, len(texts) - 1, min(len(texts), MEASURED_ROWS)).astype(int)]
     found = sum(count_ngrams(measured, kind)[1].nnz for kind in kinds) / max(1, len(measured)) * len(texts)

@@ -2,31 +2,19 @@
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
 
-from lstm_model.ngrams.pieces import (
-    Owners,
-    UInt64,
-    Words,
-    character_ngrams,
-    edges_of,
-    joints_of,
-    split_pieces,
-    word_runs,
-    words_of,
-)
-from lstm_model.tokens.text_encoder import Int64, Numbering, starts_of
+from lstm_model.arrays import Float32, Int, Int64, UInt64
+from lstm_model.ngrams.pieces import character_ngrams, edges_of, joints_of, split_pieces, word_runs, words_of
+from lstm_model.tokens.text_encoder import Numbering, starts_of, texts_of
 
 KEPT_NUMBERS = 4_000_000  # Remembered sums of pieces: 16 MB. The first are kept: frequent pieces come early.
-KEPT_CHARACTERS = 100
 TINY = np.float32(1e-30)  # Instead of 0, the norm of a text without a known n-gram.
 BLOCK_NUMBERS = 250_000  # Texts that are answered at once, times numbers for each; bounds memory.
-
-Float32 = npt.NDArray[np.float32]
 
 
 def table_files(name: str) -> tuple[str, str]:
@@ -50,20 +38,15 @@ class NgramTable:
         self.shift = np.uint64(64 - bits)
         self.first = np.searchsorted(self.keys, np.arange(1 << bits, dtype=np.uint64) << self.shift)
 
-    def find(self, keys: UInt64) -> tuple[Int64, Int64]:
-        """Return the places of the keys that the table has, and their rows in it."""
+    def sums(self, keys: UInt64, owners: Int, size: int) -> Float32:
+        """Return the sum of the keys' rows by owner (a text or piece; in order): float32[size, C + 1]."""
         rows = self.first[keys >> self.shift]
         behind = np.flatnonzero(self.keys[rows] < keys)
         while behind.size:
             rows[behind] += 1
             behind = behind[self.keys[rows[behind]] < keys[behind]]
-        places = np.flatnonzero(self.keys[rows] == keys)
-        return places, rows[places]
-
-    def sums(self, keys: UInt64, owners: Owners, size: int) -> Float32:
-        """Return the sum of the keys' rows for each owner, which must be in order: float32[size, C + 1]."""
-        places, rows = self.find(keys)
-        return sum_runs(self.rows[rows], np.bincount(owners[places], minlength=size))
+        places = np.flatnonzero(self.keys[rows] == keys)  # Of the keys that the table has.
+        return sum_runs(self.rows[rows[places]], np.bincount(owners[places], minlength=size))
 
 
 class NgramModel:
@@ -71,14 +54,15 @@ class NgramModel:
 
     def __init__(self, tables: Mapping[str, NgramTable]) -> None:
         self.tables = tables
-        self.columns = {name: table.rows.shape[1] for name, table in tables.items()}
-        self.width = sum(self.columns.values())
+        ends = np.cumsum([0, *(table.rows.shape[1] for table in tables.values())]).tolist()
+        self.columns = {name: slice(*pair) for name, pair in zip(tables, pairwise(ends), strict=True)}
+        self.width = ends[-1]
         self.lock = Lock()
         self._forget()
 
     def _forget(self) -> None:
         self.known = Numbering()
-        self.sums = np.zeros((0, self.width), np.float32)  # Of each known piece, the parts next to each other.
+        self.sums = array("f")  # `width` for each known piece, the parts next to each other.
         self.words, self.starts = array("Q"), array("q", [0])  # Keys of the words of each known piece.
         self.edges = array("Q")  # Two for each known piece.
 
@@ -87,13 +71,11 @@ class NgramModel:
         size = max(16, BLOCK_NUMBERS // self.width)
         blocks = [self._block(texts[first : first + size]) for first in range(0, len(texts), size)]
         answered = np.concatenate([np.zeros((0, self.width), np.float32), *blocks])
-        margins, start = {}, 0
+        margins = {}
         for name, table in self.tables.items():
-            stop = start + self.columns[name]
-            sums = answered[:, start:stop]
+            sums = answered[:, self.columns[name]]
             norms = np.maximum(np.sqrt(sums[:, -1:]), TINY)
             margins[name] = np.asarray(sums[:, :-1] / norms + table.rows[-1, :-1], np.float32)
-            start = stop
         return margins
 
     def _block(self, texts: Sequence[str]) -> Float32:
@@ -102,43 +84,38 @@ class NgramModel:
         with self.lock:
             try:
                 numbers = self._numbers(pieces)
-                sums = sum_runs(self.sums[numbers], widths)
-                across = {name: list(self._across(name, numbers, widths)) for name in self.tables}
-                self._drop_rare()
+                sums = sum_runs(np.frombuffer(self.sums, np.float32).reshape(-1, self.width)[numbers], widths)
+                across = [(name, *ngrams) for name in self.tables for ngrams in self._across(name, numbers, widths)]
+                kept = self.known.drop_rare(KEPT_NUMBERS // self.width)
+                del self.sums[kept * self.width :]
+                del self.starts[kept + 1 :]
+                del self.words[self.starts[-1] :]
+                del self.edges[2 * kept :]
             except BaseException:
                 self._forget()  # No number may stay without its sums.
                 raise
-        start = 0
-        for name, table in self.tables.items():
-            stop = start + self.columns[name]
-            for keys, owners in across[name]:
-                sums[:, start:stop] += table.sums(keys, owners, len(texts))
-            start = stop
+        for name, keys, owners in across:
+            sums[:, self.columns[name]] += self.tables[name].sums(keys, owners, len(texts))
         return sums
 
-    def _across(self, name: str, numbers: Int64, widths: Int64) -> Iterator[tuple[UInt64, Owners]]:
+    def _across(self, name: str, numbers: Int64, widths: Int64) -> Iterator[tuple[UInt64, Int]]:
         """Yield the keys of a part's n-grams across pieces, and the text of each; numbers: of the pieces, in order."""
         # Nothing may refer to the arrays afterwards: they could not shrink.
         if name == "words":
-            words = Words(np.frombuffer(self.words, np.uint64), np.frombuffer(self.starts, np.int64))
-            return word_runs(*words.of_texts(numbers, widths))
+            words, starts = np.frombuffer(self.words, np.uint64), np.frombuffer(self.starts, np.int64)
+            return word_runs(*texts_of(words, starts, numbers, widths))
         edges = np.frombuffer(self.edges, np.uint64).reshape(-1, 2)
         return iter([joints_of(edges[numbers], starts_of(widths))])
 
     def _numbers(self, pieces: Sequence[str]) -> Int64:
         """Return the number of each piece, after learning the new ones."""
-        size = len(self.known)
-        numbers = np.fromiter(map(self.known.__getitem__, pieces), np.int64, len(pieces))
+        numbers = self.known.of(pieces)
         if new := self.known.new:
-            words = words_of(new)
-            self.starts.frombytes((words.starts[1:] + self.starts[-1]).tobytes())
-            self.words.frombytes(words.keys.tobytes())
+            words, starts = words_of(new)
+            self.starts.frombytes((starts[1:] + self.starts[-1]).tobytes())
+            self.words.frombytes(words.tobytes())
             self.edges.frombytes(edges_of(new).tobytes())
-            if len(self.known) > len(self.sums):
-                grown = np.zeros((2 * len(self.known), self.width), np.float32)
-                grown[:size] = self.sums[:size]
-                self.sums = grown
-            self.sums[size : len(self.known)] = self._read(new, words.keys, words.starts)
+            self.sums.frombytes(self._read(new, words, starts).data.cast("B"))
         return numbers
 
     def _read(self, pieces: Sequence[str], word_keys: UInt64, starts: Int64) -> Float32:
@@ -150,18 +127,6 @@ class NgramModel:
             grams = character_ngrams(pieces)
             parts.append(np.sum([characters.sums(keys, owners, len(pieces)) for keys, owners in grams], axis=0))
         return np.concatenate(parts, axis=1)
-
-    def _drop_rare(self) -> None:
-        """Keep the new pieces before the first long one, and only as many as there is room for."""
-        new, self.known.new = self.known.new, []
-        before = len(self.known) - len(new)
-        kept = next((place for place, piece in enumerate(new) if len(piece) > KEPT_CHARACTERS), len(new))
-        kept = max(0, min(kept, KEPT_NUMBERS // self.width - before))
-        for piece in new[kept:]:
-            del self.known[piece]
-        del self.starts[before + kept + 1 :]
-        del self.words[self.starts[-1] :]
-        del self.edges[2 * (before + kept) :]
 
 
 def sum_runs(values: Float32, lengths: Int64) -> Float32:

@@ -9,13 +9,12 @@ of the other. Keys are hashes: two of a million n-grams share one with a probabi
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
-from lstm_model.tokens.text_encoder import Int32, Int64, places_of, starts_of
+from lstm_model.arrays import Int, Int64, UInt64
+from lstm_model.tokens.text_encoder import starts_of
 from lstm_model.tokens.words import INVISIBLE, split_words
 
 LONGEST = 5  # Characters of an n-gram; the spaces around a piece count.
@@ -29,9 +28,6 @@ ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, the usual multiplier
 _LENGTHS = np.arange(1, JOINT + 1, dtype=np.uint64)
 _OUTER = (np.uint64(1) << np.uint64(CHARACTER_BITS) * _LENGTHS) - np.uint64(1)  # The outer 1, 2 and 3 characters.
 
-UInt64 = npt.NDArray[np.uint64]
-Owners = Int32 | Int64  # The text or piece of each n-gram.
-
 
 def split_pieces(texts: Sequence[str]) -> tuple[list[str], Int64]:
     """Return the lower-cased pieces of all texts in order, and how many each text has: int64[N]."""
@@ -43,39 +39,22 @@ def _fold(text: str) -> str:
     return text.lower() if text.isascii() else _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).lower()
 
 
-@dataclass(frozen=True)
-class Words:
-    """The words of pieces: keys uint64[W], starts int64[P + 1]; piece i has keys[starts[i]:starts[i+1]]."""
-
-    keys: UInt64
-    starts: Int64
-
-    def of_texts(self, numbers: Int64, widths: Int64) -> tuple[UInt64, Int64]:
-        """Return the keys of the words of texts in order, and where each text starts among them: int64[N + 1].
-
-        numbers: the pieces of all texts in order; widths: how many each text has.
-        """
-        lengths = self.starts[numbers + 1] - self.starts[numbers]
-        bounds = starts_of(lengths)[starts_of(widths)]
-        return self.keys[places_of(self.starts[numbers], lengths)], bounds
-
-
-def words_of(pieces: Sequence[str]) -> Words:
-    """Return the words of each piece, as the tokenizer splits them."""
+def words_of(pieces: Sequence[str]) -> tuple[UInt64, Int64]:
+    """Return keys and starts of the words, as the tokenizer splits them: piece i has keys[starts[i]:starts[i+1]]."""
     found = list(map(split_words, pieces))
     words = list(chain.from_iterable(found))
     starts = starts_of(np.fromiter(map(len, found), np.int64, len(found)))
     lengths = np.fromiter(map(len, words), np.int64, len(words))
     if not words:
-        return Words(np.zeros(0, np.uint64), starts)
+        return np.zeros(0, np.uint64), starts
     bounds = starts_of(lengths)
     places = np.arange(bounds[-1]) - np.repeat(bounds[:-1], lengths)
     powers = np.multiply.accumulate(np.full(int(lengths.max()), ODD))
     sums = np.add.reduceat(_characters("".join(words)) * powers[places], bounds[:-1])
-    return Words(_mix(sums), starts)
+    return _mix(sums), starts
 
 
-def word_runs(keys: UInt64, starts: Int64) -> Iterator[tuple[UInt64, Owners]]:
+def word_runs(keys: UInt64, starts: Int64) -> Iterator[tuple[UInt64, Int]]:
     """Yield, for two and for three neighbouring words, the keys of the runs and the text of each, in order.
 
     Text i has the words keys[starts[i]:starts[i+1]].

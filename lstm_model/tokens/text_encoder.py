@@ -1,16 +1,16 @@
 """Text to token_ids with a fitted tokenizer. A server loads this: it needs numpy and tokenizers only."""
 
-import json
 import re
 from array import array
 from collections.abc import Sequence
 from itertools import chain
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer, models
 
+from lstm_model.arrays import Int32, Int64, UInt64
 from lstm_model.tokens.words import ASCII_WORD
 
 UNK_ID = 1
@@ -20,13 +20,7 @@ KEPT_CHARACTERS = 100
 LONGEST_PIECE = 100_000  # Characters without a space that are read; tokenizing takes about 100 bytes for each.
 CHARACTERS_PER_TOKEN = 16  # First guess for the length of a text's first max_length tokens.
 
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
-
-
-def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Int32, Int64]:
-    """Encode once; see TextEncoder.encode."""
-    return TextEncoder(tokenizer).encode(texts)
+Values = TypeVar("Values", Int32, UInt64)
 
 
 class TextEncoder:
@@ -44,7 +38,7 @@ class TextEncoder:
         self.max_length = int(tokenizer.truncation["max_length"])
         self.by_piece = isinstance(tokenizer.model, models.WordLevel)
         self.vocab = tokenizer.get_vocab() if self.by_piece else {}
-        self.lowercase = {"type": "Lowercase"} in json.loads(tokenizer.to_str())["normalizer"]["normalizers"]
+        self.lowercase = tokenizer.normalizer.normalize_str("A") == "a"
         self.lock = Lock()
         self._forget()
 
@@ -98,14 +92,18 @@ class TextEncoder:
         pieces = split_spaces(texts)
         with self.lock:
             try:
-                numbers = np.fromiter(map(self.known.__getitem__, pieces), np.int64, len(pieces))
+                numbers = self.known.of(pieces)
                 self._learn()
-                token_ids, widths = self._tokens(numbers)
-                self._drop_rare()
+                # Without a name for the arrays: they could not shrink while something refers to them.
+                token_ids, bounds = texts_of(
+                    np.asarray(self.tokens), np.frombuffer(self.starts, np.int64), numbers, counts
+                )
+                kept = self.known.drop_rare(KEPT_PIECES)
+                del self.starts[kept + 1 :]
+                del self.tokens[self.starts[-1] :]
             except BaseException:
                 self._forget()  # No number may stay without its tokens.
                 raise
-        bounds = starts_of(widths)[starts_of(counts)]
         lengths = np.diff(bounds)
         if lengths.max() > self.max_length:
             inside = np.arange(len(token_ids)) - np.repeat(bounds[:-1], lengths) < self.max_length
@@ -128,22 +126,6 @@ class TextEncoder:
                 tokens.extend(token_id(part, UNK_ID) for part in find(word))
             self.starts.append(len(tokens))
 
-    def _tokens(self, numbers: Int64) -> tuple[Int32, Int64]:
-        """Return the token_ids of known pieces in order, and how many each has."""
-        known_starts = np.frombuffer(self.starts, np.int64)
-        starts = known_starts[numbers]
-        widths = known_starts[numbers + 1] - starts
-        return np.asarray(self.tokens)[places_of(starts, widths)], widths
-
-    def _drop_rare(self) -> None:
-        """Keep the new pieces before the first long one, and only as many as there is room for."""
-        new, self.known.new = self.known.new, []
-        kept = next((place for place, piece in enumerate(new) if len(piece) > KEPT_CHARACTERS), len(new))
-        for piece in new[max(0, min(kept, KEPT_PIECES - len(self.known) + len(new))) :]:
-            del self.known[piece]
-        del self.starts[len(self.known) + 1 :]
-        del self.tokens[self.starts[-1] :]
-
 
 class Numbering(dict[str, int]):
     """Numbers pieces in the order of their first use, and lists the new ones."""
@@ -157,6 +139,18 @@ class Numbering(dict[str, int]):
         self[piece] = number = len(self)
         return number
 
+    def of(self, pieces: Sequence[str]) -> Int64:
+        """Return the number of each piece."""
+        return np.fromiter(map(self.__getitem__, pieces), np.int64, len(pieces))
+
+    def drop_rare(self, most: int) -> int:
+        """Keep the new pieces before the first long one, and at most so many in all; return how many there are."""
+        new, self.new = self.new, []
+        kept = next((place for place, piece in enumerate(new) if len(piece) > KEPT_CHARACTERS), len(new))
+        for piece in new[max(0, min(kept, most - len(self) + len(new))) :]:
+            del self[piece]
+        return len(self)
+
 
 def split_spaces(texts: Sequence[str]) -> list[str]:
     """Return what stands between spaces and line ends of all texts in order: no word crosses them."""
@@ -168,10 +162,16 @@ def starts_of(widths: Int64) -> Int64:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(widths)])
 
 
-def places_of(starts: Int64, lengths: Int64) -> Int64:
-    """Return start, start + 1, ... of each run, one run after the other: int64[sum of lengths]."""
+def texts_of(values: Values, starts: Int64, numbers: Int64, counts: Int64) -> tuple[Values, Int64]:
+    """Return the values of texts in order, and where each text starts among them: int64[N + 1].
+
+    Piece n has values[starts[n]:starts[n+1]]. numbers: the pieces of all texts in order; counts: how many each has.
+    """
+    first = starts[numbers]
+    lengths = starts[numbers + 1] - first
     before = starts_of(lengths)
-    return np.repeat(starts - before[:-1], lengths) + np.arange(before[-1])
+    places = np.repeat(first - before[:-1], lengths) + np.arange(before[-1])
+    return values[places], before[starts_of(counts)]
 
 
 def _beginning(text: str, window: int) -> str:

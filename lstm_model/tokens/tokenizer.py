@@ -5,11 +5,14 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, trainers
+from tokenizers.models import Model
+from tokenizers.normalizers import Normalizer
+from tokenizers.pre_tokenizers import PreTokenizer
 
+from lstm_model.arrays import Bool, Float64, Int, Int32, Int64
 from lstm_model.config.tokenization import TokenizationConfig
-from lstm_model.tokens.text_encoder import CHUNK_TEXTS, UNK_ID, Int32, Int64, split_spaces
+from lstm_model.tokens.text_encoder import CHUNK_TEXTS, UNK_ID, split_spaces, starts_of
 from lstm_model.tokens.words import INVISIBLE, mostly_alphabetic, run_splitter, word_splitter
 
 PAD, UNK = "[PAD]", "[UNK]"
@@ -26,33 +29,36 @@ def fit_tokenizer(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer
     [PAD] is 0 and [UNK] is 1, the rest is ordered by frequency, then alphabetically: equal texts, equal vocabulary.
     """
     words = config.kind == "word" or (config.kind == "auto" and mostly_alphabetic(texts))
-    tokenizer = _fit_words(texts, config) if words else _fit_bpe(texts, config)
+    normalizer = _normalizer(config)
+    # "[PAD]" and "[UNK]" in a text are no tokens: both splitters split off the brackets.
+    splitter = word_splitter() if words else run_splitter()
+    tokenizer = Tokenizer((_fit_words if words else _fit_bpe)(texts, config, normalizer, splitter))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    if not words:
+        tokenizer.decoder = decoders.Metaspace()
     tokenizer.enable_truncation(max_length=config.max_length)
     return tokenizer
 
 
-def _fit_words(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
-    tokenizer = Tokenizer(models.WordLevel(unk_token=UNK))
-    tokenizer.normalizer = _normalizer(config)
-    tokenizer.pre_tokenizer = word_splitter()
-    # [PAD] and [UNK] in a text are never counted: the pre-tokenizer splits off the brackets.
-    counts = _count_words(texts, tokenizer)
+def _fit_words(
+    texts: Sequence[str], config: TokenizationConfig, normalizer: Normalizer, splitter: PreTokenizer
+) -> Model:
+    counts, spaced = Counter[str](), Counter[str]()
+    for first in range(0, len(texts), CHUNK_TEXTS):
+        spaced.update(split_spaces(texts[first : first + CHUNK_TEXTS]))
+    for part, count in spaced.items():  # Split once, however often it occurs.
+        for word in _pieces([part], normalizer, splitter):
+            counts[word] += count
     least = config.min_frequency or 1
     words = sorted((word for word in counts if counts[word] >= least), key=lambda word: (-counts[word], word))
     vocab = {word: token_id for token_id, word in enumerate([PAD, UNK, *words[: config.vocab_size - 2]])}
-    tokenizer.model = models.WordLevel(vocab, unk_token=UNK)
-    return tokenizer
+    return models.WordLevel(vocab, unk_token=UNK)
 
 
-def _fit_bpe(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
-    tokenizer = Tokenizer(models.BPE(unk_token=UNK, fuse_unk=True))
-    tokenizer.normalizer = _normalizer(config)
-    # "[PAD]" in a text is no token: the pre-tokenizer splits off the brackets.
-    tokenizer.pre_tokenizer = run_splitter()
-    tokenizer.decoder = decoders.Metaspace()
+def _fit_bpe(texts: Sequence[str], config: TokenizationConfig, normalizer: Normalizer, splitter: PreTokenizer) -> Model:
     texts = texts[:: 1 + sum(map(len, texts)) // BPE_CHARACTERS]  # Evenly spaced: rows may be sorted by label.
     # The most frequent characters only: the trainer alone would keep all, even with a small vocabulary.
-    counts = Counter(chain.from_iterable(_pieces(texts, tokenizer)))
+    counts = Counter(chain.from_iterable(_pieces(texts, normalizer, splitter)))
     alphabet = sorted(counts, key=lambda character: (-counts[character], character))[: config.vocab_size - 2]
     trainer = trainers.BpeTrainer(
         initial_alphabet=alphabet,
@@ -62,34 +68,22 @@ def _fit_bpe(texts: Sequence[str], config: TokenizationConfig) -> Tokenizer:
         special_tokens=[PAD, UNK],
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer, length=len(texts))
-    # Training registers the special tokens, and "[PAD]" in a text would become id 0. In a new tokenizer with the same
+    # Training registers the special tokens, and "[PAD]" in a text would become id 0. In another tokenizer with the same
     # model they are ordinary entries of the vocabulary.
-    rebuilt = Tokenizer(tokenizer.model)
-    for part in ("normalizer", "pre_tokenizer", "decoder"):
-        setattr(rebuilt, part, getattr(tokenizer, part))
-    return rebuilt
+    tokenizer = Tokenizer(models.BPE(unk_token=UNK, fuse_unk=True))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+    model: Model = tokenizer.model
+    return model
 
 
-def _count_words(texts: Sequence[str], tokenizer: Tokenizer) -> Counter[str]:
-    """Return how often each word occurs. What stands between spaces is split once, however often it occurs."""
-    spaced, words = Counter[str](), Counter[str]()
-    for first in range(0, len(texts), CHUNK_TEXTS):
-        spaced.update(split_spaces(texts[first : first + CHUNK_TEXTS]))
-    for part, count in spaced.items():
-        for word in _pieces([part], tokenizer):
-            words[word] += count
-    return words
-
-
-def _pieces(texts: Sequence[str], tokenizer: Tokenizer) -> Iterator[str]:
-    normalizer, pre_tokenizer = tokenizer.normalizer, tokenizer.pre_tokenizer
+def _pieces(texts: Sequence[str], normalizer: Normalizer, splitter: PreTokenizer) -> Iterator[str]:
     for text in texts:
-        for piece, _ in pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(text)):
+        for piece, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)):
             yield piece
 
 
-def _normalizer(config: TokenizationConfig) -> normalizers.Normalizer:
+def _normalizer(config: TokenizationConfig) -> Normalizer:
     # NFKD sets marks apart from letters, NFC puts the ones that stay back.
     steps = [normalizers.NFKD(), normalizers.Replace(Regex(INVISIBLE), "")]
     if config.strip_accents:
@@ -99,9 +93,7 @@ def _normalizer(config: TokenizationConfig) -> normalizers.Normalizer:
     return normalizers.Sequence([*steps, normalizers.NFC()])
 
 
-def hardly_read(
-    texts: Sequence[str], tokens: npt.NDArray[np.integer], unknown: npt.NDArray[np.float64]
-) -> npt.NDArray[np.bool_]:
+def hardly_read(texts: Sequence[str], tokens: Int, unknown: Float64) -> Bool:
     """Return whether more than half of a text is [UNK], or a long text is one token: bool[N].
 
     tokens: how many each text has; unknown: the share of them that is [UNK].
@@ -110,13 +102,6 @@ def hardly_read(
     return np.asarray((unknown > 0.5) | (long & (tokens == 1)))
 
 
-def unknown_rate(token_ids: Int32) -> float:
-    """Return the share of tokens that are [UNK]."""
-    return float(np.mean(token_ids == UNK_ID)) if token_ids.size else 0.0
-
-
-def unknown_rates(token_ids: Int32, offsets: Int64) -> npt.NDArray[np.float64]:
+def unknown_rates(token_ids: Int32, offsets: Int64) -> Float64:
     """Return the share of [UNK] among the tokens of each row: float64[N]; every row has a token."""
-    unknown = np.concatenate([[0], np.cumsum(token_ids == UNK_ID)])[offsets]
-    rates: npt.NDArray[np.float64] = np.diff(unknown) / np.diff(offsets)
-    return rates
+    return np.asarray(np.diff(starts_of(token_ids == UNK_ID)[offsets]) / np.diff(offsets), np.float64)

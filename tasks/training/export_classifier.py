@@ -17,7 +17,7 @@ from lstm_model.config.model import ModelConfig
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.errors import ModelError
 from lstm_model.evaluation.record import SMALL_SHARE
-from lstm_model.ngrams.fit import save_served, split_margins
+from lstm_model.ngrams.fit import save_served
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable, table_files
 from lstm_model.tokens.encoded_rows import EncodedRows
 from tasks.runtime.stage_store import StageRecord, stage
@@ -84,7 +84,7 @@ def export_classifier(
     bayes = {}
     if tables := {kind: NgramTable(ngrams.folder, TRAIN_FIT + kind) for kind in ngrams.facts["parts"]}:
         for kind, margins in NgramModel(tables).margins(read_texts(splits, "validation")[0]).items():
-            parts[kind], bayes[kind] = split_margins(margins)
+            parts[kind], bayes[kind] = np.split(margins, 2, axis=1)  # Of the SVM; of naive Bayes.
     difference = _compare_with_keras(network, rows.head(config.compared_rows), parts[LSTM], config)
     mixture = fit_mixture(parts, rows.label_ids, bayes)
     for kind in mixture.weights.keys() & bayes.keys():  # Those that were fitted on validation rows too.

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lstm_model.arrays import Int32
 from lstm_model.config.split import SplitConfig
 from lstm_model.data.group_split import split_groups
-from lstm_model.data.splitting import SPLITS, honour_given_split, split_counts, split_rows
-from lstm_model.data.time_split import read_times, split_times
+from lstm_model.data.splitting import SPLITS, honour_given_split, read_times, split_counts, split_rows, split_times
 from lstm_model.digests import digest_text
-from lstm_model.tokens.text_encoder import Int32
 from tasks.runtime.artifacts import markdown_table, publish_markdown
 from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run, log_file, log_metrics

@@ -8,8 +8,8 @@ from prefect import get_run_logger
 
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.tokens.encoded_rows import EncodedRows
-from lstm_model.tokens.text_encoder import TextEncoder, starts_of
-from lstm_model.tokens.tokenizer import MOST_HARDLY_READ, fit_tokenizer, hardly_read, unknown_rate, unknown_rates
+from lstm_model.tokens.text_encoder import UNK_ID, TextEncoder, starts_of
+from lstm_model.tokens.tokenizer import MOST_HARDLY_READ, fit_tokenizer, hardly_read, unknown_rates
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, stage
 from tasks.runtime.tracking import Run, log_metrics
@@ -49,7 +49,7 @@ def tokenize_and_pad(folder: Path, splits: StageRecord, config: TokenizationConf
             "rows": len(encoded),
             "mean_length": float(encoded.lengths.mean()),
             "longest": int(encoded.lengths.max()),
-            "unknown_rate": unknown_rate(encoded.token_ids),
+            "unknown_rate": float(np.mean(encoded.token_ids == UNK_ID)),
             "hardly_read": float(hardly_read(texts, encoded.lengths, rates).mean()),
         }
     kind = "word" if encoder.by_piece else "bpe"

@@ -172,7 +172,7 @@ def _take_over(network: Any, start: RegisteredClassifier, encoded: StageRecord) 
 
     folders = (encoded.folder, start.folder)
     vocabs = [Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab() for folder in folders]
-    taken = take_over(
+    tokens, layers = take_over(
         network,
         keras.saving.load_model(start.folder / "model.keras", compile=False),
         vocab=vocabs[0],
@@ -180,7 +180,5 @@ def _take_over(network: Any, start: RegisteredClassifier, encoded: StageRecord) 
         labels=encoded.facts["labels"],
         donor_labels=read_json(start.folder / "classifier.json")["labels"],
     )
-    get_run_logger().info(
-        "Training starts from version %s: %d tokens, layers %s.", start.version, taken.tokens, taken.layers
-    )
-    return {"version": start.version, "tokens": taken.tokens, "layers": taken.layers}
+    get_run_logger().info("Training starts from version %s: %d tokens, layers %s.", start.version, tokens, layers)
+    return {"version": start.version, "tokens": tokens, "layers": layers}

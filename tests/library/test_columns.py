@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 
 from lstm_model.config.data import DataConfig
-from lstm_model.data.column_roles import suggest_columns
-from lstm_model.data.columns import check_columns, check_labels, text_columns, wanted_columns
+from lstm_model.data.columns import check_columns, check_labels, suggest_columns, text_columns, wanted_columns
 from lstm_model.errors import ContentError
 
 PLAY = (

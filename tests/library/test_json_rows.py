@@ -87,6 +87,11 @@ def test_a_path_of_keys_is_a_column(tmp_path: Path) -> None:
     assert read(path, columns) == [("a", "x", "q"), (None, None, None), (None, None, None)]
 
 
+def test_paths_of_keys_come_in_one_order_in_every_process(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.jsonl", json.dumps({"meta": dict.fromkeys("zyxwv", "a")}))
+    assert read_columns(path, names=[f"meta.{key}" for key in "wzvyx"]) == ["meta", *(f"meta.{key}" for key in "vwxyz")]
+
+
 @pytest.mark.parametrize(
     ("label", "expected"),
     [

@@ -12,9 +12,10 @@ from sklearn.naive_bayes import ComplementNB, MultinomialNB
 
 from lstm_model.ngrams import counts, fit, ngram_model
 from lstm_model.ngrams.counts import KINDS, Kind, count_ngrams
-from lstm_model.ngrams.fit import SMOOTHING, Ngrams, fit_ngrams, sample_rows, save_served, split_margins
+from lstm_model.ngrams.fit import SMOOTHING, Ngrams, fit_ngrams, sample_rows, save_served
 from lstm_model.ngrams.ngram_model import NgramModel, NgramTable
 from lstm_model.ngrams.pieces import character_ngrams, edges_of, joints_of, split_pieces, word_runs, words_of
+from lstm_model.tokens.text_encoder import texts_of
 from lstm_model.tokens.words import split_words
 
 TEXTS = ["the cat purrs", "a cat sleeps and purrs", "the dog barks", "a dog sleeps, barks"] * 3
@@ -79,7 +80,7 @@ def test_runs_of_words_that_occur_once_in_all_are_dropped_early() -> None:
 
 def test_a_key_depends_on_every_character_and_on_the_length() -> None:
     words = ["ab", "ba", "aab", "a", "aa", "aaa", "b", "é", "e"]
-    assert len(np.unique(words_of(words).keys)) == len(words)
+    assert len(np.unique(words_of(words)[0])) == len(words)
     grams = [keys.tolist() for keys, _ in character_ngrams(["ab"])]
     assert [len(keys) for keys in grams] == [2, 3, 2, 1] and len({key for keys in grams for key in keys}) == 8
 
@@ -87,7 +88,7 @@ def test_a_key_depends_on_every_character_and_on_the_length() -> None:
 def test_a_run_depends_on_the_order_of_its_words_and_stays_in_its_text() -> None:
     texts = ["a b c", "a c b", "b a c", "b c a", "a b", "c", "", "a b c d"]
     pieces, widths = split_pieces(texts)
-    keys, starts = words_of(pieces).of_texts(np.arange(len(pieces)), widths)
+    keys, starts = texts_of(*words_of(pieces), np.arange(len(pieces)), widths)
     (pairs, of_pairs), (triples, of_triples) = word_runs(keys, starts)
     assert of_pairs.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 7, 7, 7] and of_triples.tolist() == [0, 1, 2, 3, 7, 7]
     assert pairs[0] == pairs[8] == pairs[9] and triples[0] == triples[4]  # a b; a b c.
@@ -152,7 +153,7 @@ def test_both_kinds_of_margins_come_from_one_table_and_are_served_as_a_sum(kind:
         return NgramModel({kind: NgramTable(tmp_path, kind)}).margins(asked)[kind]
 
     ngrams.save(tmp_path, kind)
-    svm, bayes = split_margins(margins())
+    svm, bayes = np.split(margins(), 2, axis=1)
     served_folder = tmp_path / "served"
     served_folder.mkdir()
     save_served(tmp_path, served_folder, kind, bayes=0.3)

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 import lstm_model.tokens.text_encoder
 from lstm_model.config.tokenization import TokenizationConfig
-from lstm_model.tokens.text_encoder import TextEncoder, encode_texts
+from lstm_model.tokens.text_encoder import TextEncoder
 from lstm_model.tokens.tokenizer import fit_tokenizer
 
 TEXTS = ["The cat sat, on the mat.", "Don't the dogs bark at 3?", "Élan, naïve café\u00a0🎉", "a_b 'n' ’t x’y z'1"]
@@ -129,7 +129,7 @@ def test_threads_share_it() -> None:
 
 
 def test_no_texts() -> None:
-    token_ids, offsets = encode_texts(tokenizer(), [])
+    token_ids, offsets = TextEncoder(tokenizer()).encode([])
     assert token_ids.tolist() == [] and offsets.tolist() == [0]
 
 

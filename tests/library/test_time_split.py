@@ -8,8 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lstm_model.config.split import SplitConfig
-from lstm_model.data.splitting import SPLITS
-from lstm_model.data.time_split import read_times, split_times
+from lstm_model.data.splitting import SPLITS, read_times, split_times
 from lstm_model.errors import ContentError
 
 CONFIG = SplitConfig(test_fraction=0.2, validation_fraction=0.1, seed=42, time_column="date")

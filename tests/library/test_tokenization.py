@@ -11,9 +11,9 @@ from tokenizers import Tokenizer
 
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.tokens import tokenizer as tokenizer_module
-from lstm_model.tokens.batches import PAD_ID, length_batches, pad_batch
-from lstm_model.tokens.text_encoder import UNK_ID, encode_texts
-from lstm_model.tokens.tokenizer import fit_tokenizer, hardly_read, unknown_rate, unknown_rates
+from lstm_model.tokens.encoded_rows import PAD_ID, length_batches, pad_batch
+from lstm_model.tokens.text_encoder import UNK_ID, TextEncoder
+from lstm_model.tokens.tokenizer import fit_tokenizer, hardly_read, unknown_rates
 
 KINDS = ["word", "bpe"]
 TEXTS = ["The cat sat on the mat.", "Don't the dogs bark?", "cat & dog: 3 of [PAD], 4 of [UNK]", "Élan, naïve café"]
@@ -26,7 +26,7 @@ def config(kind: str = "word", **changes: object) -> TokenizationConfig:
 
 
 def encode(tokenizer: Tokenizer, text: str) -> list[int]:
-    return encode_texts(tokenizer, [text])[0].tolist()
+    return TextEncoder(tokenizer).encode([text])[0].tolist()
 
 
 def tokens(tokenizer: Tokenizer, text: str) -> list[str]:
@@ -110,7 +110,7 @@ def test_what_was_never_seen_is_unknown(kind: str) -> None:
 def test_texts_that_are_mostly_unknown_or_one_long_word_are_hardly_read() -> None:
     texts = ["cat new", "cat", "new", "cat new new", "supercalifragilistic", "cat supercalifragilistic"]
     made = fit_tokenizer(["cat", texts[4]], config())
-    token_ids, offsets = encode_texts(made, texts)
+    token_ids, offsets = TextEncoder(made).encode(texts)
     found = hardly_read(texts, np.diff(offsets), unknown_rates(token_ids, offsets))
     assert found.tolist() == [False, False, True, True, True, False]
     assert hardly_read([], np.zeros(0, np.int64), np.zeros(0)).tolist() == []
@@ -201,7 +201,7 @@ def test_a_full_vocabulary_is_exactly_as_large_as_asked() -> None:
 def test_a_saved_and_loaded_tokenizer_gives_the_same_ids(kind: str, texts: list[str]) -> None:
     tokenizer = fit_tokenizer(TEXTS, config(kind))
     loaded = Tokenizer.from_str(tokenizer.to_str())
-    for before, after in zip(encode_texts(tokenizer, texts), encode_texts(loaded, texts), strict=True):
+    for before, after in zip(TextEncoder(tokenizer).encode(texts), TextEncoder(loaded).encode(texts), strict=True):
         np.testing.assert_array_equal(before, after)
 
 
@@ -209,7 +209,7 @@ def test_a_saved_and_loaded_tokenizer_gives_the_same_ids(kind: str, texts: list[
 @given(texts=st.lists(STRINGS, max_size=8))
 def test_encoded_rows_are_those_of_each_text_alone(kind: str, texts: list[str]) -> None:
     tokenizer = fit_tokenizer(TEXTS, config(kind, max_length=6))
-    token_ids, offsets = encode_texts(tokenizer, texts)
+    token_ids, offsets = TextEncoder(tokenizer).encode(texts)
     assert (token_ids.dtype, offsets.dtype, offsets[0], offsets[-1]) == (np.int32, np.int64, 0, len(token_ids))
     rows = [token_ids[first:last].tolist() for first, last in pairwise(offsets)]
     assert rows == [encode(tokenizer, text) for text in texts]
@@ -219,15 +219,10 @@ def test_encoded_rows_are_those_of_each_text_alone(kind: str, texts: list[str]) 
 def test_more_texts_than_one_block_keep_their_order() -> None:
     tokenizer = fit_tokenizer([f"w{number}" for number in range(400)], config())
     texts = [f"w{number % 400} w{number % 7}" for number in range(9_000)]
-    token_ids, offsets = encode_texts(tokenizer, texts)
+    token_ids, offsets = TextEncoder(tokenizer).encode(texts)
     assert offsets.tolist() == list(range(0, 18_001, 2))
     for place in (0, 4_095, 4_096, 8_999):
         assert token_ids[2 * place : 2 * place + 2].tolist() == encode(tokenizer, texts[place])
-
-
-def test_the_unknown_rate_is_a_share_of_tokens() -> None:
-    assert unknown_rate(np.array([1, 5, 1, 7], dtype=np.int32)) == 0.5
-    assert unknown_rate(np.zeros(0, dtype=np.int32)) == 0.0
 
 
 LENGTHS = st.lists(st.integers(1, 40), max_size=50).map(lambda values: np.array(values, dtype=np.int64))
@@ -269,5 +264,5 @@ def test_a_padded_row_is_the_row_and_then_zeros(rows: list[list[int]], data: st.
 
 def test_each_row_has_its_own_share_of_unknown_tokens() -> None:
     tokenizer = fit_tokenizer(["red green"], config())
-    rates = unknown_rates(*encode_texts(tokenizer, ["red blue", "green", "", "red red red blue"]))
+    rates = unknown_rates(*TextEncoder(tokenizer).encode(["red blue", "green", "", "red red red blue"]))
     assert rates.tolist() == [0.5, 0.0, 1.0, 0.25]

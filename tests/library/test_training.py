@@ -16,8 +16,7 @@ from lstm_model.config.training import TrainingConfig
 from lstm_model.evaluation.metrics import log_loss
 from lstm_model.network.network import build_network
 from lstm_model.network.training import History, class_weights, epoch_batches, predict_logits, train_network
-from lstm_model.tokens.batches import pad_batch
-from lstm_model.tokens.encoded_rows import EncodedRows
+from lstm_model.tokens.encoded_rows import EncodedRows, pad_batch
 
 VOCAB_SIZE, NUM_CLASSES = 20, 3
 

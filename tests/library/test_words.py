@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.ngrams.pieces import split_pieces
-from lstm_model.tokens.text_encoder import UNK_ID, encode_texts
+from lstm_model.tokens.text_encoder import UNK_ID, TextEncoder
 from lstm_model.tokens.tokenizer import fit_tokenizer
 from lstm_model.tokens.words import ASCII_WORD, split_words, word_splitter
 
@@ -53,7 +53,7 @@ def tokens(text: str, **settings: object) -> list[str]:
 
 
 def ids(made: Tokenizer, text: str) -> list[int]:
-    return encode_texts(made, [text])[0].tolist()
+    return TextEncoder(made).encode([text])[0].tolist()
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -15,7 +15,7 @@ import requests
 
 from lstm_model.classifier.classifier import LSTM, Classifier, mix, softmax
 from lstm_model.ngrams.ngram_model import NgramModel
-from lstm_model.tokens.batches import pad_batch
+from lstm_model.tokens.encoded_rows import pad_batch
 from tests.models import LABELS, TEXTS, register, write_classifier
 from tests.serving.servers import wait_for
 from tests.team.servers import BIN, free_port, plain_environment, running

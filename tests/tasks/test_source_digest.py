@@ -14,7 +14,7 @@ EXECUTED = {
     "validate_examples": ["lstm_model/data/row_rules.py", "tasks/training/expectations.py"],
     "split_examples": ["lstm_model/data/splitting.py", "lstm_model/digests.py"],
     "tokenize_and_pad": ["lstm_model/tokens/text_encoder.py", "tasks/training/split_examples.py"],
-    "train_model": ["lstm_model/network/network.py", "lstm_model/tokens/batches.py"],
+    "train_model": ["lstm_model/network/network.py", "lstm_model/tokens/encoded_rows.py"],
     "export_classifier": ["lstm_model/network/export.py", "lstm_model/classifier/mixture.py"],
     "fit_ngram_models": ["lstm_model/ngrams/pieces.py", "lstm_model/ngrams/fit.py"],
     "fit_baseline": ["lstm_model/evaluation/baseline.py", "lstm_model/ngrams/counts.py"],

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,15 @@ SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"\\]|\t)"?\s*', re.IGNORECASE)  # Exc
 _BACKSLASH = re.compile(r"\\([\"\\\r\n])?")
 
 
-def kind_of(dialect: Dialect) -> str:
-    """Return the name of a format for messages."""
-    return "TSV" if dialect.delimiter == "\t" else "CSV"
-
-
-def csv_settings(dialect: Dialect) -> dict[str, Any]:
-    """Return the settings of csv.reader."""
-    settings = {"delimiter": dialect.delimiter, "quoting": csv.QUOTE_MINIMAL}
-    if dialect.quoting == "none":
-        settings["quoting"] = csv.QUOTE_NONE
-    if dialect.quoting == "backslash":
-        settings["escapechar"] = "\\"
-    return settings
+def _csv_reader(lines: Iterable[str], dialect: Dialect, *, strict: bool = False) -> Any:
+    csv.field_size_limit(LONGEST_LINE)  # By default, csv rejects cells over 128 KiB.
+    return csv.reader(
+        lines,
+        delimiter=str(dialect.delimiter),
+        quoting=csv.QUOTE_NONE if dialect.quoting == "none" else csv.QUOTE_MINIMAL,
+        escapechar="\\" if dialect.quoting == "backslash" else None,
+        strict=strict,
+    )
 
 
 def text_lines(path: Path, dialect: Dialect) -> Iterator[str]:
@@ -49,7 +45,6 @@ def read_rows(path: Path, dialect: Dialect, reading: Reading | None = None) -> I
     delimiter and quoting are set. The list of lines is valid until you ask for the next row. Raises ContentError with
     the line.
     """
-    csv.field_size_limit(LONGEST_LINE)  # By default, csv rejects cells over 128 KiB.
     reading = reading or Reading()
     raw: list[str] = []
 
@@ -62,8 +57,8 @@ def read_rows(path: Path, dialect: Dialect, reading: Reading | None = None) -> I
             raw.append(line)
             yield line
 
-    rows = csv.reader(texts(), strict=True, **csv_settings(dialect))
-    header, start, count = list(dialect.header or ()), 1, 0
+    rows = _csv_reader(texts(), dialect, strict=True)
+    header, start, count = list(dialect.header or ()), 1, 0 if dialect.header else -1
     width = expected = 0
     if header:
         yield 0, header, []
@@ -87,14 +82,15 @@ def read_rows(path: Path, dialect: Dialect, reading: Reading | None = None) -> I
             start = rows.line_num + 1
             raw.clear()
     except csv.Error as error:
+        kind = "TSV" if dialect.delimiter == "\t" else "CSV"
         raise ContentError(
-            f"Line {start} of {path} is not well-formed {kind_of(dialect)}: {error}.",
+            f"Line {start} of {path} is not well-formed {kind}: {error}.",
             'Write a double quote inside a quoted field twice (""), and close every quoted field. Where quotes '
             "are ordinary characters pass --data.quoting none (score and drift: --quoting none).",
         ) from None
-    headers = int(not dialect.header)
-    reading.lines, reading.headers = reading.lines + rows.line_num, reading.headers + headers
-    reading.rows += count - headers
+    reading.lines += rows.line_num
+    reading.headers += not dialect.header
+    reading.rows += count
     if not header:
         raise ContentError(f"{path} is an empty file: it has no header line.", "Check the export.")
 
@@ -108,12 +104,8 @@ def _expected_width(header: list[str], first: list[str]) -> int:
 
 def _fitted(path: Path, dialect: Dialect, start: int, row: list[str], *, width: int, expected: int) -> list[str]:
     """Return a row in the header's width. Raises ContentError for one of another than the expected width."""
-    if len(row) != expected or any(row[width:]):
-        raise _wrong_width(path, dialect, start, width if len(row) == expected else expected, len(row))
-    return [*row[:width], *[""] * (width - expected)]
-
-
-def _wrong_width(path: Path, dialect: Dialect, start: int, width: int, fields: int) -> ContentError:
+    if len(row) == expected and not any(row[width:]):
+        return [*row[:width], *[""] * (width - expected)]
     remedy = "Put a field that contains the separator or a line break in double quotes."
     if dialect.quoting == "none":
         remedy = (
@@ -123,7 +115,8 @@ def _wrong_width(path: Path, dialect: Dialect, start: int, width: int, fields: i
     separator = "tab" if dialect.delimiter == "\t" else dialect.delimiter
     remedy += " --data.header must name all columns." if dialect.header else ""
     remedy += f" Where {separator!r} is not the separator pass --data.delimiter (score and drift: --delimiter)."
-    return ContentError(f"Line {start} of {path} has {fields} fields instead of {width}.", remedy)
+    wanted = width if len(row) == expected else expected
+    raise ContentError(f"Line {start} of {path} has {len(row)} fields instead of {wanted}.", remedy)
 
 
 def first_lines(path: Path, dialect: Dialect) -> list[str]:
@@ -140,8 +133,7 @@ def first_lines(path: Path, dialect: Dialect) -> list[str]:
 
 def parse_rows(lines: list[str], dialect: Dialect) -> list[list[str]]:
     """Return the rows of some lines, the header included, whatever their width."""
-    csv.field_size_limit(LONGEST_LINE)
     try:
-        return [row for row in csv.reader(lines, **csv_settings(dialect)) if row]
+        return [row for row in _csv_reader(lines, dialect) if row]
     except csv.Error:
         return []

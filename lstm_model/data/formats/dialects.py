@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from lstm_model.config.data import Dialect
-from lstm_model.data.formats.delimited import SEPARATOR_LINE, first_lines, kind_of, parse_rows, read_rows
+from lstm_model.data.formats.delimited import SEPARATOR_LINE, first_lines, parse_rows, read_rows
 from lstm_model.data.formats.lines import numbered_lines, scan
 from lstm_model.data.texts import listed
 from lstm_model.errors import ContentError
@@ -27,18 +27,22 @@ def find_delimiter(path: Path, dialect: Dialect, names: Collection[str], *, usua
     names: columns that the header should have; a delimiter under which it has them wins.
     """
     lines = first_lines(path, dialect)
-    found = dialect.delimiter
+    if dialect.delimiter is not None:
+        return dialect, None
     first = next((line for _, line in numbered_lines(path, dialect.encoding)), "")
-    if found is None and (said := SEPARATOR_LINE.fullmatch(first)):
+    if said := SEPARATOR_LINE.fullmatch(first):
         found = said[1]
-    if found is None:
+    else:
         present = [delimiter for delimiter in DELIMITERS if any(delimiter in line for line in lines)]
         fits = {delimiter: _fit(lines, dialect, delimiter, names, usual) for delimiter in present}
         best = max(present, key=lambda delimiter: fits[delimiter], default=usual)
         found = best if best in fits and fits[best][1] else usual  # The second: the header has several columns.
     shown = "tabs" if found == "\t" else repr(found)
-    note = f"fields are separated by {shown}" if found != usual and dialect.delimiter is None else None
-    return dialect.model_copy(update={"delimiter": found}), note
+    return _with(dialect, delimiter=found), None if found == usual else f"fields are separated by {shown}"
+
+
+def _with(dialect: Dialect, **changes: str) -> Dialect:
+    return dialect.model_copy(update=changes)
 
 
 def _fit(lines: list[str], dialect: Dialect, delimiter: str, names: Collection[str], usual: str) -> tuple[float, ...]:
@@ -46,7 +50,7 @@ def _fit(lines: list[str], dialect: Dialect, delimiter: str, names: Collection[s
     fits = []
     either = dialect.quoting == "auto" and any('"' in line for line in lines)
     for quoting in ("quoted", "none") if either else (dialect.quoting,):
-        rows = parse_rows(lines, dialect.model_copy(update={"delimiter": delimiter, "quoting": quoting}))
+        rows = parse_rows(lines, _with(dialect, delimiter=delimiter, quoting=quoting))
         header = dialect.header or (rows[0] if rows else ())
         same = sum(len(row) == len(header) for row in rows) / max(1, len(rows))
         several = len(header) > 1 and (dialect.header is None or same > 0)
@@ -54,37 +58,32 @@ def _fit(lines: list[str], dialect: Dialect, delimiter: str, names: Collection[s
     return max(fits)
 
 
-def read_header(path: Path, dialect: Dialect) -> tuple[list[str], Dialect]:
-    """Return the column names, which may be quoted even where the rows are not, and the dialect that reads them.
+def read_header(path: Path, dialect: Dialect, names: Collection[str]) -> list[str]:
+    """Return the column names, which may be quoted even where the rows are not. dialect: with its delimiter.
 
-    dialect: with its delimiter.
+    Raises ContentError where the first line has none of `names`, and looks like a row or is not separated.
     """
-    unquoted = dialect.model_copy(update={"quoting": "none"})
-    header = next(read_rows(path, unquoted))[1]
-    if dialect.quoting != "none" and any('"' in name for name in header):
-        quoted = dialect if dialect.quoting == "backslash" else dialect.model_copy(update={"quoting": "quoted"})
-        return next(read_rows(path, quoted))[1], quoted
-    return header, unquoted
-
-
-def require_header(path: Path, header: Sequence[str], names: Collection[str], dialect: Dialect) -> None:
-    """Raise ContentError where the first line has none of the names, and looks like a row or is not separated."""
+    given, dialect = dialect.quoting, _with(dialect, quoting="none")
+    header = next(read_rows(path, dialect))[1]
+    if given != "none" and any('"' in name for name in header):
+        dialect = _with(dialect, quoting="backslash" if given == "backslash" else "quoted")
+        header = next(read_rows(path, dialect))[1]
     if dialect.header or not names or set(names) & set(header):
-        return
+        return header
     if len(header) == 1 and sum(name in header[0] for name in names) > 1:
         raise ContentError(
             f"{path} has one column, {header[0][:80]!r}: its separator is none of , ; | and tab.",
             "Name the separator with --data.delimiter (score and drift: --delimiter).",
         )
     rows = parse_rows(first_lines(path, dialect), dialect)[1:]
-    if any(
-        _is_datum(cell, [row[place] for row in rows if len(row) > place]) for place, cell in enumerate(header[:100])
-    ):
+    cells = ((cell, [row[place] for row in rows if len(row) > place]) for place, cell in enumerate(header[:100]))
+    if any(_is_datum(cell, others) for cell, others in cells):
         raise ContentError(
             f"{path}: no header? Its first line has {listed(header)} instead of names of columns.",
             f"Name the columns with --data.header {','.join(names)} (score and drift: --header), all of them in order, "
             "or add such a first line.",
         )
+    return header
 
 
 def _is_datum(cell: str, others: list[str]) -> bool:
@@ -103,9 +102,7 @@ def choose_quoting(
     """
     if dialect.quoting != "auto":
         return dialect, f"quoting is set to {dialect.quoting}"
-    quoted, backslash, none = (
-        dialect.model_copy(update={"quoting": quoting}) for quoting in ("quoted", "backslash", "none")
-    )
+    quoted, backslash, none = (_with(dialect, quoting=quoting) for quoting in ("quoted", "backslash", "none"))
     if not scan(path).quotes:
         return quoted, None
     problem, suspects = _check(path, quoted, keys, id_column)
@@ -156,7 +153,7 @@ def _lines_inside_fields(path: Path, dialect: Dialect, keys: Sequence[str]) -> S
     """
     rows = read_rows(path, dialect)
     header = next(rows)[1]
-    alone = len(header) == 1 and kind_of(dialect) == "TSV"
+    alone = len(header) == 1 and dialect.delimiter == "\t"
     columns = {name: header.index(name) for name in (header if alone else keys) if name in header}
     suspects: Suspects = {}
     for start, _, raw in rows:

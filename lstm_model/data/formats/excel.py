@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from zipfile import ZipFile
 
 from lstm_model.data.account import Reading
@@ -10,10 +9,8 @@ from lstm_model.data.formats.packed import open_seekable
 from lstm_model.data.texts import scalar_string
 from lstm_model.errors import ContentError, UsageError
 
-MOST_BYTES = 1 << 28
-"""Of an unpacked workbook: openpyxl keeps its strings in memory."""
-MOST_CELLS = 30_000_000
-"""An empty row counts as 20: a cell may have any row number, and all rows before it are empty."""
+MOST_BYTES = 1 << 28  # Of an unpacked workbook: openpyxl keeps its strings in memory.
+MOST_CELLS = 30_000_000  # An empty row counts as 20: a cell may have any row number, and all rows before it are empty.
 
 
 def excel_rows(path: Path, reading: Reading | None = None) -> Iterator[list[str | None]]:
@@ -40,7 +37,7 @@ def excel_rows(path: Path, reading: Reading | None = None) -> Iterator[list[str 
             size += len(cells) or 20
             if size > MOST_CELLS:
                 raise ContentError(f"{path} has more than {MOST_CELLS:,} cells.", "Save the sheet as CSV UTF-8.")
-            row = [_string(cell) for cell in cells]
+            row = [None if cell == "" else scalar_string(cell) for cell in cells]
             if any(cell is not None for cell in row):
                 width = width or max(place for place, cell in enumerate(row, 1) if cell is not None)
                 yield [*row[:width], *[None] * (width - len(row))]
@@ -51,7 +48,3 @@ def excel_rows(path: Path, reading: Reading | None = None) -> Iterator[list[str 
         raise ContentError(problem, "Save it again, or save the sheet as CSV UTF-8.") from None
     if not width:
         raise ContentError(f"{path} is an empty file: its first sheet has no header line.", "Check the export.")
-
-
-def _string(cell: Any) -> str | None:
-    return scalar_string(cell) if not isinstance(cell, str) or cell else None

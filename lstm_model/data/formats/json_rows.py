@@ -1,4 +1,12 @@
-"""JSON as rows: JSON Lines, an array of objects, or objects that are written over several lines."""
+"""JSON as rows: JSON Lines, an array of objects, or objects that are written over several lines.
+
+Rows that annotation tools export become flat rows:
+
+- Label Studio, JSON: {"data": {"text": ...}, "annotations": [{"result": [{"from_name": "topic", "value": {"choices":
+  ["sport"]}}]}]}. The keys of `data` become columns; the choices become `label`, and a column of the control's name.
+- Prodigy: {"text": ..., "accept": ["sport"], "answer": "accept"}, or with "label" instead of "accept".
+- doccano: {"text": ..., "label": ["sport"]}, which is flat already.
+"""
 
 import json
 import re
@@ -7,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from lstm_model.data.account import Reading
-from lstm_model.data.formats.annotations import flat_row
 from lstm_model.data.formats.lines import LONGEST_LINE, numbered_lines, open_text
 from lstm_model.data.formats.packed import BLOCK
 from lstm_model.data.text_columns import is_text
@@ -21,7 +28,7 @@ _BETWEEN = re.compile(r"[\s,]*")
 
 
 def json_rows(path: Path, encoding: str | None, *, by_lines: bool) -> Iterator[tuple[int, dict[str, Any], bool]]:
-    """Yield (line number, object, whether it has an accepted answer: see `flat_row`).
+    """Yield (line number, object, whether it has an accepted answer: see `_flat_row`).
 
     by_lines: one object per line, blank lines left out. Raises ContentError for an empty file, and with the line for
     what is no JSON object.
@@ -31,7 +38,7 @@ def json_rows(path: Path, encoding: str | None, *, by_lines: bool) -> Iterator[t
         empty = False
         if not isinstance(value, dict):
             raise _no_object(path, number, f"found a {type(value).__name__}")
-        yield number, *flat_row(value)
+        yield number, *_flat_row(value)
     if empty:
         raise ContentError(f"{path} is an empty file.", "Check the export.")
 
@@ -42,7 +49,7 @@ def _values_of_lines(path: Path, encoding: str | None) -> Iterator[tuple[int, An
             try:
                 yield number, _DECODER.decode(line)
             except (ValueError, RecursionError) as error:
-                raise _no_object(path, number, _problem(error)) from None
+                raise _no_object(path, number, error) from None
 
 
 def _values(path: Path, encoding: str | None) -> Iterator[tuple[int, Any]]:
@@ -69,24 +76,51 @@ def _values(path: Path, encoding: str | None) -> Iterator[tuple[int, Any]]:
                 if len(text) < LONGEST_LINE and (more := file.read(max(BLOCK, len(text)))):
                     text += more  # The value may go on there.
                     continue
-                raise _no_object(path, number, _problem(error)) from None
+                raise _no_object(path, number, error) from None
             yield line, value
             line += text.count("\n", start, at)
         if in_array:
-            raise ContentError(
-                f"{path} ends in line {line}, before its JSON array does.", "It is cut off. Copy or download it again."
-            )
+            problem = f"{path} ends in line {line}, before its JSON array does."
+            raise ContentError(problem, "It is cut off. Copy or download it again.")
 
 
-def _problem(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.colno}"
-    if isinstance(error, RecursionError):
-        return "values nested too deeply"
-    return "an integer of more than 4,300 digits"  # Python's limit, the only other thing that json rejects.
+def _flat_row(row: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Return the row with its labels as `label`, and whether an annotator gave them (True for all other rows)."""
+    if isinstance(row.get("annotations"), list) and isinstance(row.get("data"), dict):
+        choices = _choices(row["annotations"])
+        together = {"label": _unique(choices.values())} if choices else {}
+        return {"id": row.get("id"), **row["data"], **choices, **together}, bool(choices)
+    if row.get("answer") in ("accept", "reject", "ignore"):
+        label = row.get("accept", row.get("label"))
+        return {**row, "label": label}, row["answer"] == "accept" and label not in (None, [])
+    return row, True
 
 
-def _no_object(path: Path, number: int, problem: str) -> ContentError:
+def _choices(annotations: list[Any]) -> dict[str, list[Any]]:
+    """Return the choices of each control; those of annotators who agree once."""
+    found: dict[str, list[list[Any]]] = {}
+    for annotation in annotations:
+        if isinstance(annotation, dict) and not annotation.get("was_cancelled"):
+            results = annotation.get("result")
+            for result in results if isinstance(results, list) else ():
+                if isinstance(result, dict) and isinstance(value := result.get("value"), dict) and "choices" in value:
+                    found.setdefault(str(result.get("from_name")), []).append(value["choices"])
+    return {name: _unique(lists) for name, lists in found.items()}
+
+
+def _unique(lists: Any) -> list[Any]:
+    """Return the items of all lists, each once, in order."""
+    items = [item for some in lists for item in (some if isinstance(some, list) else [some])]
+    return [item for place, item in enumerate(items) if item not in items[:place]]
+
+
+def _no_object(path: Path, number: int, problem: str | Exception) -> ContentError:
+    if isinstance(problem, json.JSONDecodeError):
+        problem = f"{problem.msg} at character {problem.colno}"
+    elif isinstance(problem, RecursionError):
+        problem = "values nested too deeply"
+    elif isinstance(problem, ValueError):  # Python's limit, the only other thing that json rejects.
+        problem = "an integer of more than 4,300 digits"
     return ContentError(
         f"Line {number} of {path} is not one JSON object: {problem}.",
         "Write one object per line, such as {'text': ..., 'label': ...} with double quotes, or an array of objects.",
@@ -100,9 +134,9 @@ def json_keys(path: Path, encoding: str | None, names: Collection[str], *, by_li
     for count, (_, row, _) in enumerate(json_rows(path, encoding, by_lines=by_lines), 1):
         if count <= 100 and len(keys) < MOST_KEYS:
             keys.update(dict.fromkeys(row))
-        found = {name for name in missing if name in row or _value(row, name) is not None}
-        keys.update(dict.fromkeys(found))
-        missing -= found
+        found = [name for name in missing if name in row or _value(row, name) is not None]
+        keys.update(dict.fromkeys(sorted(found)))
+        missing.difference_update(found)
         if count >= 100 and not missing:
             break
     return list(keys)

@@ -16,15 +16,16 @@ Kind = Literal["csv", "tsv", "jsonl", "json", "parquet", "excel"]
 HEAD = 1 << 16
 TO_PARQUET = "python -c \"import pandas; pandas.read_{}('FILE').to_parquet('rows.parquet')\""
 SAVE = "Save it as .xlsx, or as CSV UTF-8, and pass that."
+EXPORT = "Export its texts and labels as CSV or JSON Lines."
 DOWNLOAD = "It is probably a page about an error or a login. Download the file again."
 # Formats that are not read: how they start, what they are, what helps.
 REFUSED = [
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel (.xls) or other old Office file", SAVE),
     (rb"PK\x03\x04.{26}mimetypeapplication/vnd.oasis", "an OpenDocument file", SAVE),
-    (rb"%PDF-", "a PDF", "Export its texts and labels as CSV or JSON Lines."),
-    (rb"\{\\rtf", "an RTF document", "Export its texts and labels as CSV or JSON Lines."),
+    (rb"%PDF-", "a PDF", EXPORT),
+    (rb"\{\\rtf", "an RTF document", EXPORT),
     (rb"(?i)(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body)", "an HTML page", DOWNLOAD),
-    (rb"(\xef\xbb\xbf)?\s*<\?xml", "XML", "Export its texts and labels as CSV or JSON Lines."),
+    (rb"(\xef\xbb\xbf)?\s*<\?xml", "XML", EXPORT),
     (rb"SQLite format 3\x00", "a SQLite database", "Export a table: sqlite3 -csv -header FILE 'SELECT ...' > rows.csv"),
     (rb"ARROW1\x00|FEA1(?=.{0,999}\x00)", "a Feather or Arrow file", f"Convert it: {TO_PARQUET.format('feather')}"),
     (rb"\xff{4}.{3}\x00", "an Arrow stream", "Convert it: datasets.Dataset.from_file('FILE').to_parquet(...)"),
@@ -39,7 +40,6 @@ REFUSED = [
     (rb".{257}ustar", "a tar archive", "Unpack it (tar -xf FILE), and pass the file or folder with the rows."),
     (rb"version https://git-lfs", "a Git LFS pointer, not the file", "Fetch the file: git lfs pull"),
 ]  # fmt: skip
-PATTERNS = [(re.compile(start, re.DOTALL), what, remedy) for start, what, remedy in REFUSED]
 BINARY = {
     ".parquet": "Parquet", ".xlsx": "Excel", ".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "Zstandard",
     ".zip": "zip",
@@ -54,25 +54,20 @@ def find_kind(path: Path, encoding: str | None = None) -> Kind:
         start = file.peek(HEAD)[:HEAD]
         if start.startswith(b"PAR1"):
             return "parquet"
-        for pattern, what, remedy in PATTERNS:
-            if pattern.match(start):
+        for pattern, what, remedy in REFUSED:
+            if re.match(pattern, start, re.DOTALL):
                 raise ContentError(f"{path} is {what}. This format is not read.", remedy)
         if start.startswith(b"PK\x03\x04"):
-            return _office_kind(path, set(ZipFile(file).namelist()))
+            names = ZipFile(file).namelist()
+            if "xl/workbook.xml" in names:
+                return "excel"
+            what = "a Word document" if "word/document.xml" in names else "a document without sheets"
+            raise ContentError(f"{path} is {what}. This format is not read.", EXPORT)
     text = start.decode(encoding or find_encoding(start), "replace").removeprefix("\ufeff").lstrip()
     expected = None if packed else BINARY.get(path.suffix.lower())
     if expected and (path.stat().st_size < 4 or re.search(r"[\x00-\x08\x0e-\x1f]", text)):
         raise ContentError(f"{path} is not a complete {expected} file.", "It is cut off or damaged. Copy it again.")
     return _text_kind(text, str(ENDING.search(path.name.lower())[1]))  # type: ignore[index]  # It matches nothing, too.
-
-
-def _office_kind(path: Path, names: set[str]) -> Kind:
-    if "xl/workbook.xml" in names:
-        return "excel"
-    what = "a Word document" if "word/document.xml" in names else "a document without sheets"
-    raise ContentError(
-        f"{path} is {what}. This format is not read.", "Export its texts and labels as CSV or JSON Lines."
-    )
 
 
 def _text_kind(text: str, ending: str) -> Kind:

@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -63,10 +63,8 @@ def numbered_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[in
 
     Raises ContentError as `open_text`, and for a line of over LONGEST_LINE characters.
     """
-    number = 0
     with open_text(path, encoding) as file:
-        while line := file.readline(LONGEST_LINE):
-            number += 1
+        for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), ""), 1):
             if len(line) == LONGEST_LINE:
                 problem = f"Line {number} of {path} has more than {LONGEST_LINE:,} characters."
                 raise ContentError(problem, "Write a row per line, and cut texts that are longer than a book.")
@@ -79,28 +77,24 @@ def _undecodable(path: Path, encoding: str, reason: str) -> ContentError:
         "Name the file's encoding with --data.encoding (score and drift: --encoding), such as windows-1252 (Western "
         "Europe, older Excel), cp1251, gb18030 or shift_jis, or correct that line."
     )
-    name = encoding.upper().removesuffix("-SIG")
-    if encoding.startswith(("utf-16", "utf-32")):
-        return ContentError(f"{path} is not {name}: {reason}.", remedy)
-    number, decoder = 1, codecs.getincrementaldecoder(encoding)()
-    with open_unpacked(path) as file:
-        while line := file.readline(LONGEST_LINE):
-            for part in line.splitlines(keepends=True):  # Also at \r, as text is.
-                try:
-                    decoder.decode(part)
-                except UnicodeDecodeError as error:
-                    place = f"byte 0x{error.object[error.start]:02x} at position {error.start + 1} of line {number}"
-                    return ContentError(f"{path} is not {name}: {place}.", remedy)
-                number += part.endswith((b"\r", b"\n"))
-    return ContentError(f"{path} is not {name}: it ends inside a character.", remedy)
+    if not encoding.startswith(("utf-16", "utf-32")):
+        number, decoder, reason = 1, codecs.getincrementaldecoder(encoding)(), "it ends inside a character"
+        with open_unpacked(path) as file:
+            try:
+                while line := file.readline(LONGEST_LINE):
+                    for part in line.splitlines(keepends=True):  # Also at \r, as text is.
+                        decoder.decode(part)
+                        number += part.endswith((b"\r", b"\n"))
+            except UnicodeDecodeError as error:
+                reason = f"byte 0x{error.object[error.start]:02x} at position {error.start + 1} of line {number}"
+    return ContentError(f"{path} is not {encoding.upper().removesuffix('-SIG')}: {reason}.", remedy)
 
 
 class Content(NamedTuple):
     """What one pass over the bytes shows."""
 
     quotes: bool
-    escaped_quotes: bool
-    r"""Whether there is \", perhaps as UTF-16 or UTF-32."""
+    escaped_quotes: bool  # Whether there is \", perhaps as UTF-16 or UTF-32.
     lines: int
 
 

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copyfileobj
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import pyarrow as pa
 
@@ -21,8 +21,7 @@ from lstm_model.errors import ContentError, UsageError
 BLOCK = 1 << 20
 LARGE, RATIO = 1 << 30, 200
 LAYERS = 3
-OFFICE = {"[Content_Types].xml", "mimetype"}
-"""Files in a zip archive that make it a document."""
+OFFICE = {"[Content_Types].xml", "mimetype"}  # Files in a zip archive that make it a document.
 HIDDEN = re.compile(r"^__MACOSX/|(^|/)\.[^./]")
 # What the libraries raise for damaged content: OSError, ValueError and RuntimeError without a kind of their own.
 BROKEN = (EOFError, OSError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
@@ -45,10 +44,8 @@ def cannot_read(path: Path, error: Exception) -> UsageError:
 
 def too_large(path: Path) -> ContentError:
     """Return the error for a file that unpacks to more than RATIO times its size and more than LARGE bytes."""
-    return ContentError(
-        f"{path} unpacks to more than {RATIO} times its size and more than 1 GB.",
-        "If it is no decompression bomb, unpack it yourself and pass the content.",
-    )
+    problem = f"{path} unpacks to more than {RATIO} times its size and more than 1 GB."
+    return ContentError(problem, "If it is no decompression bomb, unpack it yourself and pass the content.")
 
 
 def most_bytes(path: Path) -> int:
@@ -104,19 +101,14 @@ def _one_of_zip(file: IO[bytes], path: Path) -> IO[bytes]:
     return archive.open(names[0])
 
 
-class _Packing(NamedTuple):
-    kind: str
-    starts: re.Pattern[bytes]
-    open: Callable[[Any, Path], Any]
-
-
-PACKINGS = [
-    _Packing("gzip", re.compile(rb"\x1f\x8b"), lambda file, path: gzip.GzipFile(fileobj=file)),
-    _Packing("bzip2", re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), lambda file, path: bz2.BZ2File(file)),
-    _Packing("xz", re.compile(rb"\xfd7zXZ\x00"), lambda file, path: lzma.LZMAFile(file)),  # noqa: SIM115
-    _Packing("Zstandard", re.compile(rb"\x28\xb5\x2f\xfd"), lambda file, path: pa.CompressedInputStream(file, "zstd")),
-    _Packing("zip", re.compile(rb"PK(\x03\x04|\x05\x06)"), _one_of_zip),
-]
+# How each starts, and what opens it.
+PACKINGS: dict[str, tuple[bytes, Callable[[Any, Path], Any]]] = {
+    "gzip": (rb"\x1f\x8b", lambda file, path: gzip.GzipFile(fileobj=file)),
+    "bzip2": (rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", lambda file, path: bz2.BZ2File(file)),
+    "xz": (rb"\xfd7zXZ\x00", lambda file, path: lzma.LZMAFile(file)),  # noqa: SIM115
+    "Zstandard": (rb"\x28\xb5\x2f\xfd", lambda file, path: pa.CompressedInputStream(file, "zstd")),
+    "zip": (rb"PK(\x03\x04|\x05\x06)", _one_of_zip),
+}
 
 
 def open_unpacked(path: Path) -> io.BufferedReader:
@@ -132,19 +124,20 @@ def open_unpacked(path: Path) -> io.BufferedReader:
     except OSError as error:
         raise cannot_read(path, error) from None
     for _ in range(LAYERS + 1):
-        packing = next((packing for packing in PACKINGS if packing.starts.match(file.peek(10))), None)
-        if packing is None:
+        start = file.peek(10)
+        kind = next((kind for kind, (pattern, _) in PACKINGS.items() if re.match(pattern, start)), None)
+        if kind is None:
             return file  # type: ignore[no-any-return]
         try:
-            if packing.kind == "zip":
+            if kind == "zip":
                 file = _seekable(file)
                 office = OFFICE & set(zipfile.ZipFile(file).namelist())
                 file.seek(0)
                 if office:
                     return file  # type: ignore[no-any-return]
-            file = io.BufferedReader(_Unpacked(packing.open(file, path), path, packing.kind), BLOCK)  # type: ignore[arg-type]
+            file = io.BufferedReader(_Unpacked(PACKINGS[kind][1](file, path), path, kind), BLOCK)  # type: ignore[arg-type]
         except BROKEN as error:
-            raise _damaged(path, packing.kind, error) from None
+            raise _damaged(path, kind, error) from None
     raise ContentError(f"{path} is packed more than {LAYERS} times.", "Unpack it, and pass the content.")
 
 

@@ -43,8 +43,10 @@ def parquet_values(path: Path, columns: Mapping[str, str], batch_rows: int) -> I
     """
     sources = list(dict.fromkeys(columns.values()))  # Two names may have one source.
     file = open_parquet(path)
-    for source in [source for name, source in columns.items() if is_text(name)]:
-        _check_text(path, source, file.schema_arrow.field(source).type)
+    for name, source in columns.items():
+        if is_text(name) and not _is_string(kind := file.schema_arrow.field(source).type):
+            problem = f"Column {source!r} of {path} has type {kind}, not strings."
+            raise ContentError(problem, "Name another column, or write this one as strings.")
     few, longest = _few_values(path, file, sources)
     file = open_parquet(path, read_dictionary=few)
     left, row, batch_rows = most_bytes(path), 0, max(1, min(batch_rows, 4 * SLICE_BYTES // max(1, longest)))
@@ -67,16 +69,15 @@ def _few_values(path: Path, file: pq.ParquetFile, sources: list[str]) -> tuple[l
     A few bytes may stand for gigabytes. Writers give up numbers where the values have over 1 MB, but a single value can
     have more. Raises ContentError for a damaged file, and for one that is too large.
     """
-    metadata, full = file.metadata, []
+    metadata, most, full = file.metadata, most_bytes(path), []
     with _file_problems(path):
-        if sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)) > most_bytes(
-            path
-        ):
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        if sum(group.total_byte_size for group in groups) > most:
             raise too_large(path)
-        for group in range(metadata.num_row_groups):
+        for number, group in enumerate(groups):
             # A value is read first: on damaged metadata, reading raises, but asking for a column's aborts the process.
-            if next(file.iter_batches(1, [group], sources, use_threads=False), None) is not None:
-                full.append(metadata.row_group(group))
+            if next(file.iter_batches(1, [number], sources, use_threads=False), None) is not None:
+                full.append(group)
     places = {metadata.schema.column(place).path: place for place in range(metadata.num_columns)}
     found, longest = [], 0
     for source in [source for source in sources if source in places]:
@@ -108,14 +109,6 @@ def _is_string(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
     return any(check(kind) for check in checks)
-
-
-def _check_text(path: Path, source: str, kind: pa.DataType) -> None:
-    if not _is_string(kind):
-        raise ContentError(
-            f"Column {source!r} of {path} has type {kind}, not strings.",
-            "Name another column, or write this one as strings.",
-        )
 
 
 def _strings(path: Path, source: str, values: pa.Array, first_row: int) -> list[str | None]:

@@ -18,8 +18,7 @@ class PublicFile:
     """A file to download. megabytes: its size, rounded up; more than twice as much is another file."""
 
     name: str
-    urls: tuple[str, ...]
-    """Where it is, with mirrors in the order in which they are tried."""
+    urls: tuple[str, ...]  # In the order in which they are tried.
     sha256: str
     megabytes: int
 
@@ -33,8 +32,7 @@ class PublicDataSet:
     homepage: str
     license: str
     citation: str
-    text: str
-    """What a row's text and label are."""
+    text: str  # What a row's text and label are.
 
     @property
     def megabytes(self) -> int:

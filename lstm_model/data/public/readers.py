@@ -3,7 +3,7 @@
 import json
 import re
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -11,38 +11,31 @@ import pandas as pd
 from lstm_model.errors import ContentError
 
 AG_NEWS_LABELS = {"1": "World", "2": "Sports", "3": "Business", "4": "Sci/Tech"}
+COLUMNS = ["id", "text", "label", "split"]
 MEMBER_BYTES = 10_000_000  # The longest review or post has under 1 MB.
 
 
 def read_ag_news(folder: Path) -> pd.DataFrame:
     """Read two CSV files without a header: number of the label, title, description."""
-
-    def part(split: str) -> pd.DataFrame:
-        rows = _read_csv(folder / f"{split}.csv", ["label", "title", "description"])
-        return _rows(split, rows["title"] + " " + rows["description"], rows["label"].map(AG_NEWS_LABELS))
-
-    return pd.concat([part("train"), part("test")], ignore_index=True)
+    rows = _read_csv_files(folder, ["label", "title", "description"])
+    texts = rows["title"] + " " + rows["description"]
+    return _numbered(rows.assign(text=texts, label=rows["label"].map(AG_NEWS_LABELS)))
 
 
 def read_banking77(folder: Path) -> pd.DataFrame:
     """Read two CSV files with the columns text and category."""
-
-    def part(split: str) -> pd.DataFrame:
-        rows = _read_csv(folder / f"{split}.csv")
-        return _rows(split, rows["text"], rows["category"])
-
-    return pd.concat([part("train"), part("test")], ignore_index=True)
+    return _numbered(_read_csv_files(folder).rename(columns={"category": "label"}))
 
 
 def read_trec(folder: Path) -> pd.DataFrame:
     """Read two files with a line per question: `COARSE:fine the question`, in Latin-1."""
-
-    def part(split: str, name: str) -> pd.DataFrame:
-        lines = (folder / name).read_text("latin-1").strip("\n").split("\n")
-        labels, texts = zip(*(line.split(" ", 1) for line in lines), strict=True)
-        return _rows(split, texts, [label.partition(":")[0] for label in labels])
-
-    return pd.concat([part("train", "train_5500.label"), part("test", "TREC_10.label")], ignore_index=True)
+    files = {"train": "train_5500.label", "test": "TREC_10.label"}
+    rows = [
+        {"text": question, "label": label, "split": split}
+        for split, name in files.items()
+        for label, question in re.findall(r"(\w+):\S+ (.*)", (folder / name).read_text("latin-1"))
+    ]
+    return _numbered(pd.DataFrame(rows))
 
 
 def read_imdb(folder: Path) -> pd.DataFrame:
@@ -67,8 +60,9 @@ def read_20_newsgroups(folder: Path) -> pd.DataFrame:
 def read_clinc150(folder: Path) -> pd.DataFrame:
     """Read the JSON object with pairs of text and label in `train`, `val` and `test`, besides three of `oos`."""
     parts = json.loads((folder / "data_full.json").read_text("utf-8"))
-    names = {"train": "train", "val": "validation", "test": "test"}
-    return pd.concat([_rows(split, *zip(*parts[key], strict=True)) for key, split in names.items()], ignore_index=True)
+    splits = {"train": "train", "val": "validation", "test": "test"}
+    rows = [(text, label, split) for part, split in splits.items() for text, label in parts[part]]
+    return _numbered(pd.DataFrame(rows, columns=["text", "label", "split"]))
 
 
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
@@ -81,33 +75,33 @@ READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 }
 
 
-def _rows(split: str, texts: object, labels: object) -> pd.DataFrame:
-    rows = pd.DataFrame({"text": texts, "label": labels, "split": split})
-    rows.insert(0, "id", [f"{split}-{number}" for number in range(1, len(rows) + 1)])
-    return rows
+def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
+    numbers = rows.groupby("split").cumcount() + 1
+    return rows.assign(id=rows["split"] + "-" + numbers.astype(str))[COLUMNS]
 
 
-def _read_csv(path: Path, names: list[str] | None = None) -> pd.DataFrame:
-    return pd.read_csv(path, header=None if names else 0, names=names, dtype=str, keep_default_na=False)
+def _read_csv_files(folder: Path, names: list[str] | None = None) -> pd.DataFrame:
+    """Return the rows of train.csv and test.csv with their split. names: of the columns, if there is no header."""
+    parts = []
+    for split in ("train", "test"):
+        header = None if names else 0
+        rows = pd.read_csv(folder / f"{split}.csv", header=header, names=names, dtype=str, keep_default_na=False)
+        parts.append(rows.assign(split=split))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _read_members(path: Path, pattern: re.Pattern[str], *, encoding: str) -> pd.DataFrame:
     """Return a row per file of a tar archive whose whole name fits, its groups as columns. Nothing is unpacked."""
-    columns = ["id", "text", *pattern.groupindex]
-    return pd.DataFrame(_members(path, pattern, encoding), columns=columns)[["id", "text", "label", "split"]]
-
-
-def _members(path: Path, pattern: re.Pattern[str], encoding: str) -> Iterator[tuple[str, ...]]:
+    rows = []
     with tarfile.open(path, "r|gz") as archive:
         for member in archive:
             found = pattern.fullmatch(member.name.removeprefix("./"))
             if not found or not member.isfile():
                 continue
             if member.size > MEMBER_BYTES:
-                raise ContentError(
-                    f"{member.name} in {path} has {member.size:,} bytes; at most {MEMBER_BYTES:,} are expected.",
-                    "Delete the archive and run the same command again.",
-                )
+                problem = f"{member.name} in {path} has {member.size:,} bytes; at most {MEMBER_BYTES:,} are expected."
+                raise ContentError(problem, "Delete the archive and run the same command again.")
             content = archive.extractfile(member)
             assert content is not None  # It is a file.
-            yield found[0], content.read().decode(encoding), *found.groups()
+            rows.append({"id": found[0], "text": content.read().decode(encoding), **found.groupdict()})
+    return pd.DataFrame(rows, columns=COLUMNS)
