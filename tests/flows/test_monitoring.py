@@ -245,8 +245,8 @@ def test_answers_stand_where_comparing_fails(name: str, tmp_path: Path, monkeypa
     def unreachable(*args: Any, **kwargs: Any) -> Any:
         raise ConnectionError("no server")
 
-    monkeypatch.setattr("tasks.monitoring.batch_drift.Series.open", unreachable)
-    monkeypatch.setattr("tasks.monitoring.batch_drift.compare_batch.retries", 0)
+    monkeypatch.setattr("tasks.monitoring.comparisons.Series.open", unreachable)
+    monkeypatch.setattr("tasks.monitoring.comparisons.compare_batch.retries", 0)
     outcome = score(name, usual(0), tmp_path)
     assert outcome.drift.verdict == "not compared" and "no server" in outcome.drift.text
     assert "lstm-text drift" in outcome.drift.text and len(pd.read_parquet(outcome.output)) == 60
