@@ -7,6 +7,8 @@ from pydantic import Field
 from flows.settings import CommandSettings, finish
 from lstm_model.config.registration import RegistrationConfig
 
+UNITS = {"d": "days", "h": "hours"}
+
 
 class Settings(CommandSettings):
     """Remove old stages, downloads, runs and versions; never a version with an alias, or its run."""
@@ -18,16 +20,12 @@ class Settings(CommandSettings):
     dry_run: bool = False
     """Show what would be removed, and remove nothing."""
 
-    @property
-    def age(self) -> timedelta:
-        number, unit = int(self.older_than[:-1]), self.older_than[-1]
-        return timedelta(days=number) if unit == "d" else timedelta(hours=number)
-
 
 def run(settings: Settings) -> int:
     from tasks.runs.clean_state import clean_state, size_text
 
-    cleaned = clean_state(older_than=settings.age, experiment_name=settings.experiment_name, dry_run=settings.dry_run)
+    age = timedelta(**{UNITS[settings.older_than[-1]]: int(settings.older_than[:-1])})
+    cleaned = clean_state(older_than=age, experiment_name=settings.experiment_name, dry_run=settings.dry_run)
     for kind in cleaned:
         print(f"{kind.what:24}{kind.count:>7,}{size_text(kind.bytes):>12}")
     done = "would be removed" if settings.dry_run else "removed"

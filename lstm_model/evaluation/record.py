@@ -2,17 +2,15 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from lstm_model.evaluation.bootstrap import Interval
 
 SMALL_SHARE = 0.05  # Of the LSTM in the mixed logits: below this, it decides next to nothing.
 
 
-class Record(BaseModel):
+class Record(BaseModel, frozen=True):
     """A part of a JSON file."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 class ClassMetrics(Record):

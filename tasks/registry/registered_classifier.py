@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 
-class RegisteredClassifier(BaseModel):
+class RegisteredClassifier(BaseModel, frozen=True):
     """A downloaded version of a registered model: its classifier folder, and a digest of the version and its files."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     version: str

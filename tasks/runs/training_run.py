@@ -4,7 +4,7 @@ Data, config and code together have a key (`resume_key`). A training with that k
 stages and epochs that are done are not repeated, and what the run has already is not logged twice.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import NoReturn
 
@@ -16,7 +16,6 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_UI_URL
 from prefect.states import Crashed
-from pydantic import BaseModel
 
 from lstm_model.config.pipeline import PipelineConfig, flatten
 from lstm_model.data.cases import find_cases
@@ -187,8 +186,9 @@ def run_tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str,
     }
 
 
-def log_params(run: Run, config: BaseModel, *, prefix: str = "") -> None:
-    params = [mlflow.entities.Param(key, str(value)[:6_000]) for key, value in flatten(config, prefix).items()]
+def log_params(run: Run, config: PipelineConfig, *, sections: Container[str] = PipelineConfig.model_fields) -> None:
+    settings = [(name, value) for name, value in flatten(config).items() if name.partition(".")[0] in sections]
+    params = [mlflow.entities.Param(name, str(value)[:6_000]) for name, value in settings]
     mlflow_client().log_batch(run.run_id, params=params)
 
 

@@ -16,7 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from filelock import Timeout
 from prefect import get_run_logger
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from lstm_model.data.parts import digest_input, refuse_output_in_input
 from lstm_model.data.reading import CHUNK_ROWS
@@ -38,10 +38,8 @@ class ScoringRequest(TextRequest):
     abstain_label: str
 
 
-class ScoringJob(BaseModel):
+class ScoringJob(BaseModel, frozen=True):
     """A request with its input's digest and its resolved version. columns: for `read_chunks`."""
-
-    model_config = ConfigDict(frozen=True)
 
     request: ScoringRequest
     input_sha256: str

@@ -1,6 +1,6 @@
 """The result of a search: the best configuration as a file for `lstm-text train --config`, and tables of the trials."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
-from lstm_model.config.pipeline import PipelineConfig, flatten
+from lstm_model.config.pipeline import PipelineConfig, flatten, nest
 from lstm_model.config.tuning import with_settings
 from lstm_model.errors import UsageError
 from lstm_model.evaluation.bootstrap import bootstrap, interval
@@ -151,11 +151,8 @@ def _trials_table(search: Search) -> str:
 def _write_config(search: Search, outcome: TuningOutcome) -> None:
     """Write the settings that differ from the defaults, and all settings of the search space, as YAML."""
     best, defaults = best_config(search.base, outcome), flatten(PipelineConfig())
-    kept: defaultdict[str, set[str]] = defaultdict(set)
-    for name, value in flatten(best).items():
-        section, key = name.split(".")
-        if value != defaults[name] or name in search.tuning.space:
-            kept[section].add(key)
+    given, space = flatten(best).items(), search.tuning.space
+    kept = nest({name: True for name, value in given if value != defaults[name] or name in space})
     source, metrics = f"trial {outcome.best_trial}", outcome.best
     if not outcome.improved:
         source, metrics = "what the search started from, which no trial beat", outcome.start

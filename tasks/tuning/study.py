@@ -120,8 +120,7 @@ def _search_run(base: PipelineConfig, tuning: TuningConfig, *, earlier: str | No
     name = (flow_run.name or base.data.path.stem)[:RUN_NAME_LENGTH]
     with _opened(earlier, Run("", experiment_id, name, base.data.path.name, inputs=digest_inputs(base))) as run:
         set_tags(run, run_tags(base, "manual", None))
-        for section in ("tokenization", "split", "model", "training"):
-            log_params(run, getattr(base, section), prefix=f"{section}.")
+        log_params(run, base, sections=("tokenization", "split", "model", "training"))
         set_tags(run, {"tuning": tuning.model_dump_json()})  # Not params: a continued search may have more trials.
         publish_link(run)
         yield run
@@ -134,8 +133,7 @@ def trial_run(trial: optuna.Trial, config: PipelineConfig, *, parent: Run) -> It
     with _opened(trial.user_attrs.get("run_id"), wanted) as run:
         trial.set_user_attr("run_id", run.run_id)
         set_tags(run, {MLFLOW_PARENT_RUN_ID: parent.run_id, "trial": str(trial.number)})
-        log_params(run, config.model, prefix="model.")
-        log_params(run, config.training, prefix="training.")
+        log_params(run, config, sections=("model", "training"))
         yield run
 
 
