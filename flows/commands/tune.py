@@ -29,7 +29,8 @@ def run(settings: Settings) -> int:
         from flows.tuning import tune_text_classifier
         from tasks.tuning.best_settings import check_config_output
 
-        check_config_output(settings.output, overwrite=settings.overwrite)
+        if settings.output:
+            check_config_output(settings.output, overwrite=settings.overwrite)
     outcome = tune_text_classifier(**dict(settings.pipeline()), tuning=settings.tuning, output=settings.output)
     print(f"\n{outcome.table}\n\n{outcome.config_path}\nMLflow run {outcome.run_id}")
     if settings.train:

@@ -1,15 +1,12 @@
 """Champions that a person changes: promote a version, with or without the gate, or roll back. No flow run."""
 
-from mlflow.exceptions import MlflowException
-
 from lstm_model.errors import ModelError
 from tasks.promotion.check_servable import Servability, find_servability
 from tasks.promotion.decide_promotion import Candidate, decide
 from tasks.promotion.decision_record import Decision, Kind, carry_out, decision_lock, new_decision
-from tasks.registry.registered_model import CHAMPION, PREVIOUS, is_missing, list_versions, read_aliases
+from tasks.registry.registered_model import CHAMPION, PREVIOUS, list_versions, read_aliases
 from tasks.runs.past_run import EVALUATION, MANIFEST, PREDICTIONS, PastRun
 from tasks.runtime.locks import Check
-from tasks.runtime.retries import mlflow_client
 from tasks.runtime.tracking import CONFIG_FILE
 
 TRIGGER = "manual"
@@ -91,11 +88,9 @@ def _past_run(name: str, version: str) -> PastRun | None:
     if not run_ids[version]:
         return None
     try:
-        past = PastRun(mlflow_client().get_run(run_ids[version]))
-    except MlflowException as error:
-        if is_missing(error):
-            return None
-        raise
+        past = PastRun.find(run_ids[version])
+    except ModelError:
+        return None
     return past if past.run.info.lifecycle_stage == "active" else None
 
 

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 
-class RegisteredClassifier(BaseModel, frozen=True):
+class RegisteredClassifier(BaseModel):
     """A downloaded version of a registered model: its classifier folder, and a digest of the version and its files."""
+
+    model_config = ConfigDict(frozen=True)
 
     name: str
     version: str

@@ -28,6 +28,7 @@ from tasks.runs.flow_run import interruption_in, recorded_flow
 from tasks.runtime.locks import Check, hold, shared_lock
 from tasks.runtime.provenance import provenance
 from tasks.runtime.retries import mlflow_client, text_of, with_retries
+from tasks.runtime.source_digest import code_digest, lock_digest
 from tasks.runtime.state.credentials import without_credentials
 from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
 from tasks.runtime.state.sqlite_files import release_locks
@@ -77,8 +78,7 @@ def resume_key(config: PipelineConfig, inputs: dict[str, str]) -> str | None:
         return None
     paths = {"data": {"path"}, "evaluation": {"cases"}, "model": {"word_vectors"}}
     settings = config.model_dump(mode="json", exclude=paths)
-    code = provenance()
-    return digest_json([list(inputs.values()), kind, settings, code["code_digest"], code.get("lock_digest")])
+    return digest_json([list(inputs.values()), kind, settings, code_digest(), lock_digest()])
 
 
 def sole_process(key: str | None) -> AbstractContextManager[Check | None]:

@@ -79,10 +79,8 @@ def conclude_search(
     return outcome
 
 
-def check_config_output(path: Path | None, *, overwrite: bool) -> None:
+def check_config_output(path: Path, *, overwrite: bool) -> None:
     """Raise UsageError for an output that exists or that cannot be written."""
-    if path is None:
-        return
     if path.exists() and not overwrite:
         raise UsageError(f"{path} exists already.", "Name another --output, or add --overwrite.")
     if path.suffix not in (".yaml", ".yml") or path.is_dir():

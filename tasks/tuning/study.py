@@ -6,13 +6,12 @@ in $LSTM_TEXT_TUNING_STORAGE.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
 from filelock import AcquireReturnProxy, Timeout
-from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -21,9 +20,9 @@ from prefect.runtime import flow_run
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.tuning import TuningConfig, suggest_settings
 from lstm_model.digests import digest_json
-from lstm_model.errors import UsageError
-from tasks.registry.registered_model import is_missing
+from lstm_model.errors import ModelError, UsageError
 from tasks.runs.flow_run import recorded_flow
+from tasks.runs.past_run import PastRun
 from tasks.runs.training_run import RUN_NAME_LENGTH, digest_inputs, end_early, log_params, publish_link, run_tags
 from tasks.runtime.locks import local_lock
 from tasks.runtime.retries import mlflow_client, with_retries
@@ -140,15 +139,11 @@ def trial_run(trial: optuna.Trial, config: PipelineConfig, *, parent: Run) -> It
 @contextmanager
 def _opened(earlier: str | None, wanted: Run) -> Iterator[Run]:
     """Open the earlier run again, or a new one if the earlier one was deleted; always end it."""
-    client = mlflow_client()
-    run_id = None
-    try:
-        if earlier and client.get_run(earlier).info.lifecycle_stage == "active":
+    client, run_id = mlflow_client(), None
+    with suppress(ModelError):  # There is no such run any more.
+        if earlier and PastRun.find(earlier).run.info.lifecycle_stage == "active":
             client.update_run(earlier, status="RUNNING")
             run_id = earlier
-    except MlflowException as error:
-        if not is_missing(error):
-            raise
     run = replace(wanted, run_id=run_id or client.create_run(wanted.experiment_id, run_name=wanted.name).info.run_id)
     try:
         yield run
