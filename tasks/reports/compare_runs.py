@@ -68,8 +68,7 @@ def _find_both(run_a: str, run_b: str | None) -> list[tuple[PastRun, str]]:
     champion = resolve_model(f"models:/{name}@{CHAMPION}")[2]
     if champion != first.run_id:
         return [(first, ""), (find_run(champion), CHAMPION)]
-    version = read_aliases(name).get(PREVIOUS)
-    previous = resolve_model(f"models:/{name}/{version}")[2] if version else champion
+    previous = resolve_model(f"models:/{name}@{PREVIOUS}")[2] if PREVIOUS in read_aliases(name) else champion
     if previous == champion:
         raise UsageError(
             f"Run {champion} made the champion of {name}, and there is no previous champion to compare it with.",

@@ -41,12 +41,9 @@ class Run:
     experiment_id: str
     name: str
     data_name: str
-    resumed: bool = False
-    """Whether it continues a run that another process started."""
-    stages_since: float = 0.0
-    """Stage folders made before this time (seconds since 1970) are not used."""
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of each input file, by path, when the run was opened."""
+    resumed: bool = False  # It continues a run that another process started.
+    stages_since: float = 0.0  # Stage folders made before this time (seconds since 1970) are not used.
+    inputs: Mapping[str, str] = field(default_factory=dict)  # SHA-256 of input files by path, when the run was opened.
 
     def sha256_of(self, path: Path) -> str:
         """Return the SHA-256 that the file had when the run was opened; for any other file, what it has now."""

@@ -118,7 +118,6 @@ def _difference(
 
 
 def _comparison(search: Search, outcome: TuningOutcome) -> str:
-    """Return a table of the start and the best trial, and a verdict on the difference."""
     given = flatten(search.base)
     rows = [[name, outcome.start[key], outcome.best[key]] for key, name in SHOWN.items()]
     rows += [[name, str(given[name]), str(value)] for name, value in outcome.best_settings.items()]

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
-from filelock import AcquireReturnProxy, Timeout
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -20,11 +19,11 @@ from prefect.runtime import flow_run
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.tuning import TuningConfig, suggest_settings
 from lstm_model.digests import digest_json
-from lstm_model.errors import ModelError, UsageError
+from lstm_model.errors import ModelError
 from tasks.runs.flow_run import recorded_flow
 from tasks.runs.past_run import PastRun
 from tasks.runs.training_run import RUN_NAME_LENGTH, digest_inputs, end_early, log_params, publish_link, run_tags
-from tasks.runtime.locks import local_lock
+from tasks.runtime.locks import take_local_lock
 from tasks.runtime.retries import mlflow_client, with_retries
 from tasks.runtime.state.local_state import state_root
 from tasks.runtime.tracking import Run, ensure_experiment, set_tags
@@ -64,7 +63,9 @@ def open_search(base: PipelineConfig, tuning: TuningConfig) -> Iterator[Search]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     key = search_key(base, tuning)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=tuning.random_trials, n_warmup_steps=tuning.warmup_epochs)
-    with recorded_flow(), _taken_lock(key):
+    refusal = "Another process works on the same search."
+    remedy = "Wait for it, or search with another tuning.seed."
+    with recorded_flow(), take_local_lock(f"tuning-{key}", refusal, remedy):
         study = optuna.create_study(
             study_name=f"{base.data.path.stem}-{key}",
             storage=os.environ.get("LSTM_TEXT_TUNING_STORAGE") or f"sqlite:///{state_root() / 'tuning.db'}",
@@ -101,15 +102,6 @@ def search_key(base: PipelineConfig, tuning: TuningConfig) -> str:
         train_model.digest_of({"model": base.model, "training": base.training}),
     ]
     return digest_json([stages, tuning.model_dump(mode="json", exclude={"trials", "minutes"})])[:12]
-
-
-def _taken_lock(key: str) -> AcquireReturnProxy:
-    try:
-        return local_lock(f"tuning-{key}").acquire(timeout=0)
-    except Timeout:
-        raise UsageError(
-            "Another process works on the same search.", "Wait for it, or search with another tuning.seed."
-        ) from None
 
 
 @contextmanager
