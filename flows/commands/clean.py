@@ -7,8 +7,6 @@ from pydantic import Field
 from flows.settings import CommandSettings, finish
 from lstm_model.config.registration import RegistrationConfig
 
-UNITS = {"d": "days", "h": "hours"}
-
 
 class Settings(CommandSettings):
     """Remove old stages, downloads, runs and versions; never a version with an alias, or its run."""
@@ -24,7 +22,8 @@ class Settings(CommandSettings):
 def run(settings: Settings) -> int:
     from tasks.runs.clean_state import clean_state, size_text
 
-    age = timedelta(**{UNITS[settings.older_than[-1]]: int(settings.older_than[:-1])})
+    unit = {"d": "days", "h": "hours"}[settings.older_than[-1]]
+    age = timedelta(**{unit: int(settings.older_than[:-1])})
     cleaned = clean_state(older_than=age, experiment_name=settings.experiment_name, dry_run=settings.dry_run)
     for kind in cleaned:
         print(f"{kind.what:24}{kind.count:>7,}{size_text(kind.bytes):>12}")

@@ -57,7 +57,6 @@ def conclude_search(
     first, best = search.study.trials[0], best_trial(search)
     settings = trial_settings(search, best)
     difference, spread = _difference(search, encoded, start, settings)
-    states = Counter(trial.state.name.lower() for trial in search.finished)
     outcome = TuningOutcome(
         run_id=search.run.run_id,
         run_url=search.run.url,
@@ -70,7 +69,7 @@ def conclude_search(
         macro_f1_difference=difference,
         macro_f1_interval=spread,
         validation_rows=encoded.facts["parts"]["validation"]["rows"],
-        trials=dict(sorted(states.items())),
+        trials=dict(sorted(Counter(trial.state.name.lower() for trial in search.finished).items())),
         table="",
     )
     outcome.table = _comparison(search, outcome)
