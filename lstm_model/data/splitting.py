@@ -49,20 +49,20 @@ def split_rows(*, text_digests: pd.Series, labels: pd.Series, config: SplitConfi
 
 def honour_given_split(
     *, text_digests: pd.Series, labels: pd.Series, given: pd.Series, config: SplitConfig
-) -> tuple[pd.Series, int]:
-    """Return the split that a column gives, and how many rows were left out of it (`None` there).
+) -> pd.Series:
+    """Return the split that a column gives; None for rows that are left out of it.
 
     Copies of test texts leave train and validation, copies of validation texts leave train: a model must not be
     evaluated on texts it has seen. If no validation rows are left, train rows become validation, as in `split_rows`.
     given: as `name_splits` returns it.
     """
     split = given.astype(object)
-    left_out = _leave_out_copies(split, text_digests)
+    _leave_out_copies(split, text_digests)
     if not (split == "validation").any():  # None given, or all of them copies of test texts.
         train = split == "train"
         fractions = {"validation": config.validation_fraction}
         split[train] = _deal_labels(text_digests[train], labels[train], fractions, config.seed)
-    return split, left_out
+    return split
 
 
 def read_times(values: pd.Series) -> pd.Series:
@@ -77,10 +77,8 @@ def read_times(values: pd.Series) -> pd.Series:
     return dates.astype("int64").astype("float64").where(dates.notna())
 
 
-def split_times(
-    *, text_digests: pd.Series, labels: pd.Series, times: pd.Series, config: SplitConfig
-) -> tuple[pd.Series, int]:
-    """Return the split, and how many copies of later texts were left out of it (`None` there).
+def split_times(*, text_digests: pd.Series, labels: pd.Series, times: pd.Series, config: SplitConfig) -> pd.Series:
+    """Return the split; None for copies of later texts, which are left out of it.
 
     As in production, test rows are the newest, validation rows the newest of the rest. Rows of one time stay together:
     a share is as near to its fraction as that allows. times: as `read_times` returns them, none missing.
@@ -96,13 +94,13 @@ def split_times(
     validation_from = _boundary(times[times < test_from], config.validation_fraction * len(times), left=1)
     split[times >= validation_from] = "validation"
     split[times >= test_from] = "test"
-    left_out = _leave_out_copies(split, text_digests)
+    _leave_out_copies(split, text_digests)
     if not (split == "validation").any():
         raise ContentError("All validation rows are copies of later texts.", "Raise --split.validation-fraction.")
     if missing := sorted(set(labels) - set(labels[split == "train"])):
         problem = f"Label {missing[0]!r} has no train row: all its rows are newer, or copies of newer texts."
         raise ContentError(problem, "Remove the label, or lower --split.test-fraction and --split.validation-fraction.")
-    return split, left_out
+    return split
 
 
 def _boundary(times: pd.Series, wanted: float, *, left: int) -> float:
@@ -112,12 +110,11 @@ def _boundary(times: pd.Series, wanted: float, *, left: int) -> float:
     return float(newer.index.to_numpy()[(newer - wanted).abs().argmin()])
 
 
-def _leave_out_copies(split: pd.Series, text_digests: pd.Series) -> int:
-    """Set the split of copies of held-out texts to None, as in `honour_given_split`; return how many there are."""
+def _leave_out_copies(split: pd.Series, text_digests: pd.Series) -> None:
+    """Set the split of copies of held-out texts to None, as in `honour_given_split`."""
     is_test, is_validation = split == "test", split == "validation"
     split[~is_test & text_digests.isin(text_digests[is_test])] = None
     split[(split == "train") & text_digests.isin(text_digests[is_validation])] = None
-    return int(split.isna().sum())
 
 
 def _deal_labels(text_digests: pd.Series, labels: pd.Series, fractions: dict[str, float], seed: int) -> pd.Series:
