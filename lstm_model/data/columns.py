@@ -83,8 +83,7 @@ def check_columns(config: DataConfig, others: Mapping[str, str]) -> dict[str, st
 def check_labels(config: DataConfig) -> None:
     """Raise ContentError if the labels of the first rows are nearly all different: the column has something else."""
     chunks = read_chunks(config.path, {"label": config.label_column}, dialect=config.dialect, chunk_rows=FIRST_ROWS)
-    first = next(chunks, None)
-    labels = pd.Series(dtype=object) if first is None else first["label"].dropna()
+    labels = next(chunks, pd.DataFrame(columns=["label"]))["label"].dropna()
     if len(labels) < 100 or labels.nunique() < 0.9 * len(labels) or config.drop_rare_labels:
         return
     columns = read_columns(config.path, dialect=config.dialect)

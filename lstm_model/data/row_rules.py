@@ -1,6 +1,5 @@
 """The rules that every row must keep, and the derived columns that they check."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +31,7 @@ class RowRule:
     def broken(self, derived: pd.DataFrame) -> pd.Series:
         """Return bool[N]: the row breaks the rule. Rows where the rule has nothing to check (NaN) keep it."""
         values = derived[self.column]
-        low = -math.inf if self.low is None else self.low
-        high = math.inf if self.high is None else self.high
-        return (values < low) | (values > high)
+        return values.notna() & (values != values.clip(self.low, self.high))
 
 
 def row_rules(config: DataConfig, *, given_validation: bool = False, has_times: bool = False) -> list[RowRule]:
