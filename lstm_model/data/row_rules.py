@@ -134,12 +134,11 @@ def sift_rows(rows: pd.DataFrame, derived: pd.DataFrame, rules: list[RowRule], c
         columns["texts_of_label"].groupby(part["label"]).first().dropna()
         for part, columns in ((rows, derived), (rest, derived_rest))
     )
-    counts = {
+    rare_labels = {
         str(label): (int(after.get(label, 0)), int(texts))
         for label, texts in before.items()
-        if config.labels is None or label in config.labels
+        if (config.labels is None or label in config.labels) and after.get(label, 0) < (rule.low or 0)
     }
-    rare_labels = {label: found for label, found in counts.items() if found[0] < (rule.low or 0)}
     return Sifted(bad, list_bad_rows(rest, derived_rest, [rule]), rare_labels)
 
 

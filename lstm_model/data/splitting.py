@@ -1,12 +1,11 @@
 """Train, validation and test rows: stratified by label, as a column says, or by time; equal texts in one split."""
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 
 from lstm_model.config.split import SplitConfig
 from lstm_model.data.labels import shorten
+from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError
 
 SPLITS = ("train", "validation", "test")
@@ -123,33 +122,32 @@ def _deal_labels(text_digests: pd.Series, labels: pd.Series, fractions: dict[str
     for label, digests in text_digests.groupby(labels, sort=True):
         sizes = digests.value_counts()
         if len(sizes) < needed:
-            problem = (
-                f"Label {label!r} has {len(sizes)} different texts; it needs at least {needed}, one for each split."
+            raise ContentError(
+                f"Label {label!r} has {len(sizes)} different texts; it needs at least {needed}, one for each split.",
+                "Add rows with this label, or remove the label.",
             )
-            raise ContentError(problem, "Add rows with this label, or remove the label.")
-        groups = [(str(digest), int(size)) for digest, size in sizes.items()]
-        groups.sort(key=lambda group: hashlib.sha256(f"{seed}/{group[0]}".encode()).digest())
+        order = sorted(sizes.index, key=lambda digest: digest_text(f"{seed}/{digest}"))
         targets = {side: fraction * len(digests) for side, fraction in fractions.items()}
-        split[digests.index] = digests.map(_deal(groups, targets))
+        sides = _deal(sizes[order].tolist(), targets)
+        split[digests.index] = digests.map(dict(zip(order, sides, strict=True)))
     return split
 
 
-def _deal(groups: list[tuple[str, int]], targets: dict[str, float]) -> dict[str, str]:
-    """Fill each split in turn up to its target; the rest is train. Every split receives at least one group.
+def _deal(sizes: list[int], targets: dict[str, float]) -> list[str]:
+    """Fill each split in turn with groups up to its target; the rest is train. Every split receives at least one.
 
     Splits are filled up to the running total of targets, so one split's surplus is the next one's shortage, and train,
     too, is off by less than the largest group.
     """
-    sides: dict[str, str] = {}
-    position, dealt, goal = 0, 0, 0.0
+    sides: list[str] = []
+    dealt, goal = 0, 0.0
     for waiting, (side, target) in zip(range(len(targets), 0, -1), targets.items(), strict=True):
         goal += target
-        first = position
-        while position < len(groups) - waiting and (position == first or dealt < int(goal + 0.5)):
-            sides[groups[position][0]] = side
-            dealt += groups[position][1]
-            position += 1
-    return {digest: sides.get(digest, "train") for digest, _ in groups}
+        first = len(sides)
+        while len(sides) < len(sizes) - waiting and (len(sides) == first or dealt < int(goal + 0.5)):
+            dealt += sizes[len(sides)]
+            sides.append(side)
+    return [*sides, *["train"] * (len(sizes) - len(sides))]
 
 
 def split_counts(split: pd.Series, labels: pd.Series) -> pd.DataFrame:

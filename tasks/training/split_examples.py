@@ -40,8 +40,7 @@ def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> 
     rows = pd.read_parquet(examples.file("examples.parquet"))
     digests = rows["text"].map(digest_text)
     split = _split(rows, digests, config)
-    manifest = rows[["example_id", "label"]].assign(split=split.fillna(LEFT_OUT))
-    manifest.insert(1, "text_digest", digests)
+    manifest = rows[["example_id"]].assign(text_digest=digests, label=rows["label"], split=split.fillna(LEFT_OUT))
     manifest.to_parquet(folder / "splits.parquet", index=False)
     kept = rows[["example_id", "text", "label", *rows.columns.intersection(["slice"])]]
     for name in SPLITS:

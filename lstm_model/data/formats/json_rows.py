@@ -33,13 +33,12 @@ def json_rows(path: Path, encoding: str | None, *, by_lines: bool) -> Iterator[t
     by_lines: one object per line, blank lines left out. Raises ContentError for an empty file, and with the line for
     what is no JSON object.
     """
-    empty = True
+    number = 0
     for number, value in (_values_of_lines if by_lines else _values)(path, encoding):
-        empty = False
         if not isinstance(value, dict):
             raise _no_object(path, number, f"found a {type(value).__name__}")
         yield number, *_flat_row(value)
-    if empty:
+    if not number:
         raise ContentError(f"{path} is an empty file.", "Check the export.")
 
 
