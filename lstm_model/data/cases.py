@@ -28,11 +28,7 @@ def find_cases(data: DataConfig, evaluation: EvaluationConfig) -> Path | None:
 
 
 def read_cases(
-    path: Path,
-    *,
-    inputs: Sequence[str] = ("text",),
-    labels: Sequence[str] | None = None,
-    dialect: Dialect = Dialect(),
+    path: Path, *, inputs: Sequence[str] = ("text",), labels: Sequence[str] | None = None, dialect: Dialect = Dialect()
 ) -> pd.DataFrame:
     """Return the cases: text and label, one row each, strings.
 

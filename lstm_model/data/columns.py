@@ -45,7 +45,7 @@ def text_columns(
     return {"id": "id", **wanted} if "id" in columns and id_column != NO_ID else wanted
 
 
-def check_columns(config: DataConfig, others: Mapping[str, str]) -> dict[str, str]:
+def check_columns(config: DataConfig, others: Mapping[str, str | None]) -> dict[str, str]:
     """Return name here -> name in the file for the columns to read: those that the settings name, and `id`.
 
     others: those of `PipelineConfig.other_columns`. Raises ContentError if a column is missing, with a suggestion.

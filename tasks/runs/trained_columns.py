@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from lstm_model.config.data import Dialect
 from lstm_model.data.columns import text_columns
@@ -13,10 +13,8 @@ from lstm_model.errors import ModelError, UsageError
 from tasks.runs.past_run import PastRun
 
 
-class TextRequest(BaseModel):
+class TextRequest(BaseModel, frozen=True):
     """A file of texts, the columns that the caller names, and the version that answers it."""
-
-    model_config = ConfigDict(frozen=True)
 
     path: Path
     model_uri: str

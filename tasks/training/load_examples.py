@@ -23,7 +23,7 @@ def _report(record: StageRecord, run: Run) -> str:
 
 
 @stage("raw", report=_report, reads=lambda config, **others: file_format(config.path))
-def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str], run: Run) -> dict[str, Any]:
+def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str | None], run: Run) -> dict[str, Any]:
     """Read the labelled file into raw.parquet, all strings.
 
     Columns: example_id, text, label and problem (why a text is not a string), split if the config names it, and

@@ -45,15 +45,12 @@ def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> 
     kept = rows[["example_id", "text", "label", *rows.columns.intersection(["slice"])]]
     for name in SPLITS:
         kept[split == name].to_parquet(folder / f"{name}.parquet", index=False)
-    table = split_counts(split, rows["label"])
     times = read_times(rows["time"]) if config.time_column else None
     return {
         "rows": {name: int((manifest["split"] == name).sum()) for name in (*SPLITS, LEFT_OUT)},
-        "table": {str(label): [int(count) for count in counts] for label, *counts in table.itertuples()},
+        "table": split_counts(split, rows["label"]).T.to_dict("list"),
         "since": {} if times is None else {name: rows["time"][times[split == name].idxmin()] for name in SPLITS},
-        "labels": examples.facts["labels"],
-        "inputs": examples.facts["inputs"],
-        "sha256": examples.facts["sha256"],
+        **{name: examples.facts[name] for name in ("labels", "inputs", "sha256")},
     }
 
 

@@ -14,8 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lstm_model.data.account import Reading
-from lstm_model.data.formats.lines import LONGEST_LINE, numbered_lines, open_text
+from lstm_model.data.formats.lines import LONGEST_LINE, Reading, numbered_lines, open_text
 from lstm_model.data.formats.packed import BLOCK
 from lstm_model.data.text_columns import is_text
 from lstm_model.data.texts import NoText, scalar_string, text_problem
