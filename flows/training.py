@@ -18,9 +18,8 @@ from tasks.runs.training_run import training_run
 from tasks.runtime.background import in_background
 from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.tracking import Run
-from tasks.training.check_cases_file import check_cases_file
 from tasks.training.describe_reference import describe_reference
-from tasks.training.evaluate_classifier import evaluate_classifier
+from tasks.training.evaluate_classifier import check_cases_file, evaluate_classifier
 from tasks.training.export_classifier import export_classifier
 from tasks.training.fetch_start import fetch_start
 from tasks.training.fit_baseline import fit_baseline

@@ -13,7 +13,7 @@ from lstm_model.classifier.classifier import Classifier
 from lstm_model.classifier.scores import SCORED
 from lstm_model.config.data import Dialect
 from lstm_model.config.drift import DriftConfig
-from lstm_model.data.account import Reading
+from lstm_model.data.formats.lines import Reading
 from lstm_model.data.parts import digest_input, find_parts
 from lstm_model.data.reading import estimate_rows, read_chunks, read_columns, unchanged_file
 from lstm_model.drift.feedback import Feedback
