@@ -39,7 +39,7 @@ def text_columns(
     columns = read_columns(path, dialect=dialect, names=wanted.values())
     if missing := sorted(set(wanted.values()) - set(columns)):
         remedy = f"Name the right ones with --text-column{'s' if len(names) > 1 else ''} and --id-column."
-        if missing == list(names) and (text := _find_roles(path, dialect, columns).get("text")):
+        if len(names) == 1 and missing == list(names) and (text := _find_roles(path, dialect, columns).get("text")):
             remedy = f"Pass --text-column {_quoted(text)}."
         raise ContentError(f"{path} has no column {listed(missing)} (found: {listed(columns)}).", remedy)
     return {"id": "id", **wanted} if "id" in columns and id_column != NO_ID else wanted

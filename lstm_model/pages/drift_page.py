@@ -21,8 +21,8 @@ def render_drift(found: Mapping[str, Any], facts: Mapping[str, Any], history: Se
 def _shown(statistic: Mapping[str, Any]) -> dict[str, Any]:
     """Return a statistic with the parts that moved most, in their order, and the largest share for the bars."""
     moves = [abs(part["batch"] - part["reference"]) for part in statistic["parts"]]
-    least = min(sorted(moves)[-SHOWN_PARTS:], default=0.0)
-    parts = [part for part, move in zip(statistic["parts"], moves, strict=True) if move >= least][:SHOWN_PARTS]
+    most = sorted(range(len(moves)), key=lambda place: -moves[place])[:SHOWN_PARTS]
+    parts = [statistic["parts"][place] for place in sorted(most)]
     return {
         **statistic,
         "parts": parts,

@@ -97,7 +97,7 @@ def find_news(request: MonitorRequest, config: DriftConfig) -> News:
             f"{request.path} has answers and no texts: it needs --feedback FILE.",
             "Pass the file with the ids and true labels, or name a file of texts to compare.",
         )
-    name, version, _ = resolve_model(_scored_by(request.path) if scored else request.model_uri)
+    name, version, _ = resolve_model(_scored_by(request) if scored else request.model_uri)
     model = download_version(name, version)
     reference = Reference.load(model.folder)
     if reference is None:
@@ -164,12 +164,13 @@ def _read_answers(request: MonitorRequest, news: News, reading: Reading) -> Answ
         yield scored["id"].tolist(), scored["label"].tolist()
 
 
-def _scored_by(path: Path) -> str:
+def _scored_by(request: MonitorRequest) -> str:
     """Return the address of the version that wrote the answers. Raises ContentError where there are several."""
     uris: set[str] = set()
-    for chunk in read_chunks(path, {"name": "model_name", "version": "model_version"}):
+    columns = {"name": "model_name", "version": "model_version"}
+    for chunk in read_chunks(request.path, columns, dialect=request.dialect):
         uris |= {f"models:/{name}/{version}" for name, version in zip(chunk["name"], chunk["version"], strict=True)}
     if len(uris) != 1:
-        problem = f"{path} has answers of {len(uris)} versions, not of one."
+        problem = f"{request.path} has answers of {len(uris)} versions, not of one."
         raise ContentError(problem, "Pass the file as lstm-text score wrote it.")
     return uris.pop()

@@ -141,6 +141,7 @@ def test_the_columns_to_read_are_those_that_the_settings_name_and_id(tmp_path: P
         (["text"], None, "Pass --text-column message."),
         (["text"], "key", "Name the right ones with --text-column and --id-column."),
         (["title", "body"], None, "Name the right ones with --text-columns and --id-column."),
+        (["body", "title"], None, "Name the right ones with --text-columns and --id-column."),
     ],
 )
 def test_a_file_of_texts_without_the_column_gets_a_suggestion(
