@@ -19,7 +19,7 @@ def read_labelled_rows(path: Path) -> pd.DataFrame:
     rows = pd.concat(list(read_chunks(path, {name: name for name in names})), ignore_index=True)
     facts = {"text_digests": rows["text"].map(digest_text), "labels": rows["label"], "config": SplitConfig()}
     if "split" in rows:
-        rows["split"], _ = honour_given_split(given=rows["split"], **facts)
+        rows["split"] = honour_given_split(given=rows["split"], **facts)
     else:
         rows["split"] = split_rows(**facts)
     return rows.loc[rows["split"].notna(), list(names)].reset_index(drop=True)

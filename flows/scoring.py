@@ -9,7 +9,7 @@ from pydantic import Field
 from flows.forms import readable
 from lstm_model.config.data import Dialect
 from lstm_model.config.drift import DriftConfig
-from tasks.monitoring.batch_drift import compare_scored
+from tasks.monitoring.comparisons import compare_scored
 from tasks.runs.flow_run import recorded_flow
 from tasks.scoring.score_file import Engine, ScoringOutcome, score_file
 from tasks.scoring.scoring_job import ScoringRequest, check_output, open_job, sole_writer

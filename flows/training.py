@@ -8,17 +8,7 @@ from prefect.runtime import flow_run
 from prefect.states import State
 
 from flows.forms import readable
-from lstm_model.config.data import DataConfig
-from lstm_model.config.evaluation import EvaluationConfig
-from lstm_model.config.export import ExportConfig
-from lstm_model.config.model import ModelConfig
-from lstm_model.config.ngrams import NgramsConfig
-from lstm_model.config.pipeline import PipelineConfig
-from lstm_model.config.promotion import PromotionConfig
-from lstm_model.config.registration import RegistrationConfig
-from lstm_model.config.split import SplitConfig
-from lstm_model.config.tokenization import TokenizationConfig
-from lstm_model.config.training import TrainingConfig
+from lstm_model.config import pipeline
 from tasks.promotion.check_servable import check_servable
 from tasks.promotion.decide_promotion import decide_promotion
 from tasks.promotion.outcome import TrainingOutcome, training_outcome, unchanged_state
@@ -28,9 +18,8 @@ from tasks.runs.training_run import training_run
 from tasks.runtime.background import in_background
 from tasks.runtime.stage_store import StageRecord
 from tasks.runtime.tracking import Run
-from tasks.training.check_cases_file import check_cases_file
 from tasks.training.describe_reference import describe_reference
-from tasks.training.evaluate_classifier import evaluate_classifier
+from tasks.training.evaluate_classifier import check_cases_file, evaluate_classifier
 from tasks.training.export_classifier import export_classifier
 from tasks.training.fetch_start import fetch_start
 from tasks.training.fit_baseline import fit_baseline
@@ -46,24 +35,24 @@ Trigger = Literal["manual", "schedule", "drift", "feedback"]
 
 def name_run(kind: str) -> str:
     """Return the flow run's name: its data, its kind, its scheduled start."""
-    data = flow_run.parameters.get("data") or DataConfig()
-    path = data.get("path", DataConfig().path) if isinstance(data, dict) else data.path
+    data = flow_run.parameters.get("data") or pipeline.DataConfig()
+    path = data.get("path", pipeline.DataConfig().path) if isinstance(data, dict) else data.path
     return f"{Path(path).stem} {kind} {flow_run.scheduled_start_time:%Y-%m-%d %H:%M:%S}"
 
 
 @flow(name="train-text-classifier", flow_run_name=lambda: name_run(flow_run.parameters.get("trigger", "manual")))
 @readable
 def train_text_classifier(
-    data: DataConfig = DataConfig(),
-    tokenization: TokenizationConfig = TokenizationConfig(),
-    split: SplitConfig = SplitConfig(),
-    model: ModelConfig = ModelConfig(),
-    training: TrainingConfig = TrainingConfig(),
-    ngrams: NgramsConfig = NgramsConfig(),
-    export: ExportConfig = ExportConfig(),
-    evaluation: EvaluationConfig = EvaluationConfig(),
-    registration: RegistrationConfig = RegistrationConfig(),
-    promotion: PromotionConfig = PromotionConfig(),
+    data: pipeline.DataConfig = pipeline.DataConfig(),
+    tokenization: pipeline.TokenizationConfig = pipeline.TokenizationConfig(),
+    split: pipeline.SplitConfig = pipeline.SplitConfig(),
+    model: pipeline.ModelConfig = pipeline.ModelConfig(),
+    training: pipeline.TrainingConfig = pipeline.TrainingConfig(),
+    ngrams: pipeline.NgramsConfig = pipeline.NgramsConfig(),
+    export: pipeline.ExportConfig = pipeline.ExportConfig(),
+    evaluation: pipeline.EvaluationConfig = pipeline.EvaluationConfig(),
+    registration: pipeline.RegistrationConfig = pipeline.RegistrationConfig(),
+    promotion: pipeline.PromotionConfig = pipeline.PromotionConfig(),
     trigger: Trigger = "manual",
     use_cache: bool = True,
     force_retrain: bool = False,
@@ -85,7 +74,7 @@ def train_text_classifier(
         use_cache: Reuse stages of earlier runs from the stage store; off, every stage runs again.
         force_retrain: Train on schedule even if data, config and code are those of the last decided run.
     """
-    config = PipelineConfig(
+    config = pipeline.PipelineConfig(
         data=data, tokenization=tokenization, split=split, model=model, training=training,
         ngrams=ngrams, export=export, evaluation=evaluation, registration=registration, promotion=promotion,
     )  # fmt: skip
@@ -101,7 +90,9 @@ def train_text_classifier(
         return training_outcome(run, examples, splits, evaluated, decision)
 
 
-def build_and_evaluate(config: PipelineConfig, run: Run) -> tuple[StageRecord, StageRecord, StageRecord, StageRecord]:
+def build_and_evaluate(
+    config: pipeline.PipelineConfig, run: Run
+) -> tuple[StageRecord, StageRecord, StageRecord, StageRecord]:
     """Return examples, splits, classifier and evaluation. `lstm-text reproduce` runs this part again."""
     raw = load_examples(config.data, config.other_columns, run=run)
     examples = validate_examples(raw, config.data, run=run)

@@ -6,17 +6,7 @@ from prefect import flow
 
 from flows.forms import readable
 from flows.training import name_run, train_text_classifier
-from lstm_model.config.data import DataConfig
-from lstm_model.config.evaluation import EvaluationConfig
-from lstm_model.config.export import ExportConfig
-from lstm_model.config.model import ModelConfig
-from lstm_model.config.ngrams import NgramsConfig
-from lstm_model.config.pipeline import PipelineConfig
-from lstm_model.config.promotion import PromotionConfig
-from lstm_model.config.registration import RegistrationConfig
-from lstm_model.config.split import SplitConfig
-from lstm_model.config.tokenization import TokenizationConfig
-from lstm_model.config.training import TrainingConfig
+from lstm_model.config import pipeline
 from lstm_model.config.tuning import TuningConfig, check_space
 from tasks.training.fetch_start import fetch_start
 from tasks.training.load_examples import load_examples
@@ -31,17 +21,17 @@ from tasks.tuning.trials import run_trials
 @flow(name="tune-text-classifier", flow_run_name=lambda: name_run("tuning"))
 @readable
 def tune_text_classifier(
-    data: DataConfig = DataConfig(),
+    data: pipeline.DataConfig = pipeline.DataConfig(),
     tuning: TuningConfig = TuningConfig(),
-    tokenization: TokenizationConfig = TokenizationConfig(),
-    split: SplitConfig = SplitConfig(),
-    model: ModelConfig = ModelConfig(),
-    training: TrainingConfig = TrainingConfig(),
-    ngrams: NgramsConfig = NgramsConfig(),
-    export: ExportConfig = ExportConfig(),
-    evaluation: EvaluationConfig = EvaluationConfig(),
-    registration: RegistrationConfig = RegistrationConfig(),
-    promotion: PromotionConfig = PromotionConfig(),
+    tokenization: pipeline.TokenizationConfig = pipeline.TokenizationConfig(),
+    split: pipeline.SplitConfig = pipeline.SplitConfig(),
+    model: pipeline.ModelConfig = pipeline.ModelConfig(),
+    training: pipeline.TrainingConfig = pipeline.TrainingConfig(),
+    ngrams: pipeline.NgramsConfig = pipeline.NgramsConfig(),
+    export: pipeline.ExportConfig = pipeline.ExportConfig(),
+    evaluation: pipeline.EvaluationConfig = pipeline.EvaluationConfig(),
+    registration: pipeline.RegistrationConfig = pipeline.RegistrationConfig(),
+    promotion: pipeline.PromotionConfig = pipeline.PromotionConfig(),
     output: Path | None = None,
     train: bool = False,
 ) -> TuningOutcome:
@@ -62,7 +52,7 @@ def tune_text_classifier(
         output: Where to write the best configuration, a YAML file. Unset: tuned/NAME.yaml in the folder of run state.
         train: Train with the best configuration afterwards, through the usual gate.
     """
-    base = PipelineConfig(
+    base = pipeline.PipelineConfig(
         data=data, tokenization=tokenization, split=split, model=model, training=training,
         ngrams=ngrams, export=export, evaluation=evaluation, registration=registration, promotion=promotion,
     )  # fmt: skip

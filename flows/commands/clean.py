@@ -17,16 +17,13 @@ class Settings(CommandSettings):
     dry_run: bool = False
     """Show what would be removed, and remove nothing."""
 
-    @property
-    def age(self) -> timedelta:
-        number, unit = int(self.older_than[:-1]), self.older_than[-1]
-        return timedelta(days=number) if unit == "d" else timedelta(hours=number)
-
 
 def run(settings: Settings) -> int:
     from tasks.runs.clean_state import clean_state, size_text
 
-    cleaned = clean_state(older_than=settings.age, experiment_name=settings.experiment_name, dry_run=settings.dry_run)
+    unit = {"d": "days", "h": "hours"}[settings.older_than[-1]]
+    age = timedelta(**{unit: int(settings.older_than[:-1])})
+    cleaned = clean_state(older_than=age, experiment_name=settings.experiment_name, dry_run=settings.dry_run)
     for kind in cleaned:
         print(f"{kind.what:24}{kind.count:>7,}{size_text(kind.bytes):>12}")
     done = "would be removed" if settings.dry_run else "removed"

@@ -2,7 +2,6 @@ from pathlib import Path
 
 from flows.commands import train
 from flows.settings import finish, parse
-from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.tuning import TuningConfig, check_space
 
 
@@ -18,24 +17,21 @@ class Settings(train.Settings):
     train: bool = False
     """Train with the best configuration afterwards."""
 
-    def pipeline(self) -> PipelineConfig:
-        """Return the sections that the search starts from; raises UsageError for an invalid search space."""
-        base = super().pipeline()
-        check_space(self.tuning, base)
-        return base
+    def check_inputs(self) -> None:
+        check_space(self.tuning, self.pipeline())
+        super().check_inputs()
 
 
 def run(settings: Settings) -> int:
-    base = settings.pipeline()
-
     from tasks.runtime.prefect_server import use_prefect_server
 
     with use_prefect_server():
         from flows.tuning import tune_text_classifier
         from tasks.tuning.best_settings import check_config_output
 
-        check_config_output(settings.output, overwrite=settings.overwrite)
-    outcome = tune_text_classifier(**dict(base), tuning=settings.tuning, output=settings.output)
+        if settings.output:
+            check_config_output(settings.output, overwrite=settings.overwrite)
+    outcome = tune_text_classifier(**dict(settings.pipeline()), tuning=settings.tuning, output=settings.output)
     print(f"\n{outcome.table}\n\n{outcome.config_path}\nMLflow run {outcome.run_id}")
     if settings.train:
         as_json = ["--json"] if settings.as_json else []

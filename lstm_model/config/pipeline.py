@@ -64,11 +64,10 @@ class PipelineConfig(Section):
         return self.tokenization.model_copy(update={"kind": "word"}) if words else self.tokenization
 
     @property
-    def other_columns(self) -> dict[str, str]:
-        """Name here -> name in the file, for columns besides those of the section data."""
+    def other_columns(self) -> dict[str, str | None]:
+        """Name here -> name in the file, for columns besides those of the section data; None for one that is unset."""
         slices, groups, times = self.evaluation.slice_column, self.split.group_column, self.split.time_column
-        named = {"slice": slices, "group": groups, "time": times}
-        return {name: source for name, source in named.items() if source is not None}
+        return {"slice": slices, "group": groups, "time": times}
 
 
 class Preset(dict[str, Any]):

@@ -11,7 +11,6 @@ import pandas as pd
 
 from lstm_model.config.data import DataConfig, Dialect
 from lstm_model.config.evaluation import EvaluationConfig
-from lstm_model.data.account import Reading
 from lstm_model.data.formats.kinds import ENDING
 from lstm_model.data.reading import read_chunks, read_columns
 from lstm_model.data.text_columns import text_sources
@@ -29,18 +28,13 @@ def find_cases(data: DataConfig, evaluation: EvaluationConfig) -> Path | None:
 
 
 def read_cases(
-    path: Path,
-    *,
-    inputs: Sequence[str] = ("text",),
-    labels: Sequence[str] | None = None,
-    dialect: Dialect = Dialect(),
-    reading: Reading | None = None,
+    path: Path, *, inputs: Sequence[str] = ("text",), labels: Sequence[str] | None = None, dialect: Dialect = Dialect()
 ) -> pd.DataFrame:
     """Return the cases: text and label, one row each, strings.
 
     inputs: the columns that together are the text. labels: those that the model knows, or None to skip that check.
-    dialect, reading: see `read_chunks`. Raises UsageError for a file that is missing, ContentError for one of another
-    format, without these columns, without a row, or with a row that no model could answer.
+    Raises UsageError for a file that is missing, ContentError for one of another format, without these columns, without
+    a row, or with a row that no model could answer.
     """
     wanted = {**text_sources(inputs), "label": "label"}
     columns = read_columns(path, dialect=dialect, names=wanted.values())
@@ -50,7 +44,7 @@ def read_cases(
             f"(found: {listed(columns)}).",
             f"Add the column {' and '.join(missing)}, or name another file with --evaluation.cases.",
         )
-    chunks = list(read_chunks(path, wanted, dialect=dialect, reading=reading))
+    chunks = list(read_chunks(path, wanted, dialect=dialect))
     if not chunks:
         raise ContentError(f"The cases file {path} has a header only.", "Add rows, or remove the file.")
     cases = pd.concat(chunks, ignore_index=True)

@@ -31,17 +31,6 @@ WORD = re.compile(r"[^\W\d_]+")
 SPACELESS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 
 
-def wanted_columns(config: DataConfig) -> dict[str, str]:
-    """Return name here -> name in the file for the columns that the config names."""
-    named = {
-        **text_sources(config.texts),
-        "label": config.label_column,
-        "example_id": None if config.id_column == NO_ID else config.id_column,
-        "split": config.split_column,
-    }
-    return {name: source for name, source in named.items() if source is not None}
-
-
 def text_columns(
     path: Path, names: Sequence[str], id_column: str | None, *, dialect: Dialect = Dialect()
 ) -> dict[str, str]:
@@ -50,22 +39,29 @@ def text_columns(
     columns = read_columns(path, dialect=dialect, names=wanted.values())
     if missing := sorted(set(wanted.values()) - set(columns)):
         remedy = f"Name the right ones with --text-column{'s' if len(names) > 1 else ''} and --id-column."
-        if missing == list(names) and (text := _find_roles(path, dialect, columns).get("text")):
+        if len(names) == 1 and missing == list(names) and (text := _find_roles(path, dialect, columns).get("text")):
             remedy = f"Pass --text-column {_quoted(text)}."
         raise ContentError(f"{path} has no column {listed(missing)} (found: {listed(columns)}).", remedy)
     return {"id": "id", **wanted} if "id" in columns and id_column != NO_ID else wanted
 
 
-def check_columns(config: DataConfig, others: Mapping[str, str]) -> list[str]:
-    """Return the columns of the file. Raises ContentError if one that the settings name is missing, with a suggestion.
+def check_columns(config: DataConfig, others: Mapping[str, str | None]) -> dict[str, str]:
+    """Return name here -> name in the file for the columns to read: those that the settings name, and `id`.
 
-    others: name here -> name in the file, of `PipelineConfig.other_columns`.
+    others: those of `PipelineConfig.other_columns`. Raises ContentError if a column is missing, with a suggestion.
     """
-    wanted = {**wanted_columns(config), **others}
+    named = {
+        **text_sources(config.texts),
+        "label": config.label_column,
+        "example_id": None if config.id_column == NO_ID else config.id_column,
+        "split": config.split_column,
+        **others,
+    }
+    wanted = {name: source for name, source in named.items() if source is not None}
     columns = read_columns(config.path, dialect=config.dialect, names=wanted.values())
     missing = {name: source for name, source in wanted.items() if source not in columns}
     if not missing:
-        return columns
+        return wanted | {"example_id": "id"} if config.id_column is None and "id" in columns else wanted
     several = config.text_columns is not None
     roles = dict.fromkeys("text" if is_text(name) else name for name in missing)
     used = [source for name, source in wanted.items() if name not in missing]
@@ -87,8 +83,7 @@ def check_columns(config: DataConfig, others: Mapping[str, str]) -> list[str]:
 def check_labels(config: DataConfig) -> None:
     """Raise ContentError if the labels of the first rows are nearly all different: the column has something else."""
     chunks = read_chunks(config.path, {"label": config.label_column}, dialect=config.dialect, chunk_rows=FIRST_ROWS)
-    first = next(chunks, None)
-    labels = pd.Series(dtype=object) if first is None else first["label"].dropna()
+    labels = next(chunks, pd.DataFrame(columns=["label"]))["label"].dropna()
     if len(labels) < 100 or labels.nunique() < 0.9 * len(labels) or config.drop_rare_labels:
         return
     columns = read_columns(config.path, dialect=config.dialect)

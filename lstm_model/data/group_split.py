@@ -1,7 +1,5 @@
 """A split that keeps groups whole, such as all texts of one customer."""
 
-import hashlib
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -11,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from lstm_model.config.split import SplitConfig
 from lstm_model.data.splitting import SPLITS
 from lstm_model.data.texts import BLANK
+from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError
 
 SWEEPS = 10  # A bound; mostly nothing moves after 2 to 4.
@@ -29,7 +28,7 @@ def split_groups(*, text_digests: pd.Series, labels: pd.Series, groups: pd.Serie
     named = groups.where(groups.str.strip(BLANK) != "")
     units = _join_groups(text_digests, named)
     keys = named.fillna(text_digests).groupby(units).min()
-    chances = np.array([_chance(f"{config.seed}/{key}") for key in keys])
+    chances = np.array([int(digest_text(f"{config.seed}/{key}")[:12], 16) / 2**48 for key in keys])  # From 0 to 1.
     held_out = (config.validation_fraction, config.test_fraction)
     targets = np.array([1 - sum(held_out), *held_out])
     proposed = np.searchsorted(targets.cumsum()[:-1], chances, side="right")
@@ -47,11 +46,6 @@ def split_groups(*, text_digests: pd.Series, labels: pd.Series, groups: pd.Serie
                 "Each split needs a group with each label: add groups, or remove the label.",
             )
     return pd.Series(np.array(SPLITS, dtype=object)[placed[units]], index=labels.index, dtype=object)
-
-
-def _chance(key: str) -> float:
-    """Return a number from 0 to 1 that only depends on the key."""
-    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()[:6]) / 2**48
 
 
 def _join_groups(text_digests: pd.Series, groups: pd.Series) -> npt.NDArray[np.int64]:

@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from lstm_model.config.data import Dialect
-from lstm_model.data.account import Reading
 from lstm_model.data.formats.delimited import read_rows
 from lstm_model.data.formats.dialects import choose_quoting, find_delimiter, read_header
 from lstm_model.data.formats.excel import excel_rows
 from lstm_model.data.formats.json_rows import json_keys, json_values
 from lstm_model.data.formats.kinds import Kind, find_kind
-from lstm_model.data.formats.lines import scan
+from lstm_model.data.formats.lines import Reading, scan
 from lstm_model.data.formats.parquet import open_parquet, parquet_values
 from lstm_model.data.parts import digest_input, require_parts
 from lstm_model.data.text_columns import is_text, join_texts

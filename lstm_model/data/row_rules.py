@@ -1,6 +1,5 @@
 """The rules that every row must keep, and the derived columns that they check."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +31,7 @@ class RowRule:
     def broken(self, derived: pd.DataFrame) -> pd.Series:
         """Return bool[N]: the row breaks the rule. Rows where the rule has nothing to check (NaN) keep it."""
         values = derived[self.column]
-        low = -math.inf if self.low is None else self.low
-        high = math.inf if self.high is None else self.high
-        return (values < low) | (values > high)
+        return values.notna() & (values != values.clip(self.low, self.high))
 
 
 def row_rules(config: DataConfig, *, given_validation: bool = False, has_times: bool = False) -> list[RowRule]:
@@ -137,12 +134,11 @@ def sift_rows(rows: pd.DataFrame, derived: pd.DataFrame, rules: list[RowRule], c
         columns["texts_of_label"].groupby(part["label"]).first().dropna()
         for part, columns in ((rows, derived), (rest, derived_rest))
     )
-    counts = {
+    rare_labels = {
         str(label): (int(after.get(label, 0)), int(texts))
         for label, texts in before.items()
-        if config.labels is None or label in config.labels
+        if (config.labels is None or label in config.labels) and after.get(label, 0) < (rule.low or 0)
     }
-    rare_labels = {label: found for label, found in counts.items() if found[0] < (rule.low or 0)}
     return Sifted(bad, list_bad_rows(rest, derived_rest, [rule]), rare_labels)
 
 

@@ -1,12 +1,11 @@
 """Train, validation and test rows: stratified by label, as a column says, or by time; equal texts in one split."""
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 
 from lstm_model.config.split import SplitConfig
 from lstm_model.data.labels import shorten
+from lstm_model.digests import digest_text
 from lstm_model.errors import ContentError
 
 SPLITS = ("train", "validation", "test")
@@ -49,20 +48,20 @@ def split_rows(*, text_digests: pd.Series, labels: pd.Series, config: SplitConfi
 
 def honour_given_split(
     *, text_digests: pd.Series, labels: pd.Series, given: pd.Series, config: SplitConfig
-) -> tuple[pd.Series, int]:
-    """Return the split that a column gives, and how many rows were left out of it (`None` there).
+) -> pd.Series:
+    """Return the split that a column gives; None for rows that are left out of it.
 
     Copies of test texts leave train and validation, copies of validation texts leave train: a model must not be
     evaluated on texts it has seen. If no validation rows are left, train rows become validation, as in `split_rows`.
     given: as `name_splits` returns it.
     """
     split = given.astype(object)
-    left_out = _leave_out_copies(split, text_digests)
+    _leave_out_copies(split, text_digests)
     if not (split == "validation").any():  # None given, or all of them copies of test texts.
         train = split == "train"
         fractions = {"validation": config.validation_fraction}
         split[train] = _deal_labels(text_digests[train], labels[train], fractions, config.seed)
-    return split, left_out
+    return split
 
 
 def read_times(values: pd.Series) -> pd.Series:
@@ -77,10 +76,8 @@ def read_times(values: pd.Series) -> pd.Series:
     return dates.astype("int64").astype("float64").where(dates.notna())
 
 
-def split_times(
-    *, text_digests: pd.Series, labels: pd.Series, times: pd.Series, config: SplitConfig
-) -> tuple[pd.Series, int]:
-    """Return the split, and how many copies of later texts were left out of it (`None` there).
+def split_times(*, text_digests: pd.Series, labels: pd.Series, times: pd.Series, config: SplitConfig) -> pd.Series:
+    """Return the split; None for copies of later texts, which are left out of it.
 
     As in production, test rows are the newest, validation rows the newest of the rest. Rows of one time stay together:
     a share is as near to its fraction as that allows. times: as `read_times` returns them, none missing.
@@ -96,13 +93,13 @@ def split_times(
     validation_from = _boundary(times[times < test_from], config.validation_fraction * len(times), left=1)
     split[times >= validation_from] = "validation"
     split[times >= test_from] = "test"
-    left_out = _leave_out_copies(split, text_digests)
+    _leave_out_copies(split, text_digests)
     if not (split == "validation").any():
         raise ContentError("All validation rows are copies of later texts.", "Raise --split.validation-fraction.")
     if missing := sorted(set(labels) - set(labels[split == "train"])):
         problem = f"Label {missing[0]!r} has no train row: all its rows are newer, or copies of newer texts."
         raise ContentError(problem, "Remove the label, or lower --split.test-fraction and --split.validation-fraction.")
-    return split, left_out
+    return split
 
 
 def _boundary(times: pd.Series, wanted: float, *, left: int) -> float:
@@ -112,12 +109,11 @@ def _boundary(times: pd.Series, wanted: float, *, left: int) -> float:
     return float(newer.index.to_numpy()[(newer - wanted).abs().argmin()])
 
 
-def _leave_out_copies(split: pd.Series, text_digests: pd.Series) -> int:
-    """Set the split of copies of held-out texts to None, as in `honour_given_split`; return how many there are."""
+def _leave_out_copies(split: pd.Series, text_digests: pd.Series) -> None:
+    """Set the split of copies of held-out texts to None, as in `honour_given_split`."""
     is_test, is_validation = split == "test", split == "validation"
     split[~is_test & text_digests.isin(text_digests[is_test])] = None
     split[(split == "train") & text_digests.isin(text_digests[is_validation])] = None
-    return int(split.isna().sum())
 
 
 def _deal_labels(text_digests: pd.Series, labels: pd.Series, fractions: dict[str, float], seed: int) -> pd.Series:
@@ -126,33 +122,32 @@ def _deal_labels(text_digests: pd.Series, labels: pd.Series, fractions: dict[str
     for label, digests in text_digests.groupby(labels, sort=True):
         sizes = digests.value_counts()
         if len(sizes) < needed:
-            problem = (
-                f"Label {label!r} has {len(sizes)} different texts; it needs at least {needed}, one for each split."
+            raise ContentError(
+                f"Label {label!r} has {len(sizes)} different texts; it needs at least {needed}, one for each split.",
+                "Add rows with this label, or remove the label.",
             )
-            raise ContentError(problem, "Add rows with this label, or remove the label.")
-        groups = [(str(digest), int(size)) for digest, size in sizes.items()]
-        groups.sort(key=lambda group: hashlib.sha256(f"{seed}/{group[0]}".encode()).digest())
+        order = sorted(sizes.index, key=lambda digest: digest_text(f"{seed}/{digest}"))
         targets = {side: fraction * len(digests) for side, fraction in fractions.items()}
-        split[digests.index] = digests.map(_deal(groups, targets))
+        sides = _deal(sizes[order].tolist(), targets)
+        split[digests.index] = digests.map(dict(zip(order, sides, strict=True)))
     return split
 
 
-def _deal(groups: list[tuple[str, int]], targets: dict[str, float]) -> dict[str, str]:
-    """Fill each split in turn up to its target; the rest is train. Every split receives at least one group.
+def _deal(sizes: list[int], targets: dict[str, float]) -> list[str]:
+    """Fill each split in turn with groups up to its target; the rest is train. Every split receives at least one.
 
     Splits are filled up to the running total of targets, so one split's surplus is the next one's shortage, and train,
     too, is off by less than the largest group.
     """
-    sides: dict[str, str] = {}
-    position, dealt, goal = 0, 0, 0.0
+    sides: list[str] = []
+    dealt, goal = 0, 0.0
     for waiting, (side, target) in zip(range(len(targets), 0, -1), targets.items(), strict=True):
         goal += target
-        first = position
-        while position < len(groups) - waiting and (position == first or dealt < int(goal + 0.5)):
-            sides[groups[position][0]] = side
-            dealt += groups[position][1]
-            position += 1
-    return {digest: sides.get(digest, "train") for digest, _ in groups}
+        first = len(sides)
+        while len(sides) < len(sizes) - waiting and (len(sides) == first or dealt < int(goal + 0.5)):
+            dealt += sizes[len(sides)]
+            sides.append(side)
+    return [*sides, *["train"] * (len(sizes) - len(sides))]
 
 
 def split_counts(split: pd.Series, labels: pd.Series) -> pd.DataFrame:

@@ -6,7 +6,6 @@ from itertools import zip_longest
 import pandas as pd
 
 from lstm_model.data.texts import text_problem
-from lstm_model.errors import UsageError
 
 MARK = "\ue000"
 """Stands between columns: a private-use character, which is a token, a word and no letter. A text must not hold it."""
@@ -55,18 +54,3 @@ def cut_texts(texts: pd.Series, most: int) -> pd.Series:
 
     long = texts.str.len() > most
     return texts.where(~long, texts[long].map(cut)) if long.any() else texts
-
-
-def find_columns(named: Sequence[str] | None, text_column: str, *, of_model: Sequence[str]) -> list[str]:
-    """Return the columns of a file that a model reads: those that the caller names, or those of its training.
-
-    named, text_column: the settings text_columns and text_column. Raises UsageError where their number is another.
-    """
-    default = of_model if len(of_model) > 1 and text_column == "text" else [text_column]
-    columns = list(named or default)
-    if len(columns) != len(of_model):
-        raise UsageError(
-            f"The model reads {len(of_model)} text columns ({', '.join(map(repr, of_model))}), not {len(columns)}.",
-            "Name as many in the same order: --text-column NAME, or --text-columns NAME,NAME.",
-        )
-    return columns

@@ -2,13 +2,72 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from scipy.stats import binomtest
 
+from lstm_model.config.data import Dialect
 from lstm_model.config.drift import DriftConfig
+from lstm_model.data.parts import digest_input
+from lstm_model.data.reading import read_chunks, read_columns
+from lstm_model.data.texts import listed
+from lstm_model.errors import ContentError
 
-CONFIDENCE = 0.95
+
+@dataclass
+class Feedback:
+    """The true label of each id; see() counts which answers were right."""
+
+    path: Path
+    digest: str
+    labels: dict[str, str]
+    rows: int = 0
+    right: int = 0
+
+    @classmethod
+    def read(cls, path: Path, dialect: Dialect) -> "Feedback":
+        """Read a file with the columns id and label; skip rows without a label.
+
+        Raises ContentError where a column is missing, an id has two labels, or no row has a label.
+        """
+        columns = read_columns(path, dialect=dialect, names=("id", "label"))
+        if missing := {"id", "label"} - set(columns):
+            problem = f"{path} has no column {listed(sorted(missing))} (found: {listed(columns)})."
+            raise ContentError(problem, "Name the columns 'id' and 'label'.")
+        labels: dict[str, str] = {}
+        digest = digest_input(path)
+        for chunk in read_chunks(path, {"id": "id", "label": "label"}, dialect=dialect):
+            for row_id, label in zip(chunk["id"], chunk["label"], strict=True):
+                if row_id and label and labels.setdefault(row_id, label) != label:
+                    problem = f"{path} has two labels for id {row_id!r}: {labels[row_id]!r} and {label!r}."
+                    raise ContentError(problem, "Keep the right one.")
+        if not labels:
+            raise ContentError(f"No row of {path} has an id and a label.", "Check the export.")
+        return cls(path, digest, labels)
+
+    def see(self, ids: list[str], predicted: list[str]) -> None:
+        """Count the answers whose id has feedback."""
+        for row_id, label in zip(ids, predicted, strict=True):
+            if row_id in self.labels:
+                self.rows += 1
+                self.right += self.labels[row_id] == label
+
+    def check(self, labels: list[str], answered: Path) -> None:
+        """Raise ContentError where no answer has feedback, or the model knows none of its labels."""
+        if not self.rows:
+            raise ContentError(
+                f"No answered row of {answered} has an id of {self.path} "
+                f"({len(self.labels):,} ids, such as {next(iter(self.labels))!r}).",
+                "Name the column with the ids (--id-column), or pass the feedback for this file.",
+            )
+        given = {*self.labels.values()}
+        if given.isdisjoint(labels):
+            shown, known = (", ".join(map(repr, some[:8])) for some in (sorted(given), labels))
+            raise ContentError(
+                f"{self.path} has no label that the model knows: its labels are {shown}, the model's are {known}.",
+                "Use the label names that the model was trained on.",
+            )
 
 
 @dataclass(frozen=True)
@@ -44,7 +103,7 @@ def wilson_interval(right: int, rows: int) -> tuple[float, float]:
     """Return the 95 % score interval of a share (Wilson 1927); 0 to 1 without rows."""
     if not rows:
         return 0.0, 1.0
-    interval = binomtest(right, rows).proportion_ci(CONFIDENCE, method="wilson")
+    interval = binomtest(right, rows).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 

@@ -19,6 +19,8 @@ from lstm_model.drift.profile import LOG_ODDS_EDGES, Profile
 from lstm_model.drift.word_shift import chance_spread, word_shift
 
 Float = npt.NDArray[np.float64]
+Groups = tuple[Int64, Int64, list[str]]  # Reference counts, batch counts and names.
+TokenName = Callable[[int], str | None]
 Sizes = tuple[float, float]  # Effective rows of the reference and of the batch.
 STATISTICS, GROUPS = 5, 10
 ROUNDS, SEED = 5_000, 42  # Of the draws of chance.
@@ -61,7 +63,7 @@ class DriftComparison:
 
 
 def compare_profiles(
-    reference: Profile, batch: Profile, config: DriftConfig, *, token_name: Callable[[int], str]
+    reference: Profile, batch: Profile, config: DriftConfig, *, token_name: TokenName
 ) -> DriftComparison:
     """Compare a batch with the reference; both profiles are of one classifier."""
     sizes = batch.rows, batch.effective_rows(), reference.rows
@@ -71,12 +73,12 @@ def compare_profiles(
             alike = f", worth {max(1, round(size)):,} different rows" if size < 0.99 * rows else ""
             few = f"the {name} has {rows:,} with a text{alike}; at least {config.min_rows} are needed"
             return DriftComparison("not judged", f"Too few rows to compare: {few}.", *sizes, [])
-    alarm = config.false_alarm_rate / STATISTICS  # Split evenly among the statistics.
+    alarm = config.false_alarm_rate / STATISTICS  # Rate of false alarms, split evenly among the statistics.
     whole = (reference.effective_rows(), batch.effective_rows())
     sampled = (reference.effective_rows(len(reference.digests)), batch.effective_rows(len(batch.digests)))
     longest = int(max(reference.lengths.max(), batch.lengths.max()))
     lengths = [np.bincount(profile.lengths, minlength=longest + 1) for profile in (reference, batch)]
-    index = partial(_stability_statistic, limit=config.max_psi, alarm=alarm)
+    index = partial(_stability, limit=config.max_psi, alarm=alarm)
     statistics = [
         index("classes", "predicted labels", (reference.classes, batch.classes, batch.labels), whole),
         index("confidence", "confidence", _grouped(reference.confidence, batch.confidence, _scores), whole),
@@ -102,10 +104,7 @@ def stability_index(reference: Float, batch: Float) -> Float:
     return np.asarray(((p - q) * np.log(ratio)).sum(axis=-1))
 
 
-def _stability_statistic(
-    name: str, what: str, groups: tuple[Int64, Int64, list[str]], sizes: Sizes, *, limit: float, alarm: float
-) -> Statistic:
-    """groups: reference counts, batch counts and names. alarm: rate of false alarms."""
+def _stability(name: str, what: str, groups: Groups, sizes: Sizes, *, limit: float, alarm: float) -> Statistic:
     reference, batch = (side.astype(np.float64) for side in groups[:2])
     value = float(stability_index(reference, batch))
     chance = _chance_index((reference + batch) / (reference + batch).sum(), sizes, alarm)
@@ -128,7 +127,7 @@ def _chance_index(shares: Float, sizes: Sizes, alarm: float) -> float:
     return float(np.quantile(stability_index(reference.astype(float), batch.astype(float)), 1 - alarm))
 
 
-def _grouped(reference: Int64, batch: Int64, span: Callable[[int, int], str]) -> tuple[Int64, Int64, list[str]]:
+def _grouped(reference: Int64, batch: Int64, span: Callable[[int, int], str]) -> Groups:
     """Merge bins into groups with about equal shares of the reference; span names a group by its first and last bin."""
     groups = equal_groups(reference)
     merged = [np.bincount(groups, weights=side).astype(np.int64) for side in (reference, batch)]
@@ -170,7 +169,7 @@ def _unknown_words(reference: Profile, batch: Profile, sizes: Sizes, limit: floa
 
 
 def _words(
-    reference: Profile, batch: Profile, sizes: Sizes, limit: float, alarm: float, token_name: Callable[[int], str]
+    reference: Profile, batch: Profile, sizes: Sizes, limit: float, alarm: float, token_name: TokenName
 ) -> Statistic:
     auc, words = word_shift(reference, batch)
     chance = 0.5 + NormalDist().inv_cdf(1 - alarm) * chance_spread(*sizes)
@@ -179,7 +178,7 @@ def _words(
         f"Words: given one text of each set, a classifier picks the new one in {auc:.0%} of cases "
         f"(50% is guessing), {_relation(auc, threshold)} {threshold:.0%}."
     )
-    parts = [Part(token_name(token), before, now) for token, before, now in words]
+    parts = [Part(token_name(token) or "", before, now) for token, before, now in words]
     return Statistic("words", "words", auc, threshold, chance, text, parts)
 
 

@@ -5,39 +5,29 @@ from typing import Any
 
 from lstm_model.pages.html import render_page
 
-TONES = {"drifted": "bad", "stable": "good", "not judged": "warn"}
-SHARES = ("unknown_words", "words")  # Statistics that are shares of rows or tokens, shown in percent.
-SHOWN_ENTRIES = 15
 SHOWN_PARTS = 30
 
 
-def render_drift(found: Mapping[str, Any], facts: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
+def render_drift(found: Mapping[str, Any], facts: Mapping[str, Any], history: Sequence[Any]) -> str:
     """Return the page.
 
     found: a DriftComparison or a RealAccuracy as JSON. facts: model_name, version, path, number and time of the entry.
     history: entries of the same kind, newest first, each with number, name, time, drifted and metrics.
     """
-    return render_page(
-        "drift.html",
-        found=found,
-        facts=facts,
-        tone=TONES[found["verdict"]],
-        statistics=[_shown(statistic) for statistic in found.get("figures", [])],
-        history=history[:SHOWN_ENTRIES],
-    )
+    statistics = [_shown(statistic) for statistic in found.get("figures", [])]
+    return render_page("drift.html", found=found, facts=facts, statistics=statistics, history=history)
 
 
 def _shown(statistic: Mapping[str, Any]) -> dict[str, Any]:
     """Return a statistic with the parts that moved most, in their order, and the largest share for the bars."""
     moves = [abs(part["batch"] - part["reference"]) for part in statistic["parts"]]
-    least = min(sorted(moves)[-SHOWN_PARTS:], default=0.0)
-    parts = [part for part, move in zip(statistic["parts"], moves, strict=True) if move >= least][:SHOWN_PARTS]
+    most = sorted(range(len(moves)), key=lambda place: -moves[place])[:SHOWN_PARTS]
+    parts = [statistic["parts"][place] for place in sorted(most)]
     return {
         **statistic,
         "parts": parts,
         "left_out": len(moves) - len(parts),
         "widest": max((max(part["reference"], part["batch"]) for part in parts), default=0.0) or 1.0,
-        "is_share": statistic["name"] in SHARES,
     }
 
 

@@ -53,11 +53,6 @@ class RunFacts:
         return url if url.startswith(("http://", "https://")) else None
 
     @property
-    def remarks(self) -> list[str]:
-        """What validation remarked about the labelled file."""
-        return self.tags.get("data_remarks", "").splitlines()
-
-    @property
     def best_epoch(self) -> int:
         return int(self.metrics.get("best_epoch", len(self.epochs)))
 

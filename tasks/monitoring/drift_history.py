@@ -70,23 +70,21 @@ class Series:
     def open(cls, experiment_name: str, model_name: str, version: str) -> "Series":
         """Return the series of a version; create its run if there is none."""
         series = cls(ensure_experiment(experiment_name), "", model_name, version).reread()
-        return series if series.run_id else series._create()
+        if series.run_id:
+            return series
+        with local_lock(f"series-{digest_text(f'{series.experiment_id}/{model_name}/{version}')[:16]}"):
+            if not series.reread().run_id:  # No other process of this machine has created it.
+                run = mlflow_client().create_run(
+                    series.experiment_id, run_name=series.name, tags=series._tags("series")
+                )
+                mlflow_client().set_terminated(run.info.run_id)  # It has no end; metrics are added all the same.
+        return series.reread()
 
     def reread(self) -> "Series":
         """Return the series that counts by now: two machines may have created its run at once, and the first counts."""
         runs = mlflow_client().search_runs([self.experiment_id], self._filter("series"))
         first = min(runs, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
         return replace(self, run_id=first.info.run_id) if first else self
-
-    def _create(self) -> "Series":
-        """Create the run, unless another process of this machine has; other machines' runs may be first."""
-        with local_lock(f"series-{digest_text(f'{self.experiment_id}/{self.model_name}/{self.version}')[:16]}"):
-            series = self.reread()
-            if not series.run_id:
-                run = mlflow_client().create_run(self.experiment_id, run_name=self.name, tags=self._tags("series"))
-                mlflow_client().set_terminated(run.info.run_id)  # It has no end; metrics are added all the same.
-                series = replace(self, run_id=run.info.run_id)
-        return series.reread()
 
     def entries(self, kind: Kind, **tags: str) -> list[Entry]:
         """Return the newest entries of a kind with these tags, newest first."""
@@ -121,14 +119,13 @@ class Series:
         entry, now = _entry(run), get_current_time_millis()
         client.log_batch(entry.run_id, metrics=[Metric(key, value, now, 0) for key, value in metrics.items()])
         # Limits rarely change: only the entry has them.
-        drawn = {key: value for key, value in metrics.items() if not key.endswith("_limit")}
-        steps = [Metric(f"{kind}/{key}", value, now, number) for key, value in drawn.items()]
+        drawn = [Metric(f"{kind}/{key}", metrics[key], now, number) for key in metrics if not key.endswith("_limit")]
         newest = RunTag(f"newest_{kind}", f"{number}: {content['verdict']}")
-        client.log_batch(self.run_id, metrics=steps, tags=[newest])
+        client.log_batch(self.run_id, metrics=drawn, tags=[newest])
         client.log_dict(entry.run_id, content, f"{kind}.json")
         facts = {"model_name": self.model_name, "version": self.version, "path": str(path), "number": number}
         facts["time"] = entry.time.isoformat()
-        page = render_drift(content, facts, [vars(other) for other in self.entries(kind)])
+        page = render_drift(content, facts, self.entries(kind))
         client.log_text(entry.run_id, page, "report.html")
         client.set_terminated(entry.run_id)
         return entry

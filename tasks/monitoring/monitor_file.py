@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, State
@@ -14,15 +13,14 @@ from lstm_model.classifier.classifier import Classifier
 from lstm_model.classifier.scores import SCORED
 from lstm_model.config.data import Dialect
 from lstm_model.config.drift import DriftConfig
-from lstm_model.data.account import Reading
+from lstm_model.data.formats.lines import Reading
 from lstm_model.data.parts import digest_input, find_parts
 from lstm_model.data.reading import estimate_rows, read_chunks, read_columns, unchanged_file
+from lstm_model.drift.feedback import Feedback
 from lstm_model.drift.profile import ProfileBuilder, Reference
 from lstm_model.errors import ContentError, ModelError, UsageError
-from tasks.monitoring.batch_drift import NO_REFERENCE, AnsweredBatch, compare_batch
+from tasks.monitoring.comparisons import NO_REFERENCE, AnsweredBatch, DriftOutcome, compare_batch, compare_feedback
 from tasks.monitoring.drift_history import Series
-from tasks.monitoring.drift_outcome import DriftOutcome
-from tasks.monitoring.feedback_accuracy import Feedback, compare_feedback
 from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.registry.registered_model import download_version, resolve_model
 from tasks.runs.trained_columns import TextRequest, columns_to_read
@@ -72,12 +70,11 @@ def monitor_file(request: MonitorRequest, config: DriftConfig) -> MonitorOutcome
     if not news.batch_is_new and news.feedback is None:
         return MonitorOutcome(message=f"nothing new: {request.path} was compared with {news.series.name} before")
     batch = answer_file(request, news)
-    outcome = MonitorOutcome(message=f"compared {request.path} with {news.series.name}")
-    if news.batch_is_new:
-        outcome.drift = compare_batch(batch, config)
-    if news.feedback is not None:
-        outcome.accuracy = compare_feedback(news.feedback, batch, news.reference, news.series, config)
-    return outcome
+    return MonitorOutcome(
+        message=f"compared {request.path} with {news.series.name}",
+        drift=compare_batch(batch, config) if news.batch_is_new else None,
+        accuracy=compare_feedback(news.feedback, batch, news.reference, config) if news.feedback else None,
+    )
 
 
 def completed(outcome: MonitorOutcome) -> State[MonitorOutcome]:
@@ -100,14 +97,14 @@ def find_news(request: MonitorRequest, config: DriftConfig) -> News:
             f"{request.path} has answers and no texts: it needs --feedback FILE.",
             "Pass the file with the ids and true labels, or name a file of texts to compare.",
         )
-    name, version, _ = resolve_model(_scored_by(request.path) if scored else request.model_uri)
+    name, version, _ = resolve_model(_scored_by(request) if scored else request.model_uri)
     model = download_version(name, version)
     reference = Reference.load(model.folder)
     if reference is None:
         raise ModelError(f"{name} version {version} {NO_REFERENCE}.", "Train again to get one.")
     series = Series.open(config.experiment_name, name, version)
     digest = digest_input(request.path)
-    feedback = Feedback.read(request.feedback, dialect=request.feedback_dialect) if request.feedback else None
+    feedback = Feedback.read(request.feedback, request.feedback_dialect) if request.feedback else None
     known = feedback and series.entries("feedback", input_digest=digest, feedback_digest=feedback.digest)
     return News(
         model=model,
@@ -129,10 +126,9 @@ def answer_file(request: MonitorRequest, news: News) -> AnsweredBatch:
     progress = Progress("watch-progress", f"comparing {path.name}", total=estimate_rows(path), unit="rows")
     done = 0
     with unchanged_file(path, news.digest) as reading:
-        if news.scored:
-            answers = _read_answers(request, classifier.labels, reading)
-        else:
-            answers = _answer_texts(request, classifier, news.model.run_id, builder, reading)
+        answers = (
+            _read_answers(request, news, reading) if news.scored else _answer_texts(request, news, builder, reading)
+        )
         for ids, predicted in answers:
             done += len(ids)
             progress.set(done)
@@ -146,39 +142,35 @@ def answer_file(request: MonitorRequest, news: News) -> AnsweredBatch:
     return AnsweredBatch(path, news.digest, news.model, classifier, builder.profile())
 
 
-def _answer_texts(
-    request: MonitorRequest, classifier: Classifier, run_id: str, builder: ProfileBuilder, reading: Reading
-) -> Answers:
+def _answer_texts(request: MonitorRequest, news: News, builder: ProfileBuilder, reading: Reading) -> Answers:
     """Answer the rows with a text; the builder profiles them."""
-    columns = columns_to_read(request, of_model=classifier.inputs, run_id=run_id)
-    first_row = 0
+    classifier, first_row = news.classifier, 0
+    columns = columns_to_read(request, of_model=classifier.inputs, run_id=news.model.run_id)
     for chunk in read_chunks(request.path, columns, dialect=request.dialect, reading=reading):
         builder.see_texts(chunk["text"].tolist(), first_row=first_row)
         known = chunk["problem"].isna()
         probabilities = classifier.predict_probabilities(chunk.loc[known, "text"].tolist())
         builder.see_answers(probabilities)
-        numbers = pd.Series(range(first_row + 1, first_row + 1 + len(chunk)), index=chunk.index).astype(str)
-        ids = chunk.get("id", numbers)
+        ids = chunk.get("id", (chunk.index + first_row + 1).astype(str))
         yield ids[known].tolist(), [classifier.labels[i] for i in probabilities.argmax(axis=1)]
         first_row += len(chunk)
 
 
-def _read_answers(request: MonitorRequest, labels: list[str], reading: Reading) -> Answers:
+def _read_answers(request: MonitorRequest, news: News, reading: Reading) -> Answers:
     """Read the rows that `lstm-text score` gave a label; one below the threshold is no answer."""
     columns = {"id": "id", "label": "label", "status": "status"}
     for chunk in read_chunks(request.path, columns, dialect=request.dialect, reading=reading):
-        scored = chunk[(chunk["status"] == SCORED) & chunk["label"].isin(labels)]
+        scored = chunk[(chunk["status"] == SCORED) & chunk["label"].isin(news.classifier.labels)]
         yield scored["id"].tolist(), scored["label"].tolist()
 
 
-def _scored_by(path: Path) -> str:
+def _scored_by(request: MonitorRequest) -> str:
     """Return the address of the version that wrote the answers. Raises ContentError where there are several."""
-    versions: set[tuple[str, str]] = set()
-    for chunk in read_chunks(path, {"name": "model_name", "version": "model_version"}):
-        versions |= set(zip(chunk["name"], chunk["version"], strict=True))
-    if len(versions) != 1:
-        raise ContentError(
-            f"{path} has answers of {len(versions)} versions, not of one.", "Pass the file as lstm-text score wrote it."
-        )
-    name, version = versions.pop()
-    return f"models:/{name}/{version}"
+    uris: set[str] = set()
+    columns = {"name": "model_name", "version": "model_version"}
+    for chunk in read_chunks(request.path, columns, dialect=request.dialect):
+        uris |= {f"models:/{name}/{version}" for name, version in zip(chunk["name"], chunk["version"], strict=True)}
+    if len(uris) != 1:
+        problem = f"{request.path} has answers of {len(uris)} versions, not of one."
+        raise ContentError(problem, "Pass the file as lstm-text score wrote it.")
+    return uris.pop()

@@ -1,7 +1,5 @@
 """Champions that a person changes: promote a version, with or without the gate, or roll back. No flow run."""
 
-from contextlib import suppress
-
 from lstm_model.errors import ModelError
 from tasks.promotion.check_servable import Servability, find_servability
 from tasks.promotion.decide_promotion import Candidate, decide
@@ -86,10 +84,11 @@ def _past_run(name: str, version: str) -> PastRun | None:
     run_ids = {str(one.version): one.run_id for one in list_versions(name)}
     if version not in run_ids:
         raise ModelError(f"{name} has no version {version}.", _versions(name))
-    with suppress(ModelError):  # Nothing is left of it.
-        past = PastRun.find(run_ids[version]) if run_ids[version] else None
-        return past if past and past.run.info.lifecycle_stage == "active" else None
-    return None
+    try:
+        past = PastRun.find(run_ids[version])
+    except ModelError:
+        return None
+    return past if past.run.info.lifecycle_stage == "active" else None
 
 
 def _versions(name: str) -> str:

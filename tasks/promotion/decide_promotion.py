@@ -1,5 +1,6 @@
 """The gate: does the new version become champion? Decided, recorded and carried out under one lock."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -136,9 +137,10 @@ def apply_gate(candidate: Candidate, champion: str | None) -> GateResult:
     rules += gate_rules.absolute_rules(candidate.evaluation, candidate.promotion)
     if champion is None:
         return _result(rules, good=f"first champion; test macro-F1 {candidate.evaluation.candidate.macro_f1:.4f}")
+    ours = _digests(download_version(candidate.name, candidate.version))
     try:
-        ours, theirs = (download_version(candidate.name, version) for version in (candidate.version, champion))
-        if _digests(ours) == _digests(theirs):
+        theirs = download_version(candidate.name, champion)
+        if ours == _digests(theirs):
             text = f"its files are those of the champion, version {champion}; the alias stays"
             same = Rule(name="identical", verdict="skipped", text=text)
             return GateResult("unchanged", f"identical: {text}", [*rules, same])
@@ -186,9 +188,9 @@ def _result(rules: list[Rule], *, good: str = "", comparison: ChampionComparison
 
 def _unseen(candidate: Candidate, champion: RegisteredClassifier) -> tuple[pd.DataFrame, bool]:
     """Return the test rows that neither model was trained or tuned on, and whether the champion's are known."""
-    try:
-        manifest = PastRun.find(champion.run_id).manifest
-    except ModelError:  # The run was deleted.
-        manifest = None
+    past = None
+    with suppress(ModelError):  # The run was deleted.
+        past = PastRun.find(champion.run_id)
+    manifest = past.manifest if past else None
     kept = unseen_rows(candidate.predictions["text_digest"], [candidate.manifest, manifest])
     return candidate.predictions[kept], manifest is not None

@@ -1,6 +1,6 @@
 """Compare two MLflow runs by the artifacts that they logged, and show the comparison in a terminal."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -68,8 +68,7 @@ def _find_both(run_a: str, run_b: str | None) -> list[tuple[PastRun, str]]:
     champion = resolve_model(f"models:/{name}@{CHAMPION}")[2]
     if champion != first.run_id:
         return [(first, ""), (find_run(champion), CHAMPION)]
-    version = read_aliases(name).get(PREVIOUS)
-    previous = resolve_model(f"models:/{name}/{version}")[2] if version else champion
+    previous = resolve_model(f"models:/{name}@{PREVIOUS}")[2] if PREVIOUS in read_aliases(name) else champion
     if previous == champion:
         raise UsageError(
             f"Run {champion} made the champion of {name}, and there is no previous champion to compare it with.",
@@ -133,8 +132,8 @@ def comparison_text(compared: RunComparison) -> str:
     columns = ["A", "B", "A minus B", f"its interval of {100 * compared.confidence:.4g} %", "beyond chance"]
     metrics = [_cells(row["name"].replace("_", " "), row) for row in compared.figures]
     classes = [_cells(row["name"], row) for row in compared.per_class]
-    settings = [_known(name, values) for name, *values in compared.params]
-    recorded = [_known(name, map(_number, values)) for name, *values in compared.recorded if values[0] != values[1]]
+    settings = [[name, *map(_shown, values)] for name, *values in compared.params]
+    recorded = [[name, *map(_shown, values)] for name, *values in compared.recorded if values[0] != values[1]]
     runs = [("A", compared.a), ("B", compared.b)]
     parts = [
         *(f"{who}: {run['name']} (run {run['run_id']}, {run['model']})" for who, run in runs),
@@ -170,12 +169,10 @@ def _cells(name: str, row: dict[str, Any]) -> list[object]:
     return [name, row["a"], row["b"], f"{row['difference']:+.4f}", span, beyond]
 
 
-def _known(name: str, values: Iterable[Any]) -> list[object]:
-    return [name, *("missing" if value is None else value for value in values)]
-
-
-def _number(value: float | None) -> float | int | None:
-    return int(value) if value is not None and value.is_integer() and abs(value) >= 2 else value
+def _shown(value: str | float | None) -> str | float | int:
+    if isinstance(value, float) and value.is_integer() and abs(value) >= 2:
+        return int(value)
+    return "missing" if value is None else value
 
 
 def _examples(title: str, answers: str, count: int, rows: list[dict[str, Any]]) -> str:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -32,13 +32,13 @@ class Cleaned:
     """How many of one kind were removed, and their bytes (0 for files that are not on this machine)."""
 
     what: str
-    count: int = 0
-    bytes: int = 0
-    names: list[str] = field(default_factory=list)
+    count: int
+    bytes: int
+    names: list[str]
 
-    def add(self, name: str, size: int) -> None:
-        self.count, self.bytes = self.count + 1, self.bytes + size
-        self.names.append(name)
+    @classmethod
+    def of(cls, what: str, sizes: dict[str, int]) -> "Cleaned":
+        return cls(what, len(sizes), sum(sizes.values()), list(sizes))
 
 
 def clean_state(*, older_than: timedelta, experiment_name: str, dry_run: bool) -> list[Cleaned]:
@@ -52,12 +52,12 @@ def clean_state(*, older_than: timedelta, experiment_name: str, dry_run: bool) -
     }
     cleaned = []
     for what, old in folders.items():
-        kind = Cleaned(what)
+        sizes = {}
         for folder in old:
-            kind.add(folder.relative_to(state_root()).as_posix(), size_of(folder))
+            sizes[folder.relative_to(state_root()).as_posix()] = size_of(folder)
             if not dry_run:
                 shutil.rmtree(folder, ignore_errors=True)
-        cleaned.append(kind)
+        cleaned.append(Cleaned.of(what, sizes))
     return [*cleaned, *_clean_registry(before, experiment_name, dry_run=dry_run)]
 
 
@@ -90,10 +90,9 @@ def size_text(size: int) -> str:
 
 
 def _clean_registry(before: float, experiment_name: str, *, dry_run: bool) -> list[Cleaned]:
-    runs, versions = Cleaned("runs"), Cleaned("model versions")
     experiment = mlflow.get_experiment_by_name(experiment_name)
     if experiment is None:
-        return [runs, versions]
+        return [Cleaned.of("runs", {}), Cleaned.of("model versions", {})]
     every_run = with_retries(
         mlflow.search_runs, [experiment.experiment_id], order_by=["attributes.start_time ASC"], output_format="list"
     )
@@ -109,15 +108,13 @@ def _clean_registry(before: float, experiment_name: str, *, dry_run: bool) -> li
     old_versions = [version for version in registered if version.run_id in old]
     model_ids = []
     for version in old_versions:
-        versions.add(f"{version.name} {version.version}", 0)
         if "m-" in version.source:  # It has a logged model, whose bytes count as those of the run.
             model_ids.append(version.source.removeprefix("models:/"))
             old[version.run_id] += _bytes_at(mlflow_client().get_logged_model(model_ids[-1]).artifact_location)
-    for run_id, size in old.items():
-        runs.add(run_id, size)
     if not dry_run:
         _remove(old_versions, model_ids, list(old))
-    return [runs, versions]
+    versions = {f"{version.name} {version.version}": 0 for version in old_versions}
+    return [Cleaned.of("runs", old), Cleaned.of("model versions", versions)]
 
 
 def _bytes_at(artifacts: str) -> int:

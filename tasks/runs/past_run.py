@@ -44,7 +44,8 @@ class PastRun:
     def find(cls, run_id: str) -> "PastRun":
         """Return the run; raises ModelError if there is none."""
         try:
-            return cls(mlflow_client().get_run(run_id))
+            if run_id:  # A version that was registered by hand may have none.
+                return cls(mlflow_client().get_run(run_id))
         except MlflowException as error:
             if not is_missing(error):
                 raise
@@ -57,24 +58,24 @@ class PastRun:
     def evaluation(self) -> Evaluation | None:
         """The evaluation; also None if an early release wrote it in another form."""
         with suppress(ValidationError):
-            return self._read(EVALUATION, Evaluation.model_validate_json)
+            return self._read(EVALUATION, lambda file: Evaluation.model_validate_json(file.read()))
         return None
 
     @cached_property
     def predictions(self) -> pd.DataFrame | None:
         """A row per test row; also None if an early release left out the texts."""
-        table = self._read(PREDICTIONS, _table)
+        table = self._read(PREDICTIONS, pd.read_parquet)
         return table if table is not None and set(table) >= NEEDED else None
 
     @cached_property
     def manifest(self) -> pd.DataFrame | None:
         """The split of all rows, without texts."""
-        return self._read(MANIFEST, _table)
+        return self._read(MANIFEST, pd.read_parquet)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The recorded settings by flat name, perhaps of another release; empty if the run has none."""
-        return self._read(CONFIG_FILE, flat_settings) or {}
+        return self._read(CONFIG_FILE, lambda file: flat_settings(file.read())) or {}
 
     @cached_property
     def config(self) -> PipelineConfig | None:
@@ -91,7 +92,6 @@ class PastRun:
             raise self.lacks(CONFIG_FILE)
         if gone := removed_settings(self.settings):
             raise self._unknown_settings(", ".join(f"{name}={value}" for name, value in gone.items()))
-        assert self.config is not None
         return self.config
 
     def lacks(self, *names: str) -> ModelError:
@@ -111,7 +111,7 @@ class PastRun:
             f"The code has changed since: check out commit {commit} and reproduce the run there.",
         )
 
-    def _read(self, name: str, parse: Callable[[bytes], Any]) -> Any:
+    def _read(self, name: str, parse: Callable[[BytesIO], Any]) -> Any:
         """Return an artifact, parsed; None if the run has none of that name."""
         parent = name.rpartition("/")[0] or None
         try:
@@ -124,11 +124,7 @@ class PastRun:
                 f"{name} of run {self.run_id} cannot be read: {text_of(error)[:200]}.",
                 "The artifact store is incomplete or does not answer: restore it, or name another run.",
             ) from None
-        return parse(content)
-
-
-def _table(content: bytes) -> pd.DataFrame:
-    return pd.read_parquet(BytesIO(content))
+        return parse(BytesIO(content))
 
 
 def find_run(reference: str) -> PastRun:

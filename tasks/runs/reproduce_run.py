@@ -147,11 +147,8 @@ def _compare(recorded: PastRun, rerun: PastRun) -> list[Item]:
 
     def settings(run: PastRun) -> dict[str, Any]:
         # The params, which nobody can change: an edit of config.json shows here.
-        return {
-            name: value
-            for name, value in run.run.data.params.items()
-            if name not in (*PATHS, *REMOVED) and not (name in ADDED and value == str(ADDED[name]))
-        }
+        kept = run.run.data.params.items() - {(name, str(value)) for name, value in ADDED.items()}
+        return {name: value for name, value in kept if name not in (*PATHS, *REMOVED)}
 
     def test_metrics(run: PastRun) -> dict[str, float]:
         return {name: value for name, value in run.metrics.items() if name.startswith("test_")}

@@ -9,8 +9,7 @@ from pydantic import BaseModel
 from lstm_model.config.data import Dialect
 from lstm_model.data.columns import text_columns
 from lstm_model.data.reading import read_columns
-from lstm_model.data.text_columns import find_columns
-from lstm_model.errors import ModelError
+from lstm_model.errors import ModelError, UsageError
 from tasks.runs.past_run import PastRun
 
 
@@ -28,11 +27,17 @@ class TextRequest(BaseModel, frozen=True):
 def columns_to_read(request: TextRequest, *, of_model: Sequence[str], run_id: str) -> dict[str, str]:
     """Return the columns to read, for `read_chunks`. A file without `text` may have the text column of the training.
 
-    of_model: the inputs of the version. run_id: of its training. Raises UsageError and ContentError where the file
-    lacks them.
+    of_model: the inputs of the version. run_id: of its training. Raises UsageError where the caller names more or fewer
+    columns than these, ContentError where the file lacks one.
     """
     path, dialect = request.path, request.dialect
-    texts = find_columns(request.text_columns, request.text_column, of_model=of_model)
+    unnamed = len(of_model) > 1 and request.text_column == "text"
+    texts = list(request.text_columns or (of_model if unnamed else [request.text_column]))
+    if len(texts) != len(of_model):
+        raise UsageError(
+            f"The model reads {len(of_model)} text columns ({', '.join(map(repr, of_model))}), not {len(texts)}.",
+            "Name as many in the same order: --text-column NAME, or --text-columns NAME,NAME.",
+        )
     if texts == ["text"] and "text" not in (columns := read_columns(path, dialect=dialect)):
         with suppress(ModelError):  # A deleted run, one of another release.
             trained = PastRun.find(run_id).settings.get("data.text_column")

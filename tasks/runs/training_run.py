@@ -4,7 +4,7 @@ Data, config and code together have a key (`resume_key`). A training with that k
 stages and epochs that are done are not repeated, and what the run has already is not logged twice.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import NoReturn
 
@@ -16,7 +16,6 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_UI_URL
 from prefect.states import Crashed
-from pydantic import BaseModel
 
 from lstm_model.config.pipeline import PipelineConfig, flatten
 from lstm_model.data.cases import find_cases
@@ -29,6 +28,7 @@ from tasks.runs.flow_run import interruption_in, recorded_flow
 from tasks.runtime.locks import Check, hold, shared_lock
 from tasks.runtime.provenance import provenance
 from tasks.runtime.retries import mlflow_client, text_of, with_retries
+from tasks.runtime.source_digest import code_digest, lock_digest
 from tasks.runtime.state.credentials import without_credentials
 from tasks.runtime.state.local_state import DEFAULT_PREFECT_UI
 from tasks.runtime.state.sqlite_files import release_locks
@@ -78,8 +78,7 @@ def resume_key(config: PipelineConfig, inputs: dict[str, str]) -> str | None:
         return None
     paths = {"data": {"path"}, "evaluation": {"cases"}, "model": {"word_vectors"}}
     settings = config.model_dump(mode="json", exclude=paths)
-    code = provenance()
-    return digest_json([list(inputs.values()), kind, settings, code["code_digest"], code.get("lock_digest")])
+    return digest_json([list(inputs.values()), kind, settings, code_digest(), lock_digest()])
 
 
 def sole_process(key: str | None) -> AbstractContextManager[Check | None]:
@@ -187,8 +186,9 @@ def run_tags(config: PipelineConfig, trigger: str, key: str | None) -> dict[str,
     }
 
 
-def log_params(run: Run, config: BaseModel, *, prefix: str = "") -> None:
-    params = [mlflow.entities.Param(key, str(value)[:6_000]) for key, value in flatten(config, prefix).items()]
+def log_params(run: Run, config: PipelineConfig, *, sections: Container[str] = PipelineConfig.model_fields) -> None:
+    settings = [(name, value) for name, value in flatten(config).items() if name.partition(".")[0] in sections]
+    params = [mlflow.entities.Param(name, str(value)[:6_000]) for name, value in settings]
     mlflow_client().log_batch(run.run_id, params=params)
 
 

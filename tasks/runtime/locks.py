@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import sqlalchemy
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL
@@ -66,6 +66,14 @@ def local_lock(name: str) -> FileLock:
     folder = state_root() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{name}.lock")
+
+
+def take_local_lock(name: str, refusal: str, remedy: str) -> AcquireReturnProxy:
+    """Take a `local_lock` until a `with` ends or the process is killed; raises UsageError if another process has it."""
+    try:
+        return local_lock(name).acquire(timeout=0)
+    except Timeout:
+        raise UsageError(refusal, remedy) from None
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from tasks.runtime.prefect_server import lost_server
 from tasks.runtime.retries import may_pass, text_of
 from tasks.runtime.source_digest import stage_code_digest
 from tasks.runtime.state.local_state import stages_root
-from tasks.runtime.tracking import Run, timing
+from tasks.runtime.tracking import Run, call_timed
 
 MANIFEST = "manifest.json"
 SEAL = "sha256"  # In the manifest: of the rest of it.
@@ -99,11 +99,11 @@ def stage(
                 raise lost
             names = [key for key in signature.parameters if key not in ("folder", "run")]
             inputs = {**dict(zip(names, args, strict=False)), **kwargs, "run": run}
-            with timing(run, write.__name__) as done:
-                state = staged(**inputs, return_state=True)
-                record: StageRecord = state.result()
-                done.headline = ("cached: " if state.name == "Cached" else "") + report(record, run)
-            return record
+
+            def headline(state: State[StageRecord]) -> str:
+                return ("cached: " if state.name == "Cached" else "") + report(state.result(), run)
+
+            return call_timed(run, write.__name__, partial(staged, **inputs, return_state=True), headline).result()
 
         call.digest_of = digest_of  # type: ignore[attr-defined]  # For callers of `build`.
         return call

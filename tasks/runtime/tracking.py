@@ -7,10 +7,9 @@ import re
 import shlex
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ from tasks.runtime.state.local_state import artifacts_root
 from tasks.runtime.terminal import running
 
 DEFAULT_MLFLOW_UI = "http://127.0.0.1:5001"
-BATCH_METRICS = 1_000  # MLflow refuses more in one request.
 CONFIG_FILE = "config.json"
 
 
@@ -43,12 +41,9 @@ class Run:
     experiment_id: str
     name: str
     data_name: str
-    resumed: bool = False
-    """Whether it continues a run that another process started."""
-    stages_since: float = 0.0
-    """Stage folders made before this time (seconds since 1970) are not used."""
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of each input file, by path, when the run was opened."""
+    resumed: bool = False  # It continues a run that another process started.
+    stages_since: float = 0.0  # Stage folders made before this time (seconds since 1970) are not used.
+    inputs: Mapping[str, str] = field(default_factory=dict)  # SHA-256 of input files by path, when the run was opened.
 
     def sha256_of(self, path: Path) -> str:
         """Return the SHA-256 that the file had when the run was opened; for any other file, what it has now."""
@@ -114,8 +109,7 @@ def log_metrics(run: Run, metrics: Mapping[str, float], *, step: int = 0) -> Non
     now = get_current_time_millis()
     known = mlflow_client().get_run(run.run_id).data.metrics if run.resumed and not step else {}
     missing = [Metric(name, float(value), now, step) for name, value in metrics.items() if known.get(name) != value]
-    for first in range(0, len(missing), BATCH_METRICS):
-        mlflow_client().log_batch(run.run_id, metrics=missing[first : first + BATCH_METRICS])
+    mlflow_client().log_batch(run.run_id, metrics=missing)
 
 
 def label_key(label: str) -> str:
@@ -124,56 +118,42 @@ def label_key(label: str) -> str:
     return safe if safe == label else f"{safe}_{digest_text(label)[:6]}"
 
 
-class Done:
-    """What `timing` reports at the end of its block."""
+def call_timed(run: Run, name: str, call: Callable[[], Any], headline: Callable[[Any], str | None]) -> Any:
+    """Return call(), a part of the run; log its seconds, few for a cached stage.
 
-    headline: str | None = None
-    """Unset: the part has nothing to say, and no line."""
-
-
-@contextmanager
-def timing(run: Run, name: str) -> Iterator[Done]:
-    """Log the seconds of a part of the run, few for a cached stage; show its headline in the terminal and Prefect."""
-    started, done, shown = time.monotonic(), Done(), name.replace("_", "-")
+    headline: returns what the terminal and Prefect say of the result; None for no line.
+    """
+    started, shown = time.monotonic(), name.replace("_", "-")
     with running(shown):
-        yield done
+        result = call()
+        said = headline(result)
     seconds = time.monotonic() - started
     log_metrics(run, {f"seconds.{name}": seconds})
-    if done.headline:
-        get_run_logger().info("%-20s%7.1f s  %s", shown, seconds, done.headline)
+    if said:
+        get_run_logger().info("%-20s%7.1f s  %s", shown, seconds, said)
+    return result
 
 
 def timed(headline: Callable[[Any], str | None]) -> Callable[[Task[..., Any]], Callable[..., Any]]:
-    """Make a task that is no stage log its seconds: called with `run=run`, which is passed on if it takes `run`.
-
-    headline: returns what the terminal says of its result.
-    """
+    """Call a task that is no stage with `call_timed`. It is called with `run=run`, passed on if it takes `run`."""
 
     def decorate(task: Task[..., Any]) -> Callable[..., Any]:
         @wraps(task.fn)
         def call(*args: Any, run: Run, **kwargs: Any) -> Any:
             passed = {"run": run} if "run" in inspect.signature(task.fn).parameters else {}
-            with timing(run, task.fn.__name__) as done:
-                result = task(*args, **kwargs, **passed)
-                done.headline = headline(result)
-            return result
+            return call_timed(run, task.fn.__name__, partial(task, *args, **kwargs, **passed), headline)
 
         return call
 
     return decorate
 
 
-def log_curves_epoch(run: Run, epoch: int, metrics: Mapping[str, float]) -> None:
-    """Log the metrics of one epoch unless the run has them: a resumed training reports its old epochs again."""
-    history = mlflow_client().get_metric_history(run.run_id, next(iter(metrics)))
-    if epoch not in {metric.step for metric in history}:
-        log_metrics(run, metrics, step=epoch)
-
-
-def log_curves(run: Run, epochs: list[dict[str, float]]) -> None:
-    """Log the metrics per epoch that the run does not have yet: all of them when training was cached."""
-    for epoch, metrics in enumerate(epochs, start=1):
-        log_curves_epoch(run, epoch, metrics)
+def log_curves(run: Run, epochs: Mapping[int, Mapping[str, float]]) -> None:
+    """Log the metrics of epochs that the run does not have: a resumed training reports its old epochs again."""
+    first = next(iter(epochs.values()))
+    known = {metric.step for metric in mlflow_client().get_metric_history(run.run_id, next(iter(first)))}
+    for epoch in sorted(epochs.keys() - known):
+        log_metrics(run, epochs[epoch], step=epoch)
 
 
 def log_file(run: Run, path: Path, folder: str | None = None) -> None:

@@ -20,8 +20,7 @@ from lstm_model.classifier.scores import score_rows, scores_schema
 from lstm_model.data.reading import estimate_rows, read_chunks, unchanged_file
 from lstm_model.drift.profile import ProfileBuilder
 from lstm_model.errors import LstmTextError, ModelError, UsageError
-from tasks.monitoring.batch_drift import AnsweredBatch
-from tasks.monitoring.drift_outcome import DriftOutcome
+from tasks.monitoring.comparisons import AnsweredBatch, DriftOutcome
 from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.registry.registered_model import download_version
 from tasks.runtime.artifacts import Progress, markdown_table, publish_markdown

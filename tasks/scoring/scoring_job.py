@@ -6,15 +6,15 @@ is a file. After a crash, the same command continues from there. One process at 
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-from filelock import Timeout
+from filelock import AcquireReturnProxy
 from prefect import get_run_logger
 from pydantic import BaseModel, ValidationError
 
@@ -24,7 +24,7 @@ from lstm_model.digests import digest_text
 from lstm_model.errors import ModelError, UsageError
 from tasks.registry.registered_model import input_columns, resolve_model
 from tasks.runs.trained_columns import TextRequest, columns_to_read
-from tasks.runtime.locks import local_lock
+from tasks.runtime.locks import take_local_lock
 from tasks.runtime.stage_store import retried_task
 
 OUTPUT_FORMATS = (".parquet", ".csv")
@@ -121,16 +121,10 @@ def check_writable(output: Path, *, overwrite: bool) -> None:
         ) from None
 
 
-@contextmanager
-def sole_writer(output: Path) -> Iterator[None]:
+def sole_writer(output: Path) -> AcquireReturnProxy:
     """Lock the output. Raises UsageError while another process scores into it; a killed process releases the lock."""
-    try:
-        with local_lock(f"score-{digest_text(str(output.resolve()))[:16]}").acquire(timeout=0):
-            yield
-    except Timeout:
-        raise UsageError(
-            f"Another process is scoring into {output}.", "Wait until it ends, or choose another output."
-        ) from None
+    name, refusal = digest_text(str(output.resolve()))[:16], f"Another process is scoring into {output}."
+    return take_local_lock(f"score-{name}", refusal, "Wait until it ends, or choose another output.")
 
 
 @retried_task(name="resolve-classifier")

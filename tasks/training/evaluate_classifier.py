@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from prefect import task
+from prefect.cache_policies import NO_CACHE
 
 from lstm_model.arrays import Float, Int
 from lstm_model.classifier.answers import answer_table
@@ -24,7 +26,7 @@ from lstm_model.pages.plots import plot_confusion, plot_per_class, plot_reliabil
 from lstm_model.tokens.tokenizer import unknown_rates
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, stage, write_json
-from tasks.runtime.tracking import Run
+from tasks.runtime.tracking import Run, timed
 from tasks.training.evaluation_report import DIAGRAMS, EVALUATION, HEADLINE, report_evaluation
 from tasks.training.export_classifier import VALIDATION_LOGITS
 from tasks.training.fit_baseline import ANSWERS as BASELINE_ANSWERS
@@ -36,6 +38,16 @@ PROGRESS_ROWS = 10_000
 def _cases_read(data: DataConfig, config: EvaluationConfig, run: Run, **others: Any) -> list[str] | None:
     path = find_cases(data, config)
     return [path.name, file_format(path), run.sha256_of(path)] if path else None
+
+
+@timed(lambda cases: cases and f"{cases} is readable")
+@task(name="check-cases-file", cache_policy=NO_CACHE)
+def check_cases_file(examples: StageRecord, data: DataConfig, config: EvaluationConfig) -> str | None:
+    """Read the file of cases, if there is one, before training: a wrong label is reported at once."""
+    path = find_cases(data, config)
+    if path is not None:
+        read_cases(path, inputs=data.inputs, labels=examples.facts["labels"], dialect=config.cases_dialect)
+    return path and path.name
 
 
 @stage("evaluation", report=report_evaluation, reads=_cases_read)
@@ -142,8 +154,8 @@ def _behaviour(
     invariance = check_invariance(predict, answers, labels=labels)
     if path is None:
         return {"invariance": invariance}
-    with unchanged_file(path, run.sha256_of(path)) as reading:
-        rows = read_cases(path, inputs=served.inputs, labels=labels, dialect=config.cases_dialect, reading=reading)
+    with unchanged_file(path, run.sha256_of(path)):
+        rows = read_cases(path, inputs=served.inputs, labels=labels, dialect=config.cases_dialect)
     checked = check_cases(predict, rows, labels=labels)
     cases = {"file": path.name, **checked, "failed": checked["failed"][: config.shown_mistakes]}
     return {"invariance": invariance, "cases": cases}

@@ -76,7 +76,6 @@ def _run_checkpoint(gx: Any, context: Any, expectations: list[Any], frame: pd.Da
         site = {
             "class_name": "SiteBuilder",
             "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(data_docs)},
-            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
         }
         context.add_data_docs_site("local", site)
         actions = [gx.checkpoint.UpdateDataDocsAction(name="data_docs", site_names=["local"])]

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from lstm_model.config.data import DataConfig
-from lstm_model.data.columns import check_columns, wanted_columns
+from lstm_model.data.columns import check_columns
 from lstm_model.data.reading import file_format, read_chunks, unchanged_file
 from lstm_model.data.texts import BLANK
 from lstm_model.errors import ContentError
@@ -23,36 +23,31 @@ def _report(record: StageRecord, run: Run) -> str:
 
 
 @stage("raw", report=_report, reads=lambda config, **others: file_format(config.path))
-def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str], run: Run) -> dict[str, Any]:
+def load_examples(folder: Path, config: DataConfig, other_columns: dict[str, str | None], run: Run) -> dict[str, Any]:
     """Read the labelled file into raw.parquet, all strings.
 
     Columns: example_id, text, label and problem (why a text is not a string), split if the config names it, and
     other_columns: name there -> name in the file.
     """
-    wanted = wanted_columns(config)
     columns = check_columns(config, other_columns)
-    if guessed := config.id_column is None and "id" in columns:
-        wanted["example_id"] = "id"
-    wanted |= other_columns
     progress = Progress("load-progress", f"reading {config.path.name}", total=None, unit="rows")
     chunks: list[pd.DataFrame] = []
-    rows = 0
     sha256 = run.sha256_of(config.path)
     with unchanged_file(config.path, sha256) as reading:
-        for chunk in read_chunks(config.path, wanted, dialect=config.dialect, reading=reading):
+        for chunk in read_chunks(config.path, columns, dialect=config.dialect, reading=reading):
             chunks.append(chunk)
-            rows += len(chunk)
-            progress.set(rows)
+            progress.set(sum(map(len, chunks)))
     progress.close()
-    if not rows:
+    if not chunks:
         what = "no row with an accepted answer" if reading.unanswered else "a header only and no rows"
         raise ContentError(f"{config.path} has {what}.", "Check the export.")
     frame = pd.concat(chunks, ignore_index=True)
     remarks = []
+    guessed = config.id_column is None and "example_id" in frame
     if guessed and (frame["example_id"].duplicated() | (frame["example_id"].fillna("").str.strip(BLANK) == "")).any():
         del frame["example_id"]
         remarks = ["Column 'id' repeats or has blanks, so rows are numbered; --data.id-column id would insist on it."]
     if "example_id" not in frame:
-        frame.insert(0, "example_id", pd.Series(map(str, range(1, rows + 1)), dtype=object))
+        frame.insert(0, "example_id", pd.Series(map(str, range(1, len(frame) + 1)), dtype=object))
     frame.to_parquet(folder / "raw.parquet", index=False)
-    return {"rows": rows, "columns": columns, "sha256": sha256, "lines": reading.account, "remarks": remarks}
+    return {"rows": len(frame), "sha256": sha256, "lines": reading.account, "remarks": remarks}

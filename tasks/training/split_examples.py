@@ -39,37 +39,31 @@ def split_examples(folder: Path, examples: StageRecord, config: SplitConfig) -> 
     """
     rows = pd.read_parquet(examples.file("examples.parquet"))
     digests = rows["text"].map(digest_text)
-    split, left_out = _split(rows, digests, config)
-    manifest = rows[["example_id", "label"]].assign(split=split.fillna(LEFT_OUT))
-    manifest.insert(1, "text_digest", digests)
+    split = _split(rows, digests, config)
+    manifest = rows[["example_id"]].assign(text_digest=digests, label=rows["label"], split=split.fillna(LEFT_OUT))
     manifest.to_parquet(folder / "splits.parquet", index=False)
     kept = rows[["example_id", "text", "label", *rows.columns.intersection(["slice"])]]
     for name in SPLITS:
         kept[split == name].to_parquet(folder / f"{name}.parquet", index=False)
-    table = split_counts(split, rows["label"])
+    times = read_times(rows["time"]) if config.time_column else None
     return {
-        "rows": {**{name: int(table[name].sum()) for name in SPLITS}, LEFT_OUT: left_out},
-        "table": {str(label): [int(count) for count in counts] for label, *counts in table.itertuples()},
-        "since": _first_times(rows, split) if config.time_column else {},
-        "labels": examples.facts["labels"],
-        "inputs": examples.facts["inputs"],
-        "sha256": examples.facts["sha256"],
+        "rows": {name: int((manifest["split"] == name).sum()) for name in (*SPLITS, LEFT_OUT)},
+        "table": split_counts(split, rows["label"]).T.to_dict("list"),
+        "since": {} if times is None else {name: rows["time"][times[split == name].idxmin()] for name in SPLITS},
+        **{name: examples.facts[name] for name in ("labels", "inputs", "sha256")},
     }
 
 
-def _split(rows: pd.DataFrame, text_digests: pd.Series, config: SplitConfig) -> tuple[pd.Series, int]:
-    """Return the part of each row and how many rows are in none, as the split column or the config says."""
+def _split(rows: pd.DataFrame, text_digests: pd.Series, config: SplitConfig) -> pd.Series:
+    """Return the part of each row, None for a row in none, as the split column or the config says."""
     known = {"text_digests": text_digests, "labels": rows["label"], "config": config}
     if "split" in rows:
         return honour_given_split(given=rows["split"], **known)
     if config.time_column:
         return split_times(times=read_times(rows["time"]), **known)
-    return (split_groups(groups=rows["group"], **known) if config.group_column else split_rows(**known)), 0
-
-
-def _first_times(rows: pd.DataFrame, split: pd.Series) -> dict[str, str]:
-    times = read_times(rows["time"])
-    return {name: rows["time"][times[split == name].idxmin()] for name in SPLITS}
+    if config.group_column:
+        return split_groups(groups=rows["group"], **known)
+    return split_rows(**known)
 
 
 def read_rows(splits: StageRecord, name: str) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from lstm_model.tokens.word_vectors import WordVectors, check_word_vectors, read
 from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.runtime.artifacts import Progress
 from tasks.runtime.stage_store import StageRecord, read_json, stage, write_json
-from tasks.runtime.tracking import Run, log_curves, log_curves_epoch, log_file, log_metrics, set_tags
+from tasks.runtime.tracking import Run, log_curves, log_file, log_metrics, set_tags
 
 EPOCH = (
     "  Epoch {epoch}: train loss {train_loss:.4f}; validation log loss {validation_log_loss:.4f}, "
@@ -29,7 +29,7 @@ EPOCH = (
 def log_training(record: StageRecord, run: Run) -> dict[str, float]:
     """Log the curves and the best epoch's metrics, and return the latter."""
     facts, epochs = record.facts, read_json(record.file("history.json"))["epochs"]
-    log_curves(run, epochs)
+    log_curves(run, dict(enumerate(epochs, start=1)))
     best: dict[str, float] = epochs[facts["best_epoch"] - 1]
     metrics = {name: facts[name] for name in ("best_epoch", "epochs", "parameters")}
     metrics |= {f"best_{name}": value for name, value in best.items()}
@@ -79,7 +79,7 @@ def train_model(
         progress.set(int(rows * (epoch - 1 + done / total)), what=what)
 
     def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
-        log_curves_epoch(run, epoch, metrics)
+        log_curves(run, {epoch: metrics})
         best = history.add(metrics, training.monitor)
         waited = f"{history.since_best()} of {most} epochs without a better {training.monitor.replace('_', ' ')}"
         described = EPOCH.format(epoch=epoch, progress="the best so far" if best else waited, **metrics)

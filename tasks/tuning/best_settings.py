@@ -1,6 +1,6 @@
 """The result of a search: the best configuration as a file for `lstm-text train --config`, and tables of the trials."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
-from lstm_model.config.pipeline import PipelineConfig, flatten
+from lstm_model.config.pipeline import PipelineConfig, flatten, nest
 from lstm_model.config.tuning import with_settings
 from lstm_model.errors import UsageError
 from lstm_model.evaluation.bootstrap import bootstrap, interval
@@ -57,7 +57,6 @@ def conclude_search(
     first, best = search.study.trials[0], best_trial(search)
     settings = trial_settings(search, best)
     difference, spread = _difference(search, encoded, start, settings)
-    states = Counter(trial.state.name.lower() for trial in search.finished)
     outcome = TuningOutcome(
         run_id=search.run.run_id,
         run_url=search.run.url,
@@ -70,7 +69,7 @@ def conclude_search(
         macro_f1_difference=difference,
         macro_f1_interval=spread,
         validation_rows=encoded.facts["parts"]["validation"]["rows"],
-        trials=dict(sorted(states.items())),
+        trials=dict(sorted(Counter(trial.state.name.lower() for trial in search.finished).items())),
         table="",
     )
     outcome.table = _comparison(search, outcome)
@@ -79,10 +78,8 @@ def conclude_search(
     return outcome
 
 
-def check_config_output(path: Path | None, *, overwrite: bool) -> None:
+def check_config_output(path: Path, *, overwrite: bool) -> None:
     """Raise UsageError for an output that exists or that cannot be written."""
-    if path is None:
-        return
     if path.exists() and not overwrite:
         raise UsageError(f"{path} exists already.", "Name another --output, or add --overwrite.")
     if path.suffix not in (".yaml", ".yml") or path.is_dir():
@@ -120,7 +117,6 @@ def _difference(
 
 
 def _comparison(search: Search, outcome: TuningOutcome) -> str:
-    """Return a table of the start and the best trial, and a verdict on the difference."""
     given = flatten(search.base)
     rows = [[name, outcome.start[key], outcome.best[key]] for key, name in SHOWN.items()]
     rows += [[name, str(given[name]), str(value)] for name, value in outcome.best_settings.items()]
@@ -151,11 +147,8 @@ def _trials_table(search: Search) -> str:
 def _write_config(search: Search, outcome: TuningOutcome) -> None:
     """Write the settings that differ from the defaults, and all settings of the search space, as YAML."""
     best, defaults = best_config(search.base, outcome), flatten(PipelineConfig())
-    kept: defaultdict[str, set[str]] = defaultdict(set)
-    for name, value in flatten(best).items():
-        section, key = name.split(".")
-        if value != defaults[name] or name in search.tuning.space:
-            kept[section].add(key)
+    given, space = flatten(best).items(), search.tuning.space
+    kept = nest({name: True for name, value in given if value != defaults[name] or name in space})
     source, metrics = f"trial {outcome.best_trial}", outcome.best
     if not outcome.improved:
         source, metrics = "what the search started from, which no trial beat", outcome.start

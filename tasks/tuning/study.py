@@ -6,13 +6,11 @@ in $LSTM_TEXT_TUNING_STORAGE.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
-from filelock import AcquireReturnProxy, Timeout
-from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -21,11 +19,11 @@ from prefect.runtime import flow_run
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.tuning import TuningConfig, suggest_settings
 from lstm_model.digests import digest_json
-from lstm_model.errors import UsageError
-from tasks.registry.registered_model import is_missing
+from lstm_model.errors import ModelError
 from tasks.runs.flow_run import recorded_flow
+from tasks.runs.past_run import PastRun
 from tasks.runs.training_run import RUN_NAME_LENGTH, digest_inputs, end_early, log_params, publish_link, run_tags
-from tasks.runtime.locks import local_lock
+from tasks.runtime.locks import take_local_lock
 from tasks.runtime.retries import mlflow_client, with_retries
 from tasks.runtime.state.local_state import state_root
 from tasks.runtime.tracking import Run, ensure_experiment, set_tags
@@ -65,7 +63,9 @@ def open_search(base: PipelineConfig, tuning: TuningConfig) -> Iterator[Search]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     key = search_key(base, tuning)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=tuning.random_trials, n_warmup_steps=tuning.warmup_epochs)
-    with recorded_flow(), _taken_lock(key):
+    refusal = "Another process works on the same search."
+    remedy = "Wait for it, or search with another tuning.seed."
+    with recorded_flow(), take_local_lock(f"tuning-{key}", refusal, remedy):
         study = optuna.create_study(
             study_name=f"{base.data.path.stem}-{key}",
             storage=os.environ.get("LSTM_TEXT_TUNING_STORAGE") or f"sqlite:///{state_root() / 'tuning.db'}",
@@ -104,15 +104,6 @@ def search_key(base: PipelineConfig, tuning: TuningConfig) -> str:
     return digest_json([stages, tuning.model_dump(mode="json", exclude={"trials", "minutes"})])[:12]
 
 
-def _taken_lock(key: str) -> AcquireReturnProxy:
-    try:
-        return local_lock(f"tuning-{key}").acquire(timeout=0)
-    except Timeout:
-        raise UsageError(
-            "Another process works on the same search.", "Wait for it, or search with another tuning.seed."
-        ) from None
-
-
 @contextmanager
 def _search_run(base: PipelineConfig, tuning: TuningConfig, *, earlier: str | None) -> Iterator[Run]:
     """Open the MLflow run of a search, in a separate experiment; always end it."""
@@ -120,8 +111,7 @@ def _search_run(base: PipelineConfig, tuning: TuningConfig, *, earlier: str | No
     name = (flow_run.name or base.data.path.stem)[:RUN_NAME_LENGTH]
     with _opened(earlier, Run("", experiment_id, name, base.data.path.name, inputs=digest_inputs(base))) as run:
         set_tags(run, run_tags(base, "manual", None))
-        for section in ("tokenization", "split", "model", "training"):
-            log_params(run, getattr(base, section), prefix=f"{section}.")
+        log_params(run, base, sections=("tokenization", "split", "model", "training"))
         set_tags(run, {"tuning": tuning.model_dump_json()})  # Not params: a continued search may have more trials.
         publish_link(run)
         yield run
@@ -134,23 +124,18 @@ def trial_run(trial: optuna.Trial, config: PipelineConfig, *, parent: Run) -> It
     with _opened(trial.user_attrs.get("run_id"), wanted) as run:
         trial.set_user_attr("run_id", run.run_id)
         set_tags(run, {MLFLOW_PARENT_RUN_ID: parent.run_id, "trial": str(trial.number)})
-        log_params(run, config.model, prefix="model.")
-        log_params(run, config.training, prefix="training.")
+        log_params(run, config, sections=("model", "training"))
         yield run
 
 
 @contextmanager
 def _opened(earlier: str | None, wanted: Run) -> Iterator[Run]:
     """Open the earlier run again, or a new one if the earlier one was deleted; always end it."""
-    client = mlflow_client()
-    run_id = None
-    try:
-        if earlier and client.get_run(earlier).info.lifecycle_stage == "active":
+    client, run_id = mlflow_client(), None
+    with suppress(ModelError):  # There is no such run any more.
+        if earlier and PastRun.find(earlier).run.info.lifecycle_stage == "active":
             client.update_run(earlier, status="RUNNING")
             run_id = earlier
-    except MlflowException as error:
-        if not is_missing(error):
-            raise
     run = replace(wanted, run_id=run_id or client.create_run(wanted.experiment_id, run_name=wanted.name).info.run_id)
     try:
         yield run

@@ -27,7 +27,7 @@ from tasks.registry.registered_classifier import RegisteredClassifier
 from tasks.runtime.artifacts import ask_once
 from tasks.runtime.interrupts import stop_if_signalled
 from tasks.runtime.stage_store import StageRecord, build
-from tasks.runtime.tracking import Run, log_curves_epoch, log_metrics, set_tags
+from tasks.runtime.tracking import Run, log_curves, log_metrics, set_tags
 from tasks.training.train_model import checkpoint_folder, fit_network, log_training, train_model
 from tasks.tuning.study import Search, trial_run, trial_settings
 
@@ -89,7 +89,7 @@ def run_trial(search: Search, trial: optuna.Trial, encoded: StageRecord, start: 
 def _see_epoch(search: Search, trial: optuna.Trial, run: Run, epoch: int, metrics: dict[str, float]) -> None:
     """Record an epoch of a trial; raises TrialPruned to cut the trial short."""
     stop_if_signalled()
-    log_curves_epoch(run, epoch, metrics)
+    log_curves(run, {epoch: metrics})
     reported = search.study.trials[trial.number].intermediate_values
     if epoch not in reported and math.isfinite(metrics[search.monitor]):
         trial.report(metrics[search.monitor], epoch)

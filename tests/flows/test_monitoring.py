@@ -22,6 +22,7 @@ from flows.cli import main
 from flows.monitoring import watch_drift
 from flows.scoring import score_texts
 from lstm_model.classifier.classifier import Classifier
+from lstm_model.config.data import Dialect
 from lstm_model.config.drift import DriftConfig
 from lstm_model.drift.profile import ProfileBuilder, Reference
 from tasks.monitoring.drift_event import sustained
@@ -245,8 +246,8 @@ def test_answers_stand_where_comparing_fails(name: str, tmp_path: Path, monkeypa
     def unreachable(*args: Any, **kwargs: Any) -> Any:
         raise ConnectionError("no server")
 
-    monkeypatch.setattr("tasks.monitoring.batch_drift.Series.open", unreachable)
-    monkeypatch.setattr("tasks.monitoring.batch_drift.compare_batch.retries", 0)
+    monkeypatch.setattr("tasks.monitoring.comparisons.Series.open", unreachable)
+    monkeypatch.setattr("tasks.monitoring.comparisons.compare_batch.retries", 0)
     outcome = score(name, usual(0), tmp_path)
     assert outcome.drift.verdict == "not compared" and "no server" in outcome.drift.text
     assert "lstm-text drift" in outcome.drift.text and len(pd.read_parquet(outcome.output)) == 60
@@ -337,6 +338,9 @@ def test_feedback_on_scored_answers_is_that_of_the_version_that_answered(
     outcome = watch(name, answers, feedback=labels)
     assert outcome.drift is None and outcome.accuracy.version == "1"
     assert outcome.accuracy.verdict == "stable" and outcome.accuracy.figures["accuracy"] == 0.95
+    pd.read_parquet(answers).to_csv(saved := tmp_path / "saved.csv", sep=":", index=False)
+    again = watch(name, saved, feedback=labels, dialect=Dialect(delimiter=":"))
+    assert again.accuracy.figures == outcome.accuracy.figures
 
 
 BAD_FEEDBACK = {

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lstm_model.config.data import DataConfig
-from lstm_model.data.columns import check_columns, check_labels, suggest_columns, text_columns, wanted_columns
+from lstm_model.data.columns import check_columns, check_labels, suggest_columns, text_columns
 from lstm_model.errors import ContentError
 
 PLAY = (
@@ -125,12 +125,14 @@ def test_a_label_column_whose_values_all_differ_is_refused_with_the_one_that_loo
     check_labels(config.model_copy(update={"drop_rare_labels": True}))
 
 
-def test_the_columns_to_read_are_those_that_the_settings_name() -> None:
-    settings = DataConfig(path=Path("rows.csv"), text_column="body", label_column="label", id_column="key")
-    assert wanted_columns(settings) == {"text": "body", "label": "label", "example_id": "key"}
-    assert "example_id" not in wanted_columns(settings.model_copy(update={"id_column": "none"}))
-    several = DataConfig(path=Path("rows.csv"), text_columns=("title", "body"))
-    assert list(wanted_columns(several).values()) == ["title", "body", "label"]
+def test_the_columns_to_read_are_those_that_the_settings_name_and_id(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("id,key,title,body,label\n1,2,3,4,5\n")
+    settings = DataConfig(path=path, text_column="body", label_column="label", id_column="key")
+    assert check_columns(settings, {}) == {"text": "body", "label": "label", "example_id": "key"}
+    assert "example_id" not in check_columns(settings.model_copy(update={"id_column": "none"}), {})
+    several = DataConfig(path=path, text_columns=("title", "body"))
+    assert list(check_columns(several, {}).values()) == ["title", "body", "label", "id"]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +141,7 @@ def test_the_columns_to_read_are_those_that_the_settings_name() -> None:
         (["text"], None, "Pass --text-column message."),
         (["text"], "key", "Name the right ones with --text-column and --id-column."),
         (["title", "body"], None, "Name the right ones with --text-columns and --id-column."),
+        (["body", "title"], None, "Name the right ones with --text-columns and --id-column."),
     ],
 )
 def test_a_file_of_texts_without_the_column_gets_a_suggestion(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_model.config.data import Dialect, Quoting
-from lstm_model.data.account import Reading
+from lstm_model.data.formats.lines import Reading
 from lstm_model.data.reading import read_chunks, read_columns
 from lstm_model.errors import ContentError
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lstm_model.config.data import DataConfig, Dialect
-from lstm_model.data.account import Reading
+from lstm_model.data.formats.lines import Reading
 from lstm_model.data.reading import read_chunks, read_columns
 from lstm_model.errors import ContentError
 

@@ -14,7 +14,7 @@ from lstm_model.drift.profile import Profile, ProfileBuilder, Reference
 from lstm_model.drift.statistics import DriftComparison, compare_profiles, equal_groups, stability_index
 from lstm_model.drift.word_shift import chance_spread, word_shift
 from lstm_model.errors import ModelError
-from lstm_model.pages.drift_page import drift_markdown, render_drift
+from lstm_model.pages.drift_page import SHOWN_PARTS, drift_markdown, render_drift
 from lstm_model.tokens.text_encoder import TextEncoder
 from lstm_model.tokens.tokenizer import fit_tokenizer
 
@@ -236,11 +236,21 @@ def test_intervals_of_shares_are_those_of_the_papers() -> None:
     assert wilson_interval(0, 0) == (0.0, 1.0)
 
 
+FACTS = {"model_name": "m", "version": "3", "path": "<b>.csv", "number": 4, "time": "2026-01-02T03:04:05+00:00"}
+
+
+def test_the_page_shows_the_parts_that_moved_most_in_their_order() -> None:
+    found = compared(profile_of(texts_of(200, seed=1), answers_to(200, seed=1))).to_json()
+    parts = [{"name": f"part {place:02}", "reference": 0.0, "batch": 0.1} for place in range(SHOWN_PARTS)]
+    found["figures"][0]["parts"] = [*parts, {"name": "moved most", "reference": 0.0, "batch": 0.4}]
+    page = render_drift(found, FACTS, [])
+    assert "moved most" in page and f"part {SHOWN_PARTS - 2}" in page and f"part {SHOWN_PARTS - 1}" not in page
+
+
 def test_the_page_escapes_names_and_needs_nothing_from_elsewhere() -> None:
     texts = texts_of(200, seed=12, words=["<script>alert(1)</script>", *WORDS[:30]])
     found = compared(profile_of(texts, answers_to(200, seed=12))).to_json()
-    facts = {"model_name": "m", "version": "3", "path": "<b>.csv", "number": 4, "time": "2026-01-02T03:04:05+00:00"}
-    page = render_drift(found, facts, [])
+    page = render_drift(found, FACTS, [])
     assert "<script" not in page and "<b>.csv" not in page and "&lt;b&gt;.csv" in page
     assert "http:" not in page and "https:" not in page and "src=" not in page
     assert "| words |" in drift_markdown(found)

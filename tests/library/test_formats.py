@@ -22,9 +22,9 @@ import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
 
-from lstm_model.data.account import Reading
 from lstm_model.data.formats import excel, lines
 from lstm_model.data.formats.kinds import find_kind
+from lstm_model.data.formats.lines import Reading
 from lstm_model.data.reading import estimate_rows, read_chunks, read_columns
 from lstm_model.errors import ContentError, UsageError
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lstm_model.data.account import Reading
+from lstm_model.data.formats.lines import Reading
 from lstm_model.data.reading import read_chunks, read_columns
 from lstm_model.errors import ContentError
 

@@ -10,8 +10,8 @@ import pytest
 
 from lstm_model.config.data import DataConfig
 from lstm_model.config.evaluation import EvaluationConfig
-from lstm_model.data.account import Reading
 from lstm_model.data.cases import find_cases
+from lstm_model.data.formats.lines import Reading
 from lstm_model.data.parts import digest_input, find_parts, input_or_stdin, refuse_output_in_input
 from lstm_model.data.reading import estimate_rows, file_format, read_chunks, read_columns, unchanged_file
 from lstm_model.digests import digest_file

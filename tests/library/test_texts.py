@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstm_model.data.text_columns import MARK, SEPARATOR, cut_texts, find_columns, join_texts, split_text, text_sources
+from lstm_model.data.text_columns import MARK, SEPARATOR, cut_texts, join_texts, split_text, text_sources
 from lstm_model.data.texts import BLANK
-from lstm_model.errors import UsageError
 
 PARTS = st.lists(st.text().map(lambda text: text.replace(MARK, "")), min_size=2, max_size=4)
 
@@ -67,29 +66,3 @@ def test_columns_are_joined_or_the_first_problem_is_named(
 def test_one_column_is_never_taken_apart() -> None:
     assert split_text(f"a{SEPARATOR}b", ["text"]) == {"text": f"a{SEPARATOR}b"}
     assert text_sources(["body"]) == {"text": "body"}
-
-
-@pytest.mark.parametrize(
-    ("named", "text_column", "of_model", "columns"),
-    [
-        (None, "text", ["text"], ["text"]),
-        (None, "body", ["text"], ["body"]),
-        (None, "text", ["title", "body"], ["title", "body"]),
-        (("t", "b"), "text", ["title", "body"], ["t", "b"]),
-    ],
-)
-def test_a_model_of_several_columns_reads_those_of_its_training(
-    named: tuple[str, ...] | None, text_column: str, of_model: list[str], columns: list[str]
-) -> None:
-    assert find_columns(named, text_column, of_model=of_model) == columns
-
-
-@pytest.mark.parametrize(
-    ("named", "text_column", "of_model"),
-    [(("a", "b"), "text", ["text"]), (("a", "b", "c"), "text", ["a", "b"]), (None, "body", ["title", "body"])],
-)
-def test_another_number_of_columns_is_refused(
-    named: tuple[str, ...] | None, text_column: str, of_model: list[str]
-) -> None:
-    with pytest.raises(UsageError, match=rf"The model reads {len(of_model)} text columns"):
-        find_columns(named, text_column, of_model=of_model)

@@ -17,8 +17,8 @@ CONFIG = SplitConfig(test_fraction=0.2, validation_fraction=0.1, seed=42, time_c
 def split(times: list[float], *, texts: list[str] | None = None, labels: str = "") -> tuple[list[str | None], int]:
     digests = pd.Series(texts or [f"text {n}" for n in range(len(times))])
     names = pd.Series(list(labels) or ["x"] * len(times))
-    sides, left_out = split_times(text_digests=digests, labels=names, times=pd.Series(times), config=CONFIG)
-    return sides.tolist(), left_out
+    sides = split_times(text_digests=digests, labels=names, times=pd.Series(times), config=CONFIG)
+    return sides.tolist(), sides.isna().sum()
 
 
 @given(times=st.lists(st.integers(0, 30), min_size=3, max_size=80))

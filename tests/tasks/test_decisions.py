@@ -153,6 +153,29 @@ def test_a_champion_that_cannot_be_read_stays_and_the_way_out_is_told(models: li
     assert promote_version("unreadable", "2", force=True, note="files are gone").promoted
 
 
+def test_a_file_that_the_candidate_lacks_is_not_blamed_on_the_champion(models: list[Path], truth: list[str]) -> None:
+    enter(models[1], "incomplete", truth)
+    version, run_id = register_evaluated(models[0], "incomplete", truth)
+    source = Path(mlflow.artifacts.download_artifacts(f"models:/incomplete/{version}"))
+    (source / "artifacts" / "classifier" / "model.onnx").unlink()
+    with pytest.raises(ModelError, match="The files of incomplete version 2 cannot be read"):
+        decide(candidate("incomplete", version, run_id), run_id=run_id, **MANUAL)
+    assert read_aliases("incomplete")["champion"] == "1" and len(read_decisions("incomplete")) == 1
+
+
+def test_a_store_that_fails_is_no_champion_without_a_manifest(
+    models: list[Path], truth: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(models[1], "store", truth)
+    version, run_id = register_evaluated(models[0], "store", truth)
+    better = candidate("store", version, run_id)
+    failed = MlflowException("the store does not answer", error_code=INTERNAL_ERROR)
+    monkeypatch.setattr(MlflowClient, "download_artifacts", Mock(side_effect=failed))
+    with pytest.raises(ModelError, match=r"split/splits\.parquet of run \w+ cannot be read"):
+        decide(better, run_id=run_id, **MANUAL)
+    assert read_aliases("store")["champion"] == "1" and len(read_decisions("store")) == 1
+
+
 def test_promote_judges_again_against_the_champion_of_the_moment(models: list[Path], truth: list[str]) -> None:
     best, other, _ = models
     enter(best, "again", truth)

@@ -1,7 +1,6 @@
 """The stage store: a folder appears whole or not at all, and a damaged one is never used."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from lstm_model.config.model import ModelConfig
 from lstm_model.digests import digest_file
 from tasks.runtime import stage_store as stages
 from tasks.runtime.stage_store import StageRecord, build, find, write_json
-from tasks.runtime.tracking import Done, Run
+from tasks.runtime.tracking import Run
 
 RUN = Run(run_id="r", experiment_id="0", name="n", data_name="d")
 
@@ -105,12 +104,12 @@ def test_a_stage_that_is_found_ends_in_the_state_cached_and_is_reported_again(mo
     monkeypatch.setattr(stages, "stage_code_digest", lambda source: "of this file")
     headlines: list[str | None] = []
 
-    @contextmanager
-    def timing(run: Run, name: str) -> Iterator[Done]:
-        yield (done := Done())
-        headlines.append(done.headline)
+    def call_timed(run: Run, name: str, call: Callable[[], Any], headline: Callable[[Any], str | None]) -> Any:
+        result = call()
+        headlines.append(headline(result))
+        return result
 
-    monkeypatch.setattr(stages, "timing", timing)
+    monkeypatch.setattr(stages, "call_timed", call_timed)
     reported: list[StageRecord] = []
 
     def report(record: StageRecord, run: Run) -> str:

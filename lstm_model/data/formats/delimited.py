@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lstm_model.config.data import Dialect
-from lstm_model.data.account import Reading
-from lstm_model.data.formats.lines import LONGEST_LINE, numbered_lines
+from lstm_model.data.formats.lines import LONGEST_LINE, Reading, numbered_lines
 from lstm_model.errors import ContentError
 
 Row = tuple[int, list[str], list[str]]  # The number of its first line, its fields, the lines it was read from.

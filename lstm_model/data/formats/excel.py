@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
-from lstm_model.data.account import Reading
+from lstm_model.data.formats.lines import Reading
 from lstm_model.data.formats.packed import open_seekable
 from lstm_model.data.texts import scalar_string
 from lstm_model.errors import ContentError, UsageError

@@ -14,8 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lstm_model.data.account import Reading
-from lstm_model.data.formats.lines import LONGEST_LINE, numbered_lines, open_text
+from lstm_model.data.formats.lines import LONGEST_LINE, Reading, numbered_lines, open_text
 from lstm_model.data.formats.packed import BLOCK
 from lstm_model.data.text_columns import is_text
 from lstm_model.data.texts import NoText, scalar_string, text_problem
@@ -33,13 +32,12 @@ def json_rows(path: Path, encoding: str | None, *, by_lines: bool) -> Iterator[t
     by_lines: one object per line, blank lines left out. Raises ContentError for an empty file, and with the line for
     what is no JSON object.
     """
-    empty = True
+    number = 0
     for number, value in (_values_of_lines if by_lines else _values)(path, encoding):
-        empty = False
         if not isinstance(value, dict):
             raise _no_object(path, number, f"found a {type(value).__name__}")
         yield number, *_flat_row(value)
-    if empty:
+    if not number:
         raise ContentError(f"{path} is an empty file.", "Check the export.")
 
 
