@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from tokenizers import Tokenizer
 
 from lstm_model.config.data import DataConfig
 from lstm_model.config.evaluation import EvaluationConfig
@@ -19,6 +20,7 @@ from lstm_model.config.registration import RegistrationConfig
 from lstm_model.config.tokenization import TokenizationConfig
 from lstm_model.config.training import TrainingConfig
 from lstm_model.digests import digest_text
+from lstm_model.tokens.text_encoder import UNK_ID, TextEncoder
 from tests.samples import write_tiny_file
 
 pytestmark = pytest.mark.usefixtures("prefect_server", "gate_without_server")
@@ -128,6 +130,16 @@ def test_tables_metrics_and_figures_are_in_mlflow(outcome: Any, evaluation: dict
     assert metrics["baseline_macro_f1"] == evaluation["baseline"]["macro_f1"]
     assert {"slice_accuracy/source/web", "same_label/upper case", "cases_passed", "likely_label_errors"} <= set(metrics)
     assert metrics["export.temperature"] == evaluation["calibration"]["temperature"]
+
+
+def test_the_unknown_rate_is_a_share_of_the_tokens_of_validation_rows(outcome: Any, path: Path) -> None:
+    model = Path(mlflow.artifacts.download_artifacts(f"models:/evaluated/{outcome.version}"))
+    encoder = TextEncoder(Tokenizer.from_file(str(next(model.rglob("tokenizer.json")))))
+    split = mlflow.artifacts.download_artifacts(run_id=outcome.run_id, artifact_path="split/splits.parquet")
+    digests = set(pd.read_parquet(split).query("split == 'validation'")["text_digest"])
+    texts = [text for text in pd.read_csv(path)["text"] if digest_text(text) in digests]
+    found = MlflowClient().get_run(outcome.run_id).data.metrics["tokens.validation_unknown_rate"]
+    assert found == pytest.approx(np.mean(encoder.encode(texts)[0] == UNK_ID)) and 0 < found < 1
 
 
 def test_the_temperature_is_fitted_served_and_can_be_left_out(path: Path) -> None:
