@@ -84,11 +84,8 @@ def _past_run(name: str, version: str) -> PastRun | None:
     run_ids = {str(one.version): one.run_id for one in list_versions(name)}
     if version not in run_ids:
         raise ModelError(f"{name} has no version {version}.", _versions(name))
-    try:
-        past = PastRun.find(run_ids[version])
-    except ModelError:
-        return None
-    return past if past.run.info.lifecycle_stage == "active" else None
+    past = PastRun.get(run_ids[version])
+    return past if past and past.run.info.lifecycle_stage == "active" else None
 
 
 def _versions(name: str) -> str:

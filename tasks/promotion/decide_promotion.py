@@ -1,6 +1,5 @@
 """The gate: does the new version become champion? Decided, recorded and carried out under one lock."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -188,9 +187,7 @@ def _result(rules: list[Rule], *, good: str = "", comparison: ChampionComparison
 
 def _unseen(candidate: Candidate, champion: RegisteredClassifier) -> tuple[pd.DataFrame, bool]:
     """Return the test rows that neither model was trained or tuned on, and whether the champion's are known."""
-    past = None
-    with suppress(ModelError):  # The run was deleted.
-        past = PastRun.find(champion.run_id)
+    past = PastRun.get(champion.run_id)
     manifest = past.manifest if past else None
     kept = unseen_rows(candidate.predictions["text_digest"], [candidate.manifest, manifest])
     return candidate.predictions[kept], manifest is not None

@@ -41,14 +41,20 @@ class PastRun:
         self.run_id, self.tags, self.metrics = run.info.run_id, run.data.tags, run.data.metrics
 
     @classmethod
+    def get(cls, run_id: str | None) -> "PastRun | None":
+        """Return the run, or None if there is none; a version that was registered by hand may have no id of one."""
+        try:
+            return cls(mlflow_client().get_run(run_id)) if run_id else None
+        except MlflowException as error:
+            if is_missing(error):
+                return None
+            raise
+
+    @classmethod
     def find(cls, run_id: str) -> "PastRun":
         """Return the run; raises ModelError if there is none."""
-        try:
-            if run_id:  # A version that was registered by hand may have none.
-                return cls(mlflow_client().get_run(run_id))
-        except MlflowException as error:
-            if not is_missing(error):
-                raise
+        if past := cls.get(run_id):
+            return past
         raise ModelError(
             f"There is no run {run_id} at {without_password(mlflow.get_tracking_uri())}.",
             "`make ui` shows the runs; MLFLOW_TRACKING_URI sets where to look for them.",

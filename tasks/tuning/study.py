@@ -6,7 +6,7 @@ in $LSTM_TEXT_TUNING_STORAGE.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,6 @@ from prefect.runtime import flow_run
 from lstm_model.config.pipeline import PipelineConfig
 from lstm_model.config.tuning import TuningConfig, suggest_settings
 from lstm_model.digests import digest_json
-from lstm_model.errors import ModelError
 from tasks.runs.flow_run import recorded_flow
 from tasks.runs.past_run import PastRun
 from tasks.runs.training_run import RUN_NAME_LENGTH, digest_inputs, end_early, log_params, publish_link, run_tags
@@ -131,11 +130,10 @@ def trial_run(trial: optuna.Trial, config: PipelineConfig, *, parent: Run) -> It
 @contextmanager
 def _opened(earlier: str | None, wanted: Run) -> Iterator[Run]:
     """Open the earlier run again, or a new one if the earlier one was deleted; always end it."""
-    client, run_id = mlflow_client(), None
-    with suppress(ModelError):  # There is no such run any more.
-        if earlier and PastRun.find(earlier).run.info.lifecycle_stage == "active":
-            client.update_run(earlier, status="RUNNING")
-            run_id = earlier
+    client, past, run_id = mlflow_client(), PastRun.get(earlier), None
+    if past and past.run.info.lifecycle_stage == "active":
+        client.update_run(past.run_id, status="RUNNING")
+        run_id = past.run_id
     run = replace(wanted, run_id=run_id or client.create_run(wanted.experiment_id, run_name=wanted.name).info.run_id)
     try:
         yield run
